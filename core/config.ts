@@ -1,0 +1,210 @@
+/*
+ * Every tunable and every bound of a member: unit, default, allowed range, and what happens when a bound is reached.
+ * Worlds and flags read the table; nothing else in core holds a number that an operator might want to change.
+ */
+
+export interface MemberConfig {
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly preVote: boolean;
+  readonly checkQuorum: boolean;
+  readonly appendBytesMax: number;
+  readonly appendsInFlightMax: number;
+  readonly uncommittedBytesMax: number;
+  readonly applyLagEntriesMax: number;
+  readonly snapshotEntries: number;
+  readonly snapshotCatchUpEntries: number;
+  readonly snapshotChunkBytes: number;
+  readonly segmentBytesMax: number;
+  readonly requestBytesMax: number;
+  readonly txnOperationsMax: number;
+  readonly requestTimeoutMs: number;
+  readonly readRetryMs: number;
+  readonly proposalsMax: number;
+  readonly watchRepliesMax: number;
+  readonly watchRevisionsPerReplyMax: number;
+  readonly watchersPerCatchUpMax: number;
+  readonly watchCatchUpMs: number;
+  readonly watchProgressMs: number;
+  readonly leaseCheckMs: number;
+  readonly leaseRevokesPerCheckMax: number;
+  readonly leaseTtlMaxSeconds: number;
+  readonly compactionEntriesPerTickMax: number;
+  readonly quotaBytes: number;
+}
+
+export interface NumberField {
+  readonly kind: "number";
+  readonly unit: "ms" | "ticks" | "bytes" | "entries" | "count" | "seconds";
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  /** What it is, and what happens when it is reached. */
+  readonly meaning: string;
+}
+export interface SwitchField {
+  readonly kind: "switch";
+  readonly default: boolean;
+  readonly meaning: string;
+}
+
+const count = (
+  unit: NumberField["unit"],
+  standard: number,
+  [min, max]: readonly [number, number],
+  meaning: string,
+): NumberField => ({ kind: "number", unit, default: standard, min, max, meaning });
+
+const kib = 1024;
+const mib = 1024 * kib;
+
+export const memberConfigFields = {
+  tickMs: count(
+    "ms",
+    100,
+    [1, 10_000],
+    "One Raft tick, and the interval between heartbeats (etcd: heartbeat-interval).",
+  ),
+  electionTicks: count(
+    "ticks",
+    10,
+    [2, 500],
+    "Ticks without a leader before a campaign; the actual wait is drawn from [E, 2E).",
+  ),
+  preVote: { kind: "switch", default: true, meaning: "Ask whether an election could be won before raising the term." },
+  checkQuorum: {
+    kind: "switch",
+    default: true,
+    meaning:
+      "A leader that hears no quorum for electionTicks steps down; voters ignore campaigns while they hear a leader.",
+  },
+  appendBytesMax: count("bytes", mib, [0, 64 * mib], "Entry bytes in one append message; one entry always fits."),
+  appendsInFlightMax: count(
+    "count",
+    512,
+    [1, 65_536],
+    "Unanswered appends to one follower; when reached, that follower waits for an answer.",
+  ),
+  uncommittedBytesMax: count(
+    "bytes",
+    64 * mib,
+    [kib, 1024 * mib],
+    "Proposed bytes not yet committed; when reached, the leader drops new proposals.",
+  ),
+  applyLagEntriesMax: count(
+    "entries",
+    5_000,
+    [1, 1_000_000],
+    "Committed but unapplied entries; when exceeded, writes are refused as too many requests.",
+  ),
+  snapshotEntries: count(
+    "entries",
+    10_000,
+    [1, 10_000_000],
+    "Applied entries between two log compactions (etcd: snapshot-count).",
+  ),
+  snapshotCatchUpEntries: count(
+    "entries",
+    5_000,
+    [0, 10_000_000],
+    "Entries kept behind a compaction for slow followers.",
+  ),
+  snapshotChunkBytes: count("bytes", 256 * kib, [64, 16 * mib], "Bytes in one snapshot chunk."),
+  segmentBytesMax: count(
+    "bytes",
+    64_000_000,
+    [kib, 1024 * mib],
+    "Size at which a log segment is closed and a new one begun.",
+  ),
+  requestBytesMax: count(
+    "bytes",
+    1_572_864,
+    [1, 512 * mib],
+    "Largest replicated command; a larger one is refused (etcd: max-request-bytes).",
+  ),
+  txnOperationsMax: count("count", 128, [1, 1_000_000], "Operations in one transaction (etcd: max-txn-ops)."),
+  requestTimeoutMs: count(
+    "ms",
+    7_000,
+    [1, 3_600_000],
+    "A request without result for so long is answered as timed out: 5 s + 2 election timeouts.",
+  ),
+  readRetryMs: count("ms", 500, [1, 60_000], "A read index request without answer for so long is sent again."),
+  proposalsMax: count(
+    "count",
+    50_000,
+    [1, 10_000_000],
+    "Writes waiting for their result on this member; when reached, new ones are refused as too many requests.",
+  ),
+  watchRepliesMax: count(
+    "count",
+    128,
+    [1, 65_536],
+    "Replies a stream may hold untaken; when reached, its watchers fall behind and later read history from the store.",
+  ),
+  watchRevisionsPerReplyMax: count(
+    "count",
+    1_000,
+    [1, 1_000_000],
+    "Revisions one catch-up reply may cover; a revision is never split.",
+  ),
+  watchersPerCatchUpMax: count(
+    "count",
+    512,
+    [1, 1_000_000],
+    "Watchers that catch up in one round; the rest wait for the next.",
+  ),
+  watchCatchUpMs: count("ms", 100, [1, 60_000], "Time between two catch-up rounds."),
+  watchProgressMs: count(
+    "ms",
+    600_000,
+    [100, 86_400_000],
+    "Time between progress notices to idle watchers that asked for them.",
+  ),
+  leaseCheckMs: count("ms", 500, [1, 60_000], "Time between two looks for expired leases at the leader."),
+  leaseRevokesPerCheckMax: count(
+    "count",
+    500,
+    [1, 1_000_000],
+    "Expired leases revoked in one look; the rest wait for the next.",
+  ),
+  leaseTtlMaxSeconds: count(
+    "seconds",
+    9_000_000_000,
+    [1, 9_000_000_000],
+    "Largest time to live; a larger one is refused.",
+  ),
+  compactionEntriesPerTickMax: count(
+    "entries",
+    1_000,
+    [1, 1_000_000],
+    "Stored revisions one tick of a compaction looks at.",
+  ),
+  quotaBytes: count(
+    "bytes",
+    2 * 1024 * mib,
+    [-1, 1024 * 1024 * mib],
+    "Backend size at which writes are refused as out of space; −1: no limit (etcd: quota-backend-bytes).",
+  ),
+} as const satisfies { readonly [Name in keyof MemberConfig]: NumberField | SwitchField };
+
+export const defaultMemberConfig: MemberConfig = Object.fromEntries(
+  Object.entries(memberConfigFields).map(([name, field]) => [name, field.default]),
+) as unknown as MemberConfig;
+
+/** The first field that is out of range or of the wrong kind, as a sentence; undefined when all is well. */
+export function checkMemberConfig(config: MemberConfig): string | undefined {
+  for (const [name, field] of Object.entries(memberConfigFields) as [keyof MemberConfig, NumberField | SwitchField][]) {
+    const value = config[name];
+    if (field.kind === "switch") {
+      if (typeof value !== "boolean") return `${name} must be true or false, not ${String(value)}`;
+    } else if (typeof value !== "number" || !Number.isInteger(value) || value < field.min || value > field.max) {
+      return `${name} must be a whole number of ${field.unit} in ${field.min}..${field.max}, not ${String(value)}`;
+    }
+  }
+  return undefined;
+}
+
+/** etcd's least time to live: 1.5 election timeouts, rounded up to seconds. */
+export const leaseTtlMinSeconds = (config: Pick<MemberConfig, "tickMs" | "electionTicks">): number =>
+  Math.ceil((1.5 * config.tickMs * config.electionTicks) / 1000);

@@ -1,0 +1,88 @@
+/*
+ * Everything a world tells a member. Every input carries `nowMs`: monotonic for this member, never compared with
+ * another member's.
+ */
+import type { LeaseId, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
+import type { RaftMessage } from "./raft/message.ts";
+import type { Request, StreamRequest } from "./server/request.ts";
+
+/** A follower asks the leader to do what only the leader's lease timers can answer. */
+export type LeaseForward =
+  | {
+      readonly type: "leaseRenew";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      readonly leaseId: LeaseId;
+    }
+  | {
+      readonly type: "leaseRenewReply";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      /** undefined: this member is no leader. 0: unknown lease. */
+      readonly ttlSeconds: number | undefined;
+    }
+  | {
+      readonly type: "leaseQuery";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      readonly leaseId: LeaseId;
+      readonly keys: boolean;
+    }
+  | {
+      readonly type: "leaseQueryReply";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      /** undefined: this member is no leader. −1: unknown lease. */
+      readonly ttlSeconds: number | undefined;
+      readonly grantedTtlSeconds: number;
+      readonly keys: readonly Uint8Array[];
+    };
+
+/** Anything one member sends another. */
+export type PeerMessage = RaftMessage | LeaseForward;
+
+export type StreamKind = "watch" | "leaseKeepAlive";
+
+export type Input =
+  /** One tickMs has passed. */
+  | { readonly type: "tick"; readonly nowMs: number }
+  | { readonly type: "peerMessage"; readonly nowMs: number; readonly message: PeerMessage }
+  | {
+      readonly type: "clientRequest";
+      readonly nowMs: number;
+      readonly requestId: RequestId;
+      readonly request: Request;
+      /** Metadata `hasleader`: fail at once rather than wait when no leader is known. */
+      readonly requireLeader: boolean;
+    }
+  /** The client gave up; its answer is no longer wanted. The request may still take effect. */
+  | { readonly type: "clientGone"; readonly nowMs: number; readonly requestId: RequestId }
+  | {
+      readonly type: "streamOpened";
+      readonly nowMs: number;
+      readonly streamId: StreamId;
+      readonly kind: StreamKind;
+      readonly requireLeader: boolean;
+    }
+  | {
+      readonly type: "streamRequest";
+      readonly nowMs: number;
+      readonly streamId: StreamId;
+      readonly request: StreamRequest;
+    }
+  /** So many more replies of that stream have been taken by the client's side. */
+  | { readonly type: "streamDrained"; readonly nowMs: number; readonly streamId: StreamId; readonly replies: number }
+  /** The client ended the stream; nothing more is wanted on it. */
+  | { readonly type: "streamClosed"; readonly nowMs: number; readonly streamId: StreamId }
+  /** That write, and every earlier one, is durable. */
+  | { readonly type: "writeDone"; readonly nowMs: number; readonly writeId: WriteId }
+  /** The backend as it was at the `syncBackend` output of that id is durable. */
+  | { readonly type: "backendSynced"; readonly nowMs: number; readonly writeId: WriteId };

@@ -1,0 +1,53 @@
+/*
+ * Everything a member asks of its world. Outputs of one step are carried out in order.
+ */
+
+import type { RefusalName } from "./errors.ts";
+import type { LogIndex, MemberId, RequestId, StreamId, Term, WriteId } from "./ids.ts";
+import type { PeerMessage } from "./input.ts";
+import type { Role } from "./raft/ready.ts";
+import type { Reply, StreamReply } from "./server/request.ts";
+
+/** One change to the log disk. Segments are named files of bytes. */
+export type LogOperation =
+  /** A new, empty segment; `expectedBytes` is how large it may grow, so that a disk can preallocate. */
+  | { readonly type: "create"; readonly segment: string; readonly expectedBytes: number }
+  /** Bytes at the end of that segment; `offset` is where that end is. */
+  | { readonly type: "append"; readonly segment: string; readonly offset: number; readonly bytes: Uint8Array }
+  /** Cut the segment to that length. */
+  | { readonly type: "truncate"; readonly segment: string; readonly sizeBytes: number }
+  | { readonly type: "remove"; readonly segment: string };
+
+/** What a person or a metric may want to know; nothing depends on it. */
+export type MemberEvent =
+  | { readonly type: "roleChanged"; readonly role: Role; readonly term: Term }
+  | { readonly type: "leaderChanged"; readonly leaderId: MemberId | undefined; readonly term: Term }
+  /** This member's own attributes are in the replicated member list: it may serve clients now. */
+  | { readonly type: "published" }
+  | { readonly type: "snapshotInstalled"; readonly index: LogIndex }
+  | { readonly type: "logCompacted"; readonly firstIndex: LogIndex }
+  | {
+      readonly type: "log";
+      readonly level: "debug" | "info" | "warn" | "error";
+      readonly text: string;
+      readonly fields: { readonly [field: string]: string | number | boolean };
+    };
+
+export type Output =
+  | { readonly type: "sendMessage"; readonly message: PeerMessage }
+  /** Carry out in order; then, with `sync`, make them and all earlier ones durable and answer `writeDone`. */
+  | {
+      readonly type: "writeLog";
+      readonly writeId: WriteId;
+      readonly operations: readonly LogOperation[];
+      readonly sync: boolean;
+    }
+  /** Commit the backend as it is now, make it durable and answer `backendSynced`. */
+  | { readonly type: "syncBackend"; readonly writeId: WriteId }
+  | { readonly type: "reply"; readonly requestId: RequestId; readonly reply: Reply }
+  | { readonly type: "streamReply"; readonly streamId: StreamId; readonly reply: StreamReply }
+  /** The member ends the stream; without a refusal its status is OK. */
+  | { readonly type: "streamEnded"; readonly streamId: StreamId; readonly refusal: RefusalName | undefined }
+  | { readonly type: "event"; readonly event: MemberEvent }
+  /** The member cannot go on. The world ends it; nothing more is stepped. */
+  | { readonly type: "stop"; readonly reason: string };

@@ -1,0 +1,146 @@
+/*
+ * Log entries and the messages members send each other about them. `term` is the sender's term (in a pre-vote the term
+ * it would campaign in). Messages may be lost, late, repeated and reordered. Source: Raft thesis §3, §6.4, §9.6, §10.
+ */
+import type { LogIndex, MemberId, Term } from "../ids.ts";
+
+/**
+ * What an entry means: `command` is a replicated request (bytes of core/apply/command.ts), `configuration` a membership
+ * change, `empty` the entry a new leader appends.
+ */
+export type EntryKind = "empty" | "command" | "configuration";
+
+export interface Entry {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly kind: EntryKind;
+  readonly data: Uint8Array;
+}
+
+/** Who votes and who only listens. Ids ascend. `outgoing` is not empty only in a joint configuration. */
+export interface Configuration {
+  readonly voters: readonly MemberId[];
+  readonly outgoing: readonly MemberId[];
+  readonly learners: readonly MemberId[];
+}
+
+/** What must be durable before the promises made of it leave. */
+export interface HardState {
+  readonly term: Term;
+  readonly votedFor: MemberId | undefined;
+  /** A hint: need not be synced. */
+  readonly commitIndex: LogIndex;
+}
+
+interface Addressed {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly term: Term;
+}
+
+export interface PreVote extends Addressed {
+  readonly type: "preVote";
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
+export interface PreVoteReply extends Addressed {
+  readonly type: "preVoteReply";
+  readonly granted: boolean;
+}
+export interface Vote extends Addressed {
+  readonly type: "vote";
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  /** The leader asked for this campaign: stickiness to that leader does not apply. */
+  readonly transfer: boolean;
+}
+export interface VoteReply extends Addressed {
+  readonly type: "voteReply";
+  readonly granted: boolean;
+}
+export interface Append extends Addressed {
+  readonly type: "append";
+  readonly prevIndex: LogIndex;
+  readonly prevTerm: Term;
+  readonly entries: readonly Entry[];
+  readonly commitIndex: LogIndex;
+}
+export interface AppendAccepted extends Addressed {
+  readonly type: "appendAccepted";
+  /** prevIndex + number of entries of the accepted append, or the follower's commitIndex if that is higher. */
+  readonly matchIndex: LogIndex;
+}
+export interface AppendRejected extends Addressed {
+  readonly type: "appendRejected";
+  /** prevIndex of the refused append. */
+  readonly rejectedIndex: LogIndex;
+  /** Highest index at which the logs may still agree, and the follower's term there. */
+  readonly hintIndex: LogIndex;
+  readonly hintTerm: Term;
+}
+export interface Heartbeat extends Addressed {
+  readonly type: "heartbeat";
+  /** min(matchIndex of the receiver, commitIndex). */
+  readonly commitIndex: LogIndex;
+  /** Highest read round the leader waits to confirm; 0 when none. */
+  readonly readRound: number;
+}
+export interface HeartbeatReply extends Addressed {
+  readonly type: "heartbeatReply";
+  readonly readRound: number;
+}
+export interface ReadIndexRequest extends Addressed {
+  readonly type: "readIndex";
+  /** Chosen by the asking member, unique in its life together with `incarnation`. */
+  readonly readContext: number;
+  readonly incarnation: number;
+}
+export interface ReadIndexReply extends Addressed {
+  readonly type: "readIndexReply";
+  readonly readContext: number;
+  readonly incarnation: number;
+  readonly readIndex: LogIndex;
+}
+export interface ForwardedProposal extends Addressed {
+  readonly type: "propose";
+  readonly commands: readonly Uint8Array[];
+}
+export interface TimeoutNow extends Addressed {
+  readonly type: "timeoutNow";
+}
+/** One piece of a backend snapshot; pieces of one (snapshotIndex, snapshotTerm, from, transferId) make one snapshot. */
+export interface SnapshotChunk extends Addressed {
+  readonly type: "snapshotChunk";
+  readonly transferId: number;
+  readonly snapshotIndex: LogIndex;
+  readonly snapshotTerm: Term;
+  readonly configuration: Configuration;
+  /** Position of this chunk, from 0. */
+  readonly chunk: number;
+  readonly last: boolean;
+  readonly bytes: Uint8Array;
+}
+export interface SnapshotChunkReply extends Addressed {
+  readonly type: "snapshotChunkReply";
+  readonly transferId: number;
+  /** Chunk the receiver wants next; it may be one it was sent already. */
+  readonly nextChunk: number;
+}
+
+/** Messages raft/ handles. */
+export type RaftMessage =
+  | PreVote
+  | PreVoteReply
+  | Vote
+  | VoteReply
+  | Append
+  | AppendAccepted
+  | AppendRejected
+  | Heartbeat
+  | HeartbeatReply
+  | ReadIndexRequest
+  | ReadIndexReply
+  | ForwardedProposal
+  | TimeoutNow
+  | SnapshotChunk
+  | SnapshotChunkReply;

@@ -1,0 +1,70 @@
+/*
+ * The fault vocabulary both worlds share: plain data. A world that cannot make one says "skipped" in the history.
+ */
+
+/** Whom a fault hits: a member's name, or a role looked up when the fault happens. */
+export type FaultTarget = string | "leader" | "follower";
+
+/** How a link carries messages. Milliseconds of one way; chances in parts per million. */
+export interface LinkLaw {
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly lossPpm: number;
+  readonly duplicatePpm: number;
+  /** Chance that a message is delayed by up to ten times maxDelayMs, and so overtaken. */
+  readonly reorderPpm: number;
+}
+
+export type Fault =
+  /** SIGKILL. With powerLoss whatever was not synced may be lost, torn or zero. */
+  | { readonly fault: "kill"; readonly target: FaultTarget; readonly powerLoss: boolean }
+  | { readonly fault: "killAll"; readonly powerLoss: boolean }
+  /** Start every member that is down, or the named one. */
+  | { readonly fault: "restart"; readonly target: FaultTarget | "all" }
+  | { readonly fault: "pause"; readonly target: FaultTarget }
+  | { readonly fault: "resume"; readonly target: FaultTarget | "all" }
+  /** Cut the member from every other member, both ways; clients still reach it. */
+  | { readonly fault: "isolate"; readonly target: FaultTarget }
+  /** Messages from → to are lost; the other way works. */
+  | { readonly fault: "cutOneWay"; readonly from: FaultTarget; readonly to: FaultTarget }
+  /** Members in different groups do not hear each other. */
+  | { readonly fault: "partition"; readonly groups: readonly (readonly string[])[] }
+  | { readonly fault: "healNetwork" }
+  | { readonly fault: "linkLaw"; readonly law: LinkLaw }
+  /** Keep a copy of the member's disk as it is now, under that label. */
+  | { readonly fault: "copyDisk"; readonly target: FaultTarget; readonly label: string }
+  /** Kill the member, put the labelled copy of its own disk back, leave it down. */
+  | { readonly fault: "restoreDisk"; readonly label: string }
+  | { readonly fault: "clockJump"; readonly target: FaultTarget; readonly byMs: number }
+  /** From now on the member's clock runs (1 + ppm/10^6) as fast. */
+  | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
+  /** Each sync takes that much longer. */
+  | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
+  /** Everything is healed, resumed and started. */
+  | { readonly fault: "healAll" };
+
+export type FaultName = Fault["fault"];
+export interface PlannedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+/** Why each exists, for `faultline list faults`. */
+export const faultMeanings: { readonly [Name in FaultName]: string } = {
+  kill: "A member's process ends at once; with power loss its unsynced bytes go too.",
+  killAll: "Every member's process ends at once.",
+  restart: "Members that are down start again from their disks.",
+  pause: "A member stops running for a while (a long pause, SIGSTOP).",
+  resume: "A paused member goes on.",
+  isolate: "A member hears no other member and is heard by none.",
+  cutOneWay: "Messages from one member to another are lost, one way only.",
+  partition: "Groups of members do not hear each other.",
+  healNetwork: "All links work again.",
+  linkLaw: "Links delay, lose, repeat and reorder messages.",
+  copyDisk: "A copy of a member's disk is put aside.",
+  restoreDisk: "A member comes back from an old copy of its disk.",
+  clockJump: "A member's clock jumps.",
+  clockDrift: "A member's clock runs fast or slow.",
+  slowDisk: "A member's syncs take longer.",
+  healAll: "Everything works again.",
+};
