@@ -1,0 +1,89 @@
+/*
+ * What every verb of the command line shares: exit codes, usage errors, option parsers, progress. People's text goes
+ * to standard error, results to standard output.
+ */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+
+/** 0 passed, 1 a check failed, 2 wrong usage, 3 the harness itself broke. */
+export const exitCodes = { passed: 0, failed: 1, usage: 2, broken: 3 } as const;
+
+/** Wrong input of the person at the keyboard: the message names the input, the place and the remedy. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** A command whose help and errors are thrown instead of ending the process. */
+export function newCommand(name: string): Command {
+  return new Command(name).exitOverride().showHelpAfterError("(--help shows the flags)").allowExcessArguments(false);
+}
+
+/**
+ * Runs one verb.
+ *
+ * @param build sets options and an action; the action sets the exit code through its return to `setExit`
+ * @returns the exit code of the process
+ */
+export async function runVerb(
+  name: string,
+  argv: readonly string[],
+  build: (program: Command, setExit: (code: number) => void) => void,
+): Promise<number> {
+  let exitCode: number = exitCodes.passed;
+  const program = newCommand(name);
+  build(program, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+/** Exit code of a thrown error; says what happened unless commander has said it already. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.passed : exitCodes.usage;
+  if (error instanceof UsageError) {
+    process.stderr.write(`faultline: ${error.message}\n`);
+    return exitCodes.usage;
+  }
+  process.stderr.write(
+    `faultline: internal error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  return exitCodes.broken;
+}
+
+/** Parser of a whole number in a range, for commander options. */
+export const wholeNumber =
+  (range: { readonly min: number; readonly max: number }) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^-?\d+$/.test(text.trim()) || !Number.isSafeInteger(value) || value < range.min || value > range.max) {
+      throw new InvalidArgumentError(`it must be a whole number in ${range.min}..${range.max}`);
+    }
+    return value;
+  };
+
+/** One line redrawn on standard error while it is a terminal; silent in a pipe. */
+export class Progress {
+  readonly #enabled = process.stderr.isTTY === true;
+  #lastDrawnMs = 0;
+  #shown = false;
+
+  /** Draws at most ten times a second unless forced. */
+  show(text: string, force = false): void {
+    if (!this.#enabled) return;
+    const nowMs = Date.now();
+    if (!force && nowMs - this.#lastDrawnMs < 100) return;
+    this.#lastDrawnMs = nowMs;
+    this.#shown = true;
+    process.stderr.write(`\r\x1b[2K${text.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
+  }
+
+  /** Removes the line, so that what is printed next starts clean. */
+  clear(): void {
+    if (this.#shown) process.stderr.write("\r\x1b[2K");
+    this.#shown = false;
+  }
+}
