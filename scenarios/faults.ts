@@ -40,6 +40,11 @@ export type Fault =
   | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
   /** Each sync takes that much longer. */
   | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
+  /**
+   * The named members run and work again, and so do the links among them; everything that concerns another member
+   * stays as it is: down, paused, cut off or slow.
+   */
+  | { readonly fault: "healCore"; readonly members: readonly string[] }
   /** Everything is healed, resumed and started. */
   | { readonly fault: "healAll" };
 
@@ -66,5 +71,6 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockJump: "A member's clock jumps.",
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
+  healCore: "A quorum of members works again; the others stay as they are.",
   healAll: "Everything works again.",
 };

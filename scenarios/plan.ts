@@ -93,6 +93,8 @@ export interface Plan {
   readonly phases: {
     /** Faults happen in here. */
     readonly safetyMs: number;
+    /** Members healed first, the rest stays as it is until progress was seen; absent: all. */
+    readonly core?: readonly string[];
     /** After healing, some write must succeed within this. */
     readonly progressBoundMs: number;
     /** Quiet time after progress, before the final reads. */

@@ -1,0 +1,63 @@
+/*
+ * The shape of a scenario file: plain data plus pure functions, knowing neither world. A scenario does not run; it is
+ * drawn with a seed into a plan (draw.ts), and a world runs the plan.
+ */
+import type { MemberConfig } from "../core/config.ts";
+import type { Random } from "../core/ports.ts";
+import type { LinkLaw, PlannedFault } from "./faults.ts";
+import type { PlannedClient, PlannedWatch } from "./plan.ts";
+
+/** Which worlds can make a scenario: the seeded simulator, or drills on real processes. */
+export type World = "sim" | "real";
+
+/** What a scenario's functions may look at while they draw. Every draw comes from `random`, a stream of its own. */
+export interface DrawContext {
+  readonly random: Random;
+  readonly world: World;
+  /** Names in plan order. */
+  readonly members: readonly string[];
+  /** The drawn config all members share. */
+  readonly config: MemberConfig;
+  /** Faults belong in [0, safetyMs). */
+  readonly safetyMs: number;
+  /** Clients may call in [0, callsUntilMs): calls after safetyMs are what progress is measured by. */
+  readonly callsUntilMs: number;
+}
+
+/** Parts of a plan a workload draws. Call ids are unique over all clients; so are client numbers over both lists. */
+export interface WorkloadParts {
+  readonly clients: readonly PlannedClient[];
+  readonly watches: readonly PlannedWatch[];
+}
+export type Workload = (context: DrawContext) => WorkloadParts;
+
+export interface Scenario {
+  /** Kebab case; also the file's name. */
+  readonly name: string;
+  /** The promise of etcd that is at stake, one sentence. */
+  readonly why: string;
+  readonly worlds: readonly World[];
+  /** Why not every world, when `worlds` lacks one. */
+  readonly worldsWhy?: string;
+  readonly cluster: {
+    readonly voters: number;
+    /** Fixed fields; these win over drawn ones. */
+    readonly config?: Partial<MemberConfig>;
+    /** False: leave every other field at its default instead of drawing it per seed. */
+    readonly swarm?: boolean;
+    /** Start offsets and drift of members' clocks are drawn within these bounds; absent: true clocks. */
+    readonly clocks?: { readonly offsetMsMax: number; readonly driftPpmMax: number };
+  };
+  /** Fixed link law; absent: drawn per seed. */
+  readonly link?: LinkLaw;
+  readonly workload: Workload;
+  /** A fixed list, or drawn. */
+  readonly faults: readonly PlannedFault[] | ((context: DrawContext) => readonly PlannedFault[]);
+  /** Length of the safety phase. */
+  readonly durationMs: { readonly [Name in World]: number };
+  /** Names of checks. */
+  readonly checks: readonly string[];
+}
+
+/** Types a scenario literal; refuses a scenario that cannot be drawn. */
+export const scenario = (definition: Scenario): Scenario => definition;
