@@ -21,6 +21,7 @@ export interface MemberConfig {
   readonly requestTimeoutMs: number;
   readonly readRetryMs: number;
   readonly proposalsMax: number;
+  readonly streamRequestsMax: number;
   readonly watchRepliesMax: number;
   readonly watchRevisionsPerReplyMax: number;
   readonly watchersPerCatchUpMax: number;
@@ -135,6 +136,12 @@ export const memberConfigFields = {
     50_000,
     [1, 10_000_000],
     "Writes waiting for their result on this member; when reached, new ones are refused as too many requests.",
+  ),
+  streamRequestsMax: count(
+    "count",
+    10_000,
+    [1, 1_000_000],
+    "Keep-alives one stream may have waiting; when exceeded, the stream is ended as too many requests.",
   ),
   watchRepliesMax: count(
     "count",

@@ -4,7 +4,7 @@
  */
 import type { LeaseId, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
 import type { RaftMessage } from "./raft/message.ts";
-import type { Request, StreamRequest } from "./server/request.ts";
+import type { Request, StreamRequest } from "./request.ts";
 
 /** A follower asks the leader to do what only the leader's lease timers can answer. */
 export type LeaseForward =

@@ -6,7 +6,7 @@ import type { RefusalName } from "./errors.ts";
 import type { LogIndex, MemberId, RequestId, StreamId, Term, WriteId } from "./ids.ts";
 import type { PeerMessage } from "./input.ts";
 import type { Role } from "./raft/ready.ts";
-import type { Reply, StreamReply } from "./server/request.ts";
+import type { Reply, StreamReply } from "./request.ts";
 
 /** One change to the log disk. Segments are named files of bytes. */
 export type LogOperation =

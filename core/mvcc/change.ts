@@ -2,7 +2,7 @@
  * One stored change, as watchers and replays see it, and the read side of the store that history readers need.
  */
 import type { Revision } from "../ids.ts";
-import type { KeyValue } from "../server/request.ts";
+import type { KeyValue } from "../request.ts";
 
 export interface Change {
   readonly type: "put" | "delete";

@@ -1,0 +1,625 @@
+/*
+ * One cluster member: step(input) → outputs. It joins the rooms and decides nothing itself. What it does own is the
+ * order in which things become durable and leave:
+ *
+ *     raft ready ─▶ messages leave ─▶ log written under a writeId ─▶ writeDone ─▶ votes and append replies leave
+ *                                                             └─▶ committed and durable ─▶ applied ─▶ replies leave
+ *
+ * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
+ */
+import { type Applied, Machine } from "./apply/machine.ts";
+import { assert, unreachable } from "./assert.ts";
+import { checkMemberConfig, type MemberConfig } from "./config.ts";
+import {
+  type ClusterId,
+  hexOf,
+  indexOf,
+  type LogIndex,
+  type MemberId,
+  type Revision,
+  type StreamId,
+  type Term,
+  type WriteId,
+  writeIdOf,
+} from "./ids.ts";
+import type { Input, PeerMessage } from "./input.ts";
+import type { LogOperation, MemberEvent, Output } from "./output.ts";
+import type { Backend, Random } from "./ports.ts";
+import type { Configuration, Entry, RaftMessage, SnapshotChunk } from "./raft/message.ts";
+import { Raft } from "./raft/raft.ts";
+import type { RaftView, Ready, Role } from "./raft/ready.ts";
+import type { MemberRecord, StreamRequest } from "./request.ts";
+import { Desk } from "./server/desk.ts";
+import { LeaseCalls } from "./server/lease-calls.ts";
+import { Outbox } from "./server/outbox.ts";
+import { Proposals, type Settled } from "./server/proposals.ts";
+import { type Read, Reads } from "./server/reads.ts";
+import { Streams } from "./server/streams.ts";
+import { createLog, type LogSegment, type LogStore, recoverLog } from "./storage/log-store.ts";
+import { SnapshotInbox, SnapshotOutbox } from "./storage/snapshot.ts";
+import { WatchHub } from "./watch/hub.ts";
+
+export interface MemberIdentity {
+  readonly name: string;
+  readonly memberId: MemberId;
+  readonly clusterId: ClusterId;
+  /** Published through the log, so that clients find this member. */
+  readonly clientUrls: readonly string[];
+}
+
+export interface MemberStart {
+  readonly identity: MemberIdentity;
+  readonly config: MemberConfig;
+  /** Log segments as found on the disk, in any order; empty for a new member. */
+  readonly segments: readonly LogSegment[];
+  readonly backend: Backend;
+  /** Members of a new cluster, this one among them; ignored when the backend holds a member list already. */
+  readonly members: readonly MemberRecord[];
+  readonly random: Random;
+  /** Different in every life of this member on one disk, and rising. */
+  readonly incarnation: number;
+  readonly nowMs: number;
+}
+
+export type MemberStarted =
+  | { readonly ok: true; readonly member: Member; readonly outputs: readonly Output[] }
+  /** The disk does not allow it: the reason names the thing, the place and the remedy. Nothing was changed. */
+  | { readonly ok: false; readonly reason: string };
+
+/** Recovery: open the backend at its consistent index, read the log, and replay what follows as it commits again. */
+export function startMember(start: MemberStart): MemberStarted {
+  const wrong = checkMemberConfig(start.config);
+  if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
+  const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
+  const log = start.segments.length === 0 ? newLog(start, machine) : oldLog(start, machine);
+  if (!log.ok) return log;
+  return { ok: true, ...Member.start(start, machine, log) };
+}
+
+interface OpenedLog {
+  readonly ok: true;
+  readonly store: LogStore;
+  readonly operations: readonly LogOperation[];
+  readonly base: { readonly index: LogIndex; readonly term: Term };
+  readonly entries: readonly Entry[];
+  readonly hardState: { readonly term: Term; readonly votedFor: MemberId | undefined; readonly commitIndex: LogIndex };
+  readonly notes: readonly string[];
+}
+
+function newLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; reason: string } {
+  if (machine.appliedIndex > 0) {
+    return {
+      ok: false,
+      reason: `the backend holds entries up to index ${machine.appliedIndex} but the write-ahead log is missing; put the log back, or remove the data directory and add this member anew`,
+    };
+  }
+  const { store, operations } = createLog(start.identity, start.config);
+  const hardState = { term: noBase.term, votedFor: undefined, commitIndex: noBase.index };
+  return { ok: true, store, operations, base: noBase, entries: [], hardState, notes: [] };
+}
+
+function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; reason: string } {
+  const log = recoverLog(start.segments, start.config);
+  if (!log.ok) return log;
+  const { identity } = start;
+  if (log.identity.memberId !== identity.memberId || log.identity.clusterId !== identity.clusterId) {
+    return {
+      ok: false,
+      reason: `the write-ahead log belongs to member ${hexOf(log.identity.memberId)} of cluster ${hexOf(log.identity.clusterId)}, not to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}; start with the data directory of this member`,
+    };
+  }
+  const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
+  if (applied.index < log.base.index) {
+    return {
+      ok: false,
+      reason: `the backend ends at index ${applied.index} but the write-ahead log begins after index ${log.base.index}; the backend is older than its log: restore both from one backup, or remove the data directory and add this member anew`,
+    };
+  }
+  const found =
+    applied.index === log.base.index ? log.base.term : log.entries[applied.index - log.base.index - 1]?.term;
+  if (found === applied.term || applied.index === 0) return log;
+  // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
+  const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;
+  const votedFor = term === log.hardState.term ? log.hardState.votedFor : undefined;
+  const hardState = { term, votedFor, commitIndex: applied.index };
+  const operations = [...log.operations, ...log.store.reset(applied, hardState)];
+  return { ...log, operations, base: applied, entries: [], hardState };
+}
+
+const noBase = { index: indexOf(0), term: 0 as Term };
+
+/** A write that is not durable yet, and the promises that wait for it. */
+interface PendingWrite {
+  readonly writeId: WriteId;
+  /** Last entry written; index 0 when there is none. */
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly messages: RaftMessage[];
+}
+
+/** What a durable backend allows. */
+type BackendSync =
+  | { readonly writeId: WriteId; readonly purpose: "compactLog"; readonly index: LogIndex }
+  | { readonly writeId: WriteId; readonly purpose: "finishInstall"; readonly install: InstalledSnapshot };
+interface InstalledSnapshot {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly configuration: Configuration;
+}
+
+/** One member. A world steps it with one input after the other and carries out what each step returns. */
+export class Member {
+  readonly #start: MemberStart;
+  readonly #config: MemberConfig;
+  readonly #machine: Machine;
+  readonly #raft: Raft;
+  readonly #log: LogStore;
+  readonly #outbox: Outbox;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+  readonly #leaseCalls: LeaseCalls;
+  readonly #streams: Streams;
+  readonly #hub: WatchHub;
+  readonly #desk: Desk;
+  readonly #snapshotsOut: SnapshotOutbox;
+  readonly #snapshotsIn: SnapshotInbox;
+  #nowMs: number;
+  #lastWriteId = 0;
+  /** Rising writeIds. */
+  readonly #pendingWrites: PendingWrite[] = [];
+  #backendSync: BackendSync | undefined;
+  #compactedAt: LogIndex;
+  #published = false;
+  #publishAskedMs = Number.NEGATIVE_INFINITY;
+  #leaseCheckedMs = Number.NEGATIVE_INFINITY;
+  #seenRole: Role = "follower";
+  #seenTerm: Term = noBase.term;
+  #seenLeaderId: MemberId | undefined;
+
+  private constructor(start: MemberStart, machine: Machine, log: OpenedLog) {
+    this.#start = start;
+    this.#config = start.config;
+    this.#machine = machine;
+    this.#log = log.store;
+    this.#nowMs = start.nowMs;
+    this.#compactedAt = machine.appliedIndex;
+    const { memberId, clusterId } = start.identity;
+    const { config, incarnation } = start;
+    const raft = new Raft({
+      id: memberId,
+      configuration: machine.membership.configuration,
+      config,
+      hardState: log.hardState,
+      snapshotIndex: log.base.index,
+      snapshotTerm: log.base.term,
+      entries: log.entries,
+      appliedIndex: machine.appliedIndex,
+      random: start.random.fork("election"),
+      incarnation,
+    });
+    this.#raft = raft;
+    const outbox = new Outbox({ clusterId, memberId, term: () => raft.term });
+    this.#outbox = outbox;
+    this.#proposals = new Proposals({ raft, config, origin: memberId, incarnation });
+    this.#reads = new Reads({ raft, config });
+    this.#leaseCalls = new LeaseCalls({ raft, reads: this.#reads, config, outbox, incarnation, state: machine });
+    this.#streams = new Streams(config);
+    this.#hub = new WatchHub({
+      source: machine.store,
+      config,
+      emit: (streamId, { headerRevision, ...body }) =>
+        outbox.streamReply(streamId, { ...body, header: outbox.header(headerRevision as Revision) }),
+    });
+    this.#desk = new Desk({
+      raft,
+      machine,
+      backend: start.backend,
+      config,
+      outbox,
+      proposals: this.#proposals,
+      reads: this.#reads,
+      leaseCalls: this.#leaseCalls,
+      random: start.random.fork("lease-id"),
+    });
+    this.#snapshotsOut = new SnapshotOutbox({
+      config,
+      id: memberId,
+      openView: () => ({
+        view: start.backend.openView(),
+        index: machine.appliedIndex,
+        term: machine.appliedTerm,
+        configuration: machine.membership.configuration,
+      }),
+    });
+    this.#snapshotsIn = new SnapshotInbox({ backend: start.backend, id: memberId });
+  }
+
+  /** Only {@link startMember} calls this. */
+  static start(start: MemberStart, machine: Machine, log: OpenedLog): { member: Member; outputs: readonly Output[] } {
+    const member = new Member(start, machine, log);
+    for (const text of log.notes) member.#logLine("warn", text);
+    if (log.operations.length > 0) {
+      const writeId = member.#nextWriteId();
+      member.#outbox.push({ type: "writeLog", writeId, operations: log.operations, sync: true });
+      member.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, messages: [] });
+    }
+    member.#advance();
+    return { member, outputs: member.#outbox.take() };
+  }
+
+  get raft(): RaftView {
+    return this.#raft;
+  }
+  get identity(): MemberIdentity {
+    return this.#start.identity;
+  }
+  get appliedIndex(): LogIndex {
+    return this.#machine.appliedIndex;
+  }
+  get currentRevision(): Revision {
+    return this.#machine.store.currentRevision;
+  }
+  get compactRevision(): Revision {
+    return this.#machine.store.compactRevision;
+  }
+  get members(): readonly MemberRecord[] {
+    return this.#machine.membership.records;
+  }
+  /** Hash of the key space at a revision (0: current), for comparing members. */
+  hashKv(revision: number): ReturnType<Machine["hashKv"]> {
+    return this.#machine.hashKv(revision);
+  }
+
+  /** Advances the member by one input. Carry the outputs out in order before the next step. */
+  step(input: Input): readonly Output[] {
+    this.#nowMs = input.nowMs;
+    switch (input.type) {
+      case "tick":
+        this.#tick();
+        break;
+      case "peerMessage":
+        this.#receive(input.message);
+        break;
+      case "clientRequest":
+        this.#desk.submit(input.requestId, input.request, input);
+        break;
+      case "clientGone":
+        this.#proposals.forget(input.requestId);
+        break;
+      case "streamOpened":
+        this.#openStream(input);
+        break;
+      case "streamRequest":
+        this.#handleStreamRequest(input.streamId, input.request);
+        break;
+      case "streamDrained":
+        if (this.#streams.kindOf(input.streamId) === "watch") this.#hub.drained(input.streamId, input.replies);
+        break;
+      case "streamClosed":
+        this.#closeStream(input.streamId);
+        break;
+      case "writeDone":
+        this.#writeDone(input.writeId);
+        break;
+      case "backendSynced":
+        this.#backendSynced(input.writeId);
+        break;
+      default:
+        unreachable(input);
+    }
+    this.#advance();
+    return this.#outbox.take();
+  }
+
+  // ---- inputs ------------------------------------------------------------------------------------------------
+
+  #tick(): void {
+    this.#raft.tick();
+    this.#machine.tick();
+    this.#desk.tick();
+    this.#answer(this.#proposals.tick(this.#nowMs));
+    for (const read of this.#reads.tick(this.#nowMs)) this.#timeOut(read);
+    this.#leaseCalls.tick(this.#nowMs);
+    this.#hub.tick(this.#nowMs);
+    for (const streamId of this.#streams.tick(this.#raft.leaderId !== undefined)) {
+      this.#closeStream(streamId);
+      this.#outbox.endStream(streamId, "noLeader");
+    }
+    this.#tickSnapshots();
+    this.#publish();
+    this.#revokeExpiredLeases();
+  }
+
+  #receive(message: PeerMessage): void {
+    switch (message.type) {
+      case "leaseRenew":
+      case "leaseRenewReply":
+      case "leaseQuery":
+      case "leaseQueryReply":
+        this.#leaseCalls.handlePeer(message, this.#nowMs);
+        return;
+      case "snapshotChunk":
+        this.#receiveSnapshot(message);
+        return;
+      case "snapshotChunkReply":
+        if (this.#raft.acceptSnapshotMessage(message)) {
+          for (const chunk of this.#snapshotsOut.handleReply(message, this.#raft.term)) this.#outbox.send(chunk);
+        }
+        return;
+      case "append":
+        // The log is about to restart behind an installed snapshot; the leader will send this again.
+        if (this.#backendSync?.purpose !== "finishInstall") this.#raft.step(message);
+        return;
+      default:
+        this.#raft.step(message);
+        if (message.type === "appendAccepted") this.#snapshotsOut.acknowledged(message.from, message.matchIndex);
+    }
+  }
+
+  #openStream(input: Extract<Input, { type: "streamOpened" }>): void {
+    if (input.requireLeader && this.#raft.leaderId === undefined) {
+      this.#outbox.endStream(input.streamId, "noLeader");
+      return;
+    }
+    this.#streams.open(input.streamId, input);
+    if (input.kind === "watch") this.#hub.open(input.streamId);
+    else this.#leaseCalls.openStream(input.streamId);
+  }
+
+  #closeStream(streamId: StreamId): void {
+    const kind = this.#streams.close(streamId);
+    if (kind === "watch") this.#hub.close(streamId);
+    else if (kind === "leaseKeepAlive") this.#leaseCalls.closeStream(streamId);
+  }
+
+  #handleStreamRequest(streamId: StreamId, request: StreamRequest): void {
+    const kind = this.#streams.kindOf(streamId);
+    if (request.type === "leaseKeepAlive") {
+      if (kind === "leaseKeepAlive") this.#leaseCalls.keepAlive(streamId, request.leaseId, this.#nowMs);
+    } else if (kind === "watch") this.#hub.request(streamId, request);
+  }
+
+  /** Every promise that stood on this write, or on an earlier one, may leave now. */
+  #writeDone(writeId: WriteId): void {
+    let done = 0;
+    for (const write of this.#pendingWrites) {
+      if (write.writeId > writeId) break;
+      done += 1;
+      if (write.index > 0) this.#raft.persisted(write.index, write.term);
+      for (const message of write.messages) this.#outbox.send(message);
+    }
+    this.#pendingWrites.splice(0, done);
+  }
+
+  #backendSynced(writeId: WriteId): void {
+    const sync = this.#backendSync;
+    if (sync === undefined || sync.writeId !== writeId) return;
+    this.#backendSync = undefined;
+    if (sync.purpose === "compactLog") this.#compactLog(sync.index);
+    else this.#finishInstall(sync.install);
+  }
+
+  // ---- what raft has ready -----------------------------------------------------------------------------------
+
+  /** While a snapshot is being made durable Raft gathers but nothing leaves: its log is about to be replaced. */
+  #advance(): void {
+    while (this.#raft.hasReady() && this.#backendSync?.purpose !== "finishInstall")
+      this.#carryOut(this.#raft.takeReady());
+    this.#noteRole();
+  }
+
+  #carryOut(ready: Ready): void {
+    for (const message of ready.messages) this.#outbox.send(message);
+    this.#write(ready);
+    if (ready.committed.length > 0) this.#apply(ready.committed);
+    for (const state of ready.readStates)
+      this.#serve(this.#reads.proven(state, this.#machine.appliedIndex, this.#nowMs));
+    for (const readContext of ready.readsAborted) this.#reads.aborted(readContext, this.#nowMs);
+    for (const to of ready.snapshotsWanted) {
+      for (const chunk of this.#snapshotsOut.start(to, this.#raft.term)) this.#outbox.send(chunk);
+    }
+  }
+
+  #write(ready: Ready): void {
+    const { hardState, entries } = ready;
+    if (hardState !== undefined || entries.length > 0) {
+      const operations = this.#log.append({ hardState, entries });
+      const writeId = this.#nextWriteId();
+      this.#outbox.push({ type: "writeLog", writeId, operations, sync: ready.mustSync });
+      if (ready.mustSync) {
+        const last = entries[entries.length - 1];
+        const position = { index: last?.index ?? noBase.index, term: last?.term ?? noBase.term };
+        this.#pendingWrites.push({ writeId, ...position, messages: [...ready.messagesAfterPersist] });
+        return;
+      }
+    }
+    // Nothing new to sync: these stand on the newest write under way, if there is one.
+    const newest = this.#pendingWrites[this.#pendingWrites.length - 1];
+    for (const message of ready.messagesAfterPersist) {
+      if (newest === undefined) this.#outbox.send(message);
+      else newest.messages.push(message);
+    }
+  }
+
+  #apply(committed: readonly Entry[]): void {
+    for (const entry of committed) {
+      const applied = this.#machine.apply(entry, this.#nowMs);
+      if (applied.changes.length > 0) this.#hub.notify(applied.changes, this.#machine.store.currentRevision);
+      if (applied.published === this.#start.identity.memberId) this.#notePublished();
+      this.#answerApplied(applied);
+    }
+    this.#raft.appliedTo(this.#machine.appliedIndex);
+    this.#serve(this.#reads.applied(this.#machine.appliedIndex));
+    this.#maybeCompactLog();
+  }
+
+  #answerApplied(applied: Applied): void {
+    if (applied.id === undefined || applied.result === undefined) return;
+    const settled = this.#proposals.settle(applied.id, applied.result);
+    if (settled !== undefined) this.#answerOne(settled);
+  }
+
+  #answer(ended: readonly Settled[]): void {
+    for (const settled of ended) this.#answerOne(settled);
+  }
+
+  #answerOne({ requestId, result }: Settled): void {
+    if (result.ok) this.#outbox.answer(requestId, result.revision, result.answer);
+    else this.#outbox.refuse(requestId, result.refusal);
+  }
+
+  #serve(reads: readonly Read[]): void {
+    for (const read of reads) {
+      if (read.type === "request") this.#desk.serve(read.requestId, read.request);
+      else if (read.type === "leaseCall") this.#leaseCalls.serve(read.callId, this.#nowMs);
+      else this.#leaseCalls.servePeer(read.question, this.#nowMs);
+    }
+  }
+
+  /** Lease calls keep their own time. */
+  #timeOut(read: Read): void {
+    if (read.type === "request") this.#outbox.refuse(read.requestId, "timedOut");
+  }
+
+  #noteRole(): void {
+    const { role, term, leaderId } = this.#raft;
+    if (leaderId !== this.#seenLeaderId) {
+      this.#seenLeaderId = leaderId;
+      if (leaderId !== undefined) this.#proposals.noteLeader(this.#nowMs);
+      this.#outbox.event({ type: "leaderChanged", leaderId, term });
+    }
+    if (role === this.#seenRole && term === this.#seenTerm) return;
+    const { lessor } = this.#machine;
+    if (role === "leader") lessor.promote(this.#nowMs, this.#config.electionTicks * this.#config.tickMs);
+    else if (this.#seenRole === "leader") {
+      lessor.demote();
+      this.#snapshotsOut.stop();
+    }
+    this.#seenRole = role;
+    this.#seenTerm = term;
+    this.#outbox.event({ type: "roleChanged", role, term });
+  }
+
+  // ---- housekeeping ------------------------------------------------------------------------------------------
+
+  /** Clients are served only once the cluster knows this member by name; asked again until it does. */
+  #publish(): void {
+    if (this.#published || this.#raft.leaderId === undefined) return;
+    if (this.#nowMs - this.#publishAskedMs < this.#config.electionTicks * this.#config.tickMs) return;
+    this.#publishAskedMs = this.#nowMs;
+    const { memberId, name, clientUrls } = this.#start.identity;
+    const refusal = this.#proposals.propose(
+      { type: "publishMember", memberId, name, clientUrls },
+      { requestId: undefined, nowMs: this.#nowMs },
+    );
+    if (refusal !== undefined) this.#logLine("warn", "publishing this member was refused", { refusal });
+  }
+
+  #notePublished(): void {
+    if (this.#published) return;
+    this.#published = true;
+    this.#outbox.event({ type: "published" });
+  }
+
+  #revokeExpiredLeases(): void {
+    if (this.#nowMs - this.#leaseCheckedMs < this.#config.leaseCheckMs) return;
+    this.#leaseCheckedMs = this.#nowMs;
+    if (this.#raft.role !== "leader") return;
+    for (const leaseId of this.#machine.lessor.expired(this.#nowMs, this.#config.leaseRevokesPerCheckMax)) {
+      // A refused one comes up again at the next look.
+      this.#proposals.propose({ type: "leaseRevoke", leaseId }, { requestId: undefined, nowMs: this.#nowMs });
+    }
+  }
+
+  #maybeCompactLog(): void {
+    const { appliedIndex } = this.#machine;
+    if (this.#backendSync !== undefined || appliedIndex - this.#compactedAt < this.#config.snapshotEntries) return;
+    const writeId = this.#nextWriteId();
+    this.#backendSync = { writeId, purpose: "compactLog", index: appliedIndex };
+    this.#outbox.push({ type: "syncBackend", writeId });
+  }
+
+  /** The backend holds everything up to `index` for good; entries before it are kept only for slow followers. */
+  #compactLog(index: LogIndex): void {
+    this.#compactedAt = index;
+    const base = indexOf(index - this.#config.snapshotCatchUpEntries);
+    const term = this.#raft.termAt(base);
+    if (base < this.#raft.firstIndex || term === undefined) return;
+    this.#writeHousekeeping(this.#log.compact({ index: base, term }));
+    this.#raft.compactTo(base);
+    this.#outbox.event({ type: "logCompacted", firstIndex: this.#raft.firstIndex });
+  }
+
+  #tickSnapshots(): void {
+    const { messages, aborted } = this.#snapshotsOut.tick(this.#raft.term);
+    for (const message of messages) this.#outbox.send(message);
+    for (const to of aborted) this.#raft.snapshotAborted(to);
+  }
+
+  #receiveSnapshot(chunk: SnapshotChunk): void {
+    if (!this.#raft.acceptSnapshotMessage(chunk)) return;
+    // While an install is being made durable, or when this member is already past it, the chunk has nothing to add.
+    if (this.#backendSync !== undefined) return;
+    if (chunk.snapshotIndex <= this.#raft.commitIndex) {
+      this.#raft.installSnapshot({
+        index: chunk.snapshotIndex,
+        term: chunk.snapshotTerm,
+        configuration: chunk.configuration,
+      });
+      this.#snapshotsIn.abandon();
+      return;
+    }
+    const { reply, complete } = this.#snapshotsIn.receive(chunk);
+    if (reply !== undefined) this.#outbox.send({ ...reply, term: this.#raft.term });
+    if (complete === undefined) return;
+    this.#snapshotsIn.finish();
+    const writeId = this.#nextWriteId();
+    this.#backendSync = { writeId, purpose: "finishInstall", install: complete };
+    this.#outbox.push({ type: "syncBackend", writeId });
+    this.#machine.reload();
+    this.#hub.reset();
+    assert(
+      this.#machine.appliedIndex === complete.index,
+      "an installed snapshot ends at its index",
+      this.#machine.appliedIndex,
+      complete.index,
+    );
+  }
+
+  /** The backend is durable at the snapshot: now the log may restart behind it, and the leader may be told. */
+  #finishInstall(install: InstalledSnapshot): void {
+    const keepsTail = this.#raft.termAt(install.index) === install.term;
+    const installed = this.#raft.installSnapshot(install);
+    assert(installed, "a snapshot that was being installed is still ahead of the log", install.index);
+    if (!keepsTail) {
+      const { term, votedFor, commitIndex } = this.#raft;
+      this.#writeHousekeeping(
+        this.#log.reset({ index: install.index, term: install.term }, { term, votedFor, commitIndex }),
+      );
+    }
+    this.#compactedAt = install.index;
+    this.#outbox.event({ type: "snapshotInstalled", index: install.index });
+    this.#serve(this.#reads.applied(this.#machine.appliedIndex));
+  }
+
+  /** A write on which no entry stands. */
+  #writeHousekeeping(operations: readonly LogOperation[]): void {
+    if (operations.length === 0) return;
+    const writeId = this.#nextWriteId();
+    this.#outbox.push({ type: "writeLog", writeId, operations, sync: true });
+    this.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, messages: [] });
+  }
+
+  #nextWriteId(): WriteId {
+    this.#lastWriteId += 1;
+    return writeIdOf(this.#lastWriteId);
+  }
+
+  #logLine(
+    level: Extract<MemberEvent, { type: "log" }>["level"],
+    text: string,
+    fields: { readonly [field: string]: string | number | boolean } = {},
+  ): void {
+    this.#outbox.event({ type: "log", level, text, fields });
+  }
+}

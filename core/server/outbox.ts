@@ -1,0 +1,75 @@
+/*
+ * Where the rooms of a member lay what shall leave: it gathers the outputs of one step and fills in the header that
+ * every answer carries.
+ */
+import type { RefusalName } from "../errors.ts";
+import {
+  type ClusterId,
+  type MemberId,
+  type RequestId,
+  type Revision,
+  revisionOf,
+  type StreamId,
+  type Term,
+} from "../ids.ts";
+import type { PeerMessage } from "../input.ts";
+import type { MemberEvent, Output } from "../output.ts";
+import type { Answer, Header, StreamReply } from "../request.ts";
+
+/** Outputs in the order in which the world shall carry them out. */
+export class Outbox {
+  readonly #clusterId: ClusterId;
+  readonly #memberId: MemberId;
+  readonly #term: () => Term;
+  #outputs: Output[] = [];
+
+  constructor(options: { clusterId: ClusterId; memberId: MemberId; term: () => Term }) {
+    this.#clusterId = options.clusterId;
+    this.#memberId = options.memberId;
+    this.#term = options.term;
+  }
+
+  /** Everything since the last take. */
+  take(): readonly Output[] {
+    const outputs = this.#outputs;
+    if (outputs.length === 0) return nothing;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  push(output: Output): void {
+    this.#outputs.push(output);
+  }
+
+  header(revision: Revision): Header {
+    return { clusterId: this.#clusterId, memberId: this.#memberId, revision, raftTerm: this.#term() };
+  }
+
+  /** An accepted answer; revision 0 for the answers that carry none. */
+  answer(requestId: RequestId, revision: Revision, answer: Answer): void {
+    this.#outputs.push({ type: "reply", requestId, reply: { ok: true, header: this.header(revision), answer } });
+  }
+
+  refuse(requestId: RequestId, refusal: RefusalName): void {
+    this.#outputs.push({ type: "reply", requestId, reply: { ok: false, refusal } });
+  }
+
+  streamReply(streamId: StreamId, reply: StreamReply): void {
+    this.#outputs.push({ type: "streamReply", streamId, reply });
+  }
+
+  endStream(streamId: StreamId, refusal: RefusalName | undefined): void {
+    this.#outputs.push({ type: "streamEnded", streamId, refusal });
+  }
+
+  send(message: PeerMessage): void {
+    this.#outputs.push({ type: "sendMessage", message });
+  }
+
+  event(event: MemberEvent): void {
+    this.#outputs.push({ type: "event", event });
+  }
+}
+
+export const noRevision: Revision = revisionOf(0);
+const nothing: readonly Output[] = [];

@@ -1,0 +1,140 @@
+/*
+ * Writes under way: each waits here from the moment it is proposed until the entry that carries its id is applied, or
+ * until it ran out of time. Ids are (member, incarnation, sequence) and are never used twice, so an answer can only
+ * reach the request whose own entry was applied, whatever else commits at the same index.
+ */
+import { type Command, type CommandRequest, encodeCommand, type ProposalId } from "../apply/command.ts";
+import type { Applied } from "../apply/machine.ts";
+import type { MemberConfig } from "../config.ts";
+import type { RefusalName } from "../errors.ts";
+import type { MemberId, RequestId } from "../ids.ts";
+import type { Raft } from "../raft/raft.ts";
+
+/** What becomes of the result once the entry is applied. */
+type Waiting = {
+  readonly requestId: RequestId | undefined;
+  readonly startedMs: number;
+  /** Answered in place of an accepted result: the write only recorded why the real one is refused. */
+  readonly refuseWith: RefusalName | undefined;
+  /** Not yet given to Raft because no leader was known. */
+  unsent: Uint8Array | undefined;
+};
+
+export type Settled =
+  | { readonly requestId: RequestId; readonly result: NonNullable<Applied["result"]> }
+  | { readonly requestId: RequestId; readonly result: { readonly ok: false; readonly refusal: RefusalName } };
+
+export interface ProposeOptions {
+  /** undefined: nobody waits (the member's own housekeeping). */
+  readonly requestId: RequestId | undefined;
+  readonly nowMs: number;
+  readonly refuseWith?: RefusalName;
+}
+
+/** Bounded by `proposalsMax` entries; each lives at most `requestTimeoutMs`. */
+export class Proposals {
+  readonly #raft: Raft;
+  readonly #config: MemberConfig;
+  readonly #origin: MemberId;
+  readonly #incarnation: number;
+  #sequence = 0;
+  /** Keyed by sequence; inserted in rising order, so the oldest comes first. */
+  readonly #waiting = new Map<number, Waiting>();
+  #unsentCount = 0;
+  #leaderSinceMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { raft: Raft; config: MemberConfig; origin: MemberId; incarnation: number }) {
+    this.#raft = options.raft;
+    this.#config = options.config;
+    this.#origin = options.origin;
+    this.#incarnation = options.incarnation;
+  }
+
+  /** A leader became known; requests begun shortly before may have been lost with the previous one. */
+  noteLeader(nowMs: number): void {
+    this.#leaderSinceMs = nowMs;
+  }
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Gives the request to Raft; a refusal means it was not and will not be proposed. */
+  propose(request: CommandRequest, options: ProposeOptions): RefusalName | undefined {
+    if (this.#waiting.size >= this.#config.proposalsMax) return "tooManyRequests";
+    const sequence = this.#sequence + 1;
+    const command: Command = { id: { origin: this.#origin, incarnation: this.#incarnation, sequence }, request };
+    const bytes = encodeCommand(command);
+    if (bytes.length > this.#config.requestBytesMax) return "requestTooLarge";
+    const outcome = this.#raft.propose([bytes]);
+    if (outcome === "dropped") return "proposalDropped";
+    this.#sequence = sequence;
+    const unsent = outcome === "noLeader" ? bytes : undefined;
+    if (options.requestId === undefined) return undefined;
+    if (unsent !== undefined) this.#unsentCount += 1;
+    this.#waiting.set(sequence, {
+      requestId: options.requestId,
+      startedMs: options.nowMs,
+      refuseWith: options.refuseWith,
+      unsent,
+    });
+    return undefined;
+  }
+
+  /** The entry of that id was applied here; undefined when nobody of this life waits for it. */
+  settle(id: ProposalId, result: NonNullable<Applied["result"]>): Settled | undefined {
+    if (id.origin !== this.#origin || id.incarnation !== this.#incarnation) return undefined;
+    const waiting = this.#waiting.get(id.sequence);
+    if (waiting?.requestId === undefined) return undefined;
+    this.#waiting.delete(id.sequence);
+    if (waiting.unsent !== undefined) this.#unsentCount -= 1;
+    if (waiting.refuseWith !== undefined && result.ok) {
+      return { requestId: waiting.requestId, result: { ok: false, refusal: waiting.refuseWith } };
+    }
+    return { requestId: waiting.requestId, result };
+  }
+
+  /** The client no longer waits; the write itself goes on. */
+  forget(requestId: RequestId): void {
+    for (const [sequence, waiting] of this.#waiting) {
+      if (waiting.requestId !== requestId) continue;
+      this.#waiting.delete(sequence);
+      if (waiting.unsent !== undefined) this.#unsentCount -= 1;
+      return;
+    }
+  }
+
+  /** Sends what had no leader, and ends what waited too long. */
+  tick(nowMs: number): readonly Settled[] {
+    if (this.#unsentCount > 0) this.#sendUnsent();
+    let ended: Settled[] | undefined;
+    for (const [sequence, waiting] of this.#waiting) {
+      if (nowMs - waiting.startedMs < this.#config.requestTimeoutMs) break;
+      this.#waiting.delete(sequence);
+      if (waiting.unsent !== undefined) this.#unsentCount -= 1;
+      if (waiting.requestId === undefined) continue;
+      ended ??= [];
+      ended.push({ requestId: waiting.requestId, result: { ok: false, refusal: this.#timeoutRefusal(waiting) } });
+    }
+    return ended ?? nothing;
+  }
+
+  #sendUnsent(): void {
+    if (this.#raft.leaderId === undefined) return;
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.unsent === undefined) continue;
+      if (this.#raft.propose([waiting.unsent]) === "noLeader") return;
+      waiting.unsent = undefined;
+      this.#unsentCount -= 1;
+    }
+  }
+
+  #timeoutRefusal(waiting: Waiting): RefusalName {
+    if (waiting.unsent !== undefined) return "deadlineExceeded";
+    const grace = 2 * this.#config.electionTicks * this.#config.tickMs;
+    const lostWithLeader = waiting.startedMs > this.#leaderSinceMs - grace && waiting.startedMs <= this.#leaderSinceMs;
+    return lostWithLeader ? "timedOutLeaderFailed" : "timedOut";
+  }
+}
+
+const nothing: readonly Settled[] = [];
