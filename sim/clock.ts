@@ -1,0 +1,53 @@
+/*
+ * A member's own clock in simulated time: offset, speed and jumps. What it shows never falls: after a jump back it
+ * stands still until it is caught up, as a monotonic clock under a stepped wall clock would be read. Ticks follow its
+ * speed but not its jumps, as timers do. All times are whole microseconds.
+ */
+
+const million = 1_000_000;
+
+export class SimClock {
+  #originUs: number;
+  #originLocalUs: number;
+  #driftPpm: number;
+  #shownUs: number;
+
+  constructor(start: { readonly timeUs: number; readonly offsetMs: number; readonly driftPpm: number }) {
+    this.#originUs = start.timeUs;
+    this.#originLocalUs = start.offsetMs * 1_000;
+    this.#driftPpm = start.driftPpm;
+    this.#shownUs = this.#originLocalUs;
+  }
+
+  /** What the member reads at that simulated time, whole milliseconds, never less than it read before. */
+  nowMs(timeUs: number): number {
+    const elapsedUs = timeUs - this.#originUs;
+    const localUs = this.#originLocalUs + elapsedUs + Math.floor((elapsedUs * this.#driftPpm) / million);
+    if (localUs > this.#shownUs) this.#shownUs = localUs;
+    return Math.floor(this.#shownUs / 1_000);
+  }
+
+  /** Moves the clock; forwards at once, backwards by standing still. */
+  jump(timeUs: number, byMs: number): void {
+    this.#rebase(timeUs);
+    this.#originLocalUs += byMs * 1_000;
+  }
+
+  /** From that time on the clock runs (1 + ppm / 10^6) as fast; ppm > −10^6. */
+  setDrift(timeUs: number, driftPpm: number): void {
+    this.#rebase(timeUs);
+    this.#driftPpm = driftPpm;
+  }
+
+  /** Simulated time that passes while this clock counts so many milliseconds; at least 1 µs. */
+  durationUs(localMs: number): number {
+    if (this.#driftPpm === 0) return Math.max(1, localMs * 1_000);
+    return Math.max(1, Math.round((localMs * 1_000 * million) / (million + this.#driftPpm)));
+  }
+
+  #rebase(timeUs: number): void {
+    const elapsedUs = timeUs - this.#originUs;
+    this.#originLocalUs += elapsedUs + Math.floor((elapsedUs * this.#driftPpm) / million);
+    this.#originUs = timeUs;
+  }
+}
