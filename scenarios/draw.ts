@@ -1,7 +1,7 @@
 /*
  * (scenario, seed) → plan: every choice of a run made before it starts, each from a stream of its own name.
  */
-import type { Random } from "../core/ports.ts";
+import type { Random } from "../core/index.ts";
 import type { Plan } from "./plan.ts";
 import type { Scenario, World } from "./scenario.ts";
 

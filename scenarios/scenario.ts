@@ -2,8 +2,7 @@
  * The shape of a scenario file: plain data plus pure functions, knowing neither world. A scenario does not run; it is
  * drawn with a seed into a plan (draw.ts), and a world runs the plan.
  */
-import type { MemberConfig } from "../core/config.ts";
-import type { Random } from "../core/ports.ts";
+import type { MemberConfig, Random } from "../core/index.ts";
 import type { LinkLaw, PlannedFault } from "./faults.ts";
 import type { PlannedClient, PlannedWatch } from "./plan.ts";
 

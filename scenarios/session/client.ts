@@ -6,58 +6,112 @@
  * arrange one wake at (or after) that time. An early, late, doubled or forgotten-about wake is harmless: the session
  * looks at nowMs only. Answers to calls the session has given up are ignored.
  */
-
-import type { LeaseId } from "../../core/ids.ts";
-import type { KeepAliveReply, Reply, Request } from "../../core/server/request.ts";
-import type { PlannedClient } from "../plan.ts";
+import type { Operation } from "../history.ts";
+import type { PlannedCall, PlannedClient } from "../plan.ts";
+import { Alarm } from "./alarm.ts";
+import { type ClientInput, type ClientOutput, callOutputOf, type Outcome, outcomeOf, returnEventOf } from "./call.ts";
+import { Knowledge } from "./knowledge.ts";
 import type { Recorder } from "./recorder.ts";
 
-export type ClientInput =
-  /** The time of some `wakeAt` has come; the first one starts the session. */
-  | { readonly type: "wake"; readonly nowMs: number }
-  /** The member's answer, accepted or refused. */
-  | { readonly type: "reply"; readonly nowMs: number; readonly callId: number; readonly reply: Reply | KeepAliveReply }
-  /** An error status from a real server: gRPC code by name (`UNAVAILABLE`) and complete message. */
-  | {
-      readonly type: "status";
-      readonly nowMs: number;
-      readonly callId: number;
-      readonly code: string;
-      readonly text: string;
-    }
-  /** No connection could be made: the request never left. */
-  | { readonly type: "connectionRefused"; readonly nowMs: number; readonly callId: number }
-  /** The connection ended after the request may have left. */
-  | { readonly type: "connectionLost"; readonly nowMs: number; readonly callId: number }
-  /** No new calls from here on; the one in flight may still be answered or time out. */
-  | { readonly type: "stop"; readonly nowMs: number };
+export type { ClientInput, ClientOutput } from "./call.ts";
 
-export type ClientOutput =
-  /** Send this unary call. `member` is a position in the plan's members. The call is in the history already. */
-  | { readonly type: "call"; readonly callId: number; readonly member: number; readonly request: Request }
-  /** Open a keep-alive stream, send this one request, hand back its first reply, close the stream. */
-  | { readonly type: "keepAlive"; readonly callId: number; readonly member: number; readonly leaseId: LeaseId }
-  /** The client gave up on that call: tell the member, drop a late answer. */
-  | { readonly type: "abandon"; readonly callId: number; readonly member: number }
-  | { readonly type: "wakeAt"; readonly atMs: number };
+/** Pause after a call that found no working member, so that a client does not burn its calls in an instant. */
+const pauseAfterFailureMs = 50;
+
+interface CallInFlight {
+  readonly callId: number;
+  readonly operation: Operation;
+  readonly deadlineMs: number;
+}
 
 export class ClientSession {
+  readonly #calls: readonly PlannedCall[];
+  readonly #members: readonly string[];
+  readonly #timeoutMs: number;
+  readonly #failover: boolean;
+  readonly #recorder: Recorder;
+  readonly #knowledge = new Knowledge();
+  readonly #alarm = new Alarm();
+  /** Number in the history; a fresh one after each unknown outcome. */
+  #client: number;
+  #member: number;
+  /** Array position of the next planned call. */
+  #next = 0;
+  #inFlight: CallInFlight | undefined;
+  #notBeforeMs = 0;
+  #stopped = false;
+
   constructor(options: {
     readonly client: PlannedClient;
     /** Names in plan order. */
     readonly members: readonly string[];
     readonly recorder: Recorder;
   }) {
-    void options;
+    const { client } = options;
+    this.#calls = client.calls;
+    this.#members = options.members;
+    this.#timeoutMs = client.timeoutMs;
+    this.#failover = client.failover;
+    this.#recorder = options.recorder;
+    this.#client = client.client;
+    this.#member = client.home;
   }
 
   /** True when nothing is in flight and nothing will be called any more. */
   get finished(): boolean {
-    return false;
+    return this.#inFlight === undefined && (this.#stopped || this.#next >= this.#calls.length);
   }
 
   step(input: ClientInput): readonly ClientOutput[] {
-    void input;
-    return [];
+    const outputs: ClientOutput[] = [];
+    const { nowMs } = input;
+    if (input.type === "wake") this.#alarm.woke(nowMs);
+    else if (input.type === "stop") this.#stopped = true;
+    else if (this.#inFlight?.callId === input.callId) {
+      this.#finish(this.#inFlight, outcomeOf(this.#inFlight.operation, input), nowMs);
+    }
+    if (this.#inFlight !== undefined && nowMs >= this.#inFlight.deadlineMs)
+      this.#giveUp(outputs, this.#inFlight, nowMs);
+    if (this.#inFlight === undefined) this.#maybeCall(outputs, nowMs);
+    const wakeAtMs = this.#nextTimeMs();
+    if (wakeAtMs !== undefined && this.#alarm.wants(wakeAtMs)) outputs.push({ type: "wakeAt", atMs: wakeAtMs });
+    return outputs;
+  }
+
+  #maybeCall(outputs: ClientOutput[], nowMs: number): void {
+    const call = this.#calls[this.#next];
+    if (call === undefined || this.#stopped || nowMs < Math.max(call.atMs, this.#notBeforeMs)) return;
+    this.#next += 1;
+    const operation = this.#knowledge.resolve(call.operation);
+    this.#inFlight = { callId: call.id, operation, deadlineMs: nowMs + this.#timeoutMs };
+    const member = this.#member;
+    const name = this.#members[member] ?? "";
+    this.#recorder.record({ type: "call", id: call.id, client: this.#client, atMs: nowMs, member: name, operation });
+    outputs.push(callOutputOf({ callId: call.id, member, operation }));
+  }
+
+  /** When something is due without any input: the deadline, or the next call. */
+  #nextTimeMs(): number | undefined {
+    if (this.#inFlight !== undefined) return this.#inFlight.deadlineMs;
+    const call = this.#stopped ? undefined : this.#calls[this.#next];
+    return call === undefined ? undefined : Math.max(call.atMs, this.#notBeforeMs);
+  }
+
+  #giveUp(outputs: ClientOutput[], call: CallInFlight, nowMs: number): void {
+    outputs.push({ type: "abandon", callId: call.callId, member: this.#member });
+    this.#finish(call, { kind: "unknown", error: `no answer within ${this.#timeoutMs} ms`, moveOn: true }, nowMs);
+  }
+
+  #finish(call: CallInFlight, outcome: Outcome, nowMs: number): void {
+    this.#inFlight = undefined;
+    this.#recorder.record(returnEventOf(outcome, { id: call.callId, client: this.#client, atMs: nowMs }));
+    if (outcome.kind === "ok") {
+      this.#knowledge.learn(call.operation, outcome.answer, outcome.revision);
+      return;
+    }
+    if (outcome.kind === "unknown") this.#client = this.#recorder.freshClient();
+    if (!outcome.moveOn) return;
+    if (this.#failover) this.#member = (this.#member + 1) % this.#members.length;
+    this.#notBeforeMs = nowMs + pauseAfterFailureMs;
   }
 }
