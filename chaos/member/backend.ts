@@ -1,0 +1,440 @@
+/*
+ * The backend of a real member: LMDB behind a write buffer. Writes gather in the buffer and reach LMDB as one
+ * transaction, durable when `commit` returns; until then reads and scans see them through the buffer. The owner calls
+ * `commit` between steps, never inside one, so that a commit never holds half of an applied entry.
+ *
+ * On disk: one directory `db-N` for each content the backend ever had, the highest N being the current one. A
+ * snapshot is received in `db-N.part` and takes effect by one rename; after a crash the backend holds either all of
+ * the old content or all of the new. What is not current is removed at the next start.
+ */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, open as openEnvironment, type RootDatabase } from "lmdb";
+import { assert } from "../../core/assert.ts";
+import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
+import {
+  type Backend,
+  type BackendInstall,
+  type BackendView,
+  type Bucket,
+  buckets,
+  type Visit,
+} from "../../core/ports.ts";
+
+type Bytes = Uint8Array;
+type Range = { readonly from: Bytes; readonly to: Bytes | undefined };
+
+/** One LMDB environment with a database for each bucket. */
+interface Environment {
+  readonly directory: string;
+  readonly root: RootDatabase<Bytes, Bytes>;
+  readonly databases: { readonly [Name in Bucket]: Database<Bytes, Bytes> };
+  /** Views that still read it; a replaced environment is closed when the last one is. */
+  views: number;
+  replaced: boolean;
+}
+
+const currentName = /^db-([0-9]+)$/;
+const installBytesPerCommit = 8 * 1024 * 1024;
+
+/** A problem with what was found on disk; the text names the file and is for the operator. */
+export class BackendProblem extends Error {
+  override readonly name = "BackendProblem";
+}
+
+/**
+ * Opens the newest complete content below the directory, or makes an empty one.
+ *
+ * @returns `created`: there was none before
+ */
+export function openBackend(directory: string): { readonly backend: LmdbBackend; readonly created: boolean } {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const numbers: number[] = [];
+  for (const name of readdirSync(directory)) {
+    const match = currentName.exec(name);
+    if (match?.[1] !== undefined) numbers.push(Number(match[1]));
+  }
+  const newest = numbers.length === 0 ? 1 : Math.max(...numbers);
+  const environment = openAt(join(directory, `db-${newest}`), numbers.length === 0);
+  for (const name of readdirSync(directory)) {
+    const stale = name.endsWith(".part") || (currentName.test(name) && name !== `db-${newest}`);
+    if (stale) rmSync(join(directory, name), { recursive: true });
+  }
+  syncDirectory(directory);
+  return { backend: new LmdbBackend(directory, newest, environment), created: numbers.length === 0 };
+}
+
+export class LmdbBackend implements Backend {
+  readonly #directory: string;
+  #number: number;
+  #environment: Environment;
+  #pending = newPending();
+  #install: Install | undefined;
+  #size: { readonly allocatedBytes: number; readonly usedBytes: number } | undefined;
+
+  constructor(directory: string, number: number, environment: Environment) {
+    this.#directory = directory;
+    this.#number = number;
+    this.#environment = environment;
+  }
+
+  /** Writes gathered since the last commit; a key written twice counts once. */
+  get pendingWrites(): number {
+    let count = 0;
+    for (const bucket of buckets) count += this.#pending[bucket].size;
+    return count;
+  }
+
+  get(bucket: Bucket, key: Bytes): Bytes | undefined {
+    const pending = this.#pending[bucket];
+    if (pending.size > 0) {
+      const write = pending.get(textOfBytes(key));
+      if (write !== undefined) return write.value;
+    }
+    return copied(this.#environment.databases[bucket].getBinaryFast(key));
+  }
+
+  scan(bucket: Bucket, range: Range, visit: Visit): void {
+    scanMerged(this.#environment.databases[bucket].getRange(lmdbRange(range)), this.#pending[bucket], range, visit);
+  }
+
+  put(bucket: Bucket, key: Bytes, value: Bytes): void {
+    assert(key.length >= 1 && key.length <= 511, "a backend key has 1 to 511 bytes", key.length);
+    this.#pending[bucket].set(textOfBytes(key), value);
+  }
+
+  delete(bucket: Bucket, key: Bytes): void {
+    this.#pending[bucket].set(textOfBytes(key), undefined);
+  }
+
+  /** Writes everything gathered so far as one transaction; durable on return. Throws when the disk fails. */
+  commit(): void {
+    if (this.pendingWrites === 0) return;
+    const { root, databases } = this.#environment;
+    root.transactionSync(() => {
+      for (const bucket of buckets) {
+        const database = databases[bucket];
+        for (const [text, { value }] of this.#pending[bucket].entries()) {
+          const key = bytesOfText(text);
+          if (value === undefined) database.removeSync(key);
+          else database.putSync(key, value);
+        }
+      }
+    });
+    this.#pending = newPending();
+    this.#size = undefined;
+  }
+
+  openView(): BackendView {
+    const environment = this.#environment;
+    environment.views++;
+    return new View(environment, copyPending(this.#pending), () => {
+      environment.views--;
+      if (environment.replaced && environment.views === 0) discard(environment);
+    });
+  }
+
+  beginInstall(): BackendInstall {
+    this.#install?.abort();
+    const number = this.#number + 1;
+    const directory = join(this.#directory, `db-${number}.part`);
+    rmSync(directory, { recursive: true, force: true });
+    const install = new Install(openAt(directory, true), (environment) => {
+      const finished = join(this.#directory, `db-${number}`);
+      renameSync(directory, finished);
+      syncDirectory(this.#directory);
+      const previous = this.#environment;
+      this.#environment = { ...environment, directory: finished };
+      this.#number = number;
+      this.#pending = newPending();
+      this.#size = undefined;
+      this.#install = undefined;
+      previous.replaced = true;
+      if (previous.views === 0) discard(previous);
+    });
+    this.#install = install;
+    return install;
+  }
+
+  /** As of the last commit. Allocated is the file's length, used what of it holds data. */
+  size(): { readonly allocatedBytes: number; readonly usedBytes: number } {
+    this.#size ??= sizeOf(this.#environment);
+    return this.#size;
+  }
+
+  /** Closes without a commit: what was not committed is lost, as after a crash. */
+  close(): void {
+    this.#install?.abort();
+    void this.#environment.root.close();
+  }
+}
+
+// ---- the buffer ----------------------------------------------------------------------------------------------
+
+/** Writes of one bucket, keys as latin1 text so that they order as bytes do; a value of undefined is a removal. */
+class Pending {
+  readonly #writes = new Map<string, { readonly value: Bytes | undefined }>();
+  /** Every key of `writes`, sorted unless keys arrived out of order. Most keys are revisions and arrive in order. */
+  #keys: string[] = [];
+  #sorted = true;
+
+  get size(): number {
+    return this.#writes.size;
+  }
+
+  get(key: string): { readonly value: Bytes | undefined } | undefined {
+    return this.#writes.get(key);
+  }
+
+  set(key: string, value: Bytes | undefined): void {
+    if (!this.#writes.has(key)) {
+      const last = this.#keys.at(-1);
+      if (last !== undefined && key < last) this.#sorted = false;
+      this.#keys.push(key);
+    }
+    this.#writes.set(key, { value });
+  }
+
+  entries(): Iterable<[string, { readonly value: Bytes | undefined }]> {
+    return this.#writes.entries();
+  }
+
+  /** Keys in the range, ascending; later writes do not show in it. */
+  keysIn(range: Range): readonly string[] {
+    if (!this.#sorted) {
+      this.#keys.sort((a, b) => (a < b ? -1 : 1));
+      this.#sorted = true;
+    }
+    const from = lowerBound(this.#keys, textOfBytes(range.from));
+    const to = range.to === undefined ? this.#keys.length : lowerBound(this.#keys, textOfBytes(range.to));
+    return this.#keys.slice(from, to);
+  }
+}
+
+type PendingBuckets = { readonly [Name in Bucket]: Pending };
+
+const newPending = (): PendingBuckets => ({
+  alarm: new Pending(),
+  cluster: new Pending(),
+  key: new Pending(),
+  lease: new Pending(),
+  members: new Pending(),
+  membersRemoved: new Pending(),
+  meta: new Pending(),
+});
+
+function copyPending(source: PendingBuckets): PendingBuckets {
+  const copy = newPending();
+  for (const bucket of buckets) {
+    for (const [key, { value }] of source[bucket].entries()) copy[bucket].set(key, value);
+  }
+  return copy;
+}
+
+function lowerBound(keys: readonly string[], key: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((keys[middle] as string) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Visits stored and buffered entries in one ascending order. A key in the buffer hides the stored one, so no key is
+ * visited twice. The visitor may write: what it writes may or may not be visited.
+ */
+function scanMerged(
+  stored: Iterable<{ key: Bytes; value: Bytes }>,
+  pending: Pending,
+  range: Range,
+  visit: Visit,
+): void {
+  const keys = pending.size === 0 ? [] : pending.keysIn(range);
+  let position = 0;
+  const visitPending = (text: string): boolean => {
+    position++;
+    const write = pending.get(text);
+    return write?.value === undefined || visit(bytesOfText(text), write.value);
+  };
+  for (const entry of stored) {
+    if (position < keys.length) {
+      const text = textOfBytes(entry.key);
+      let next = keys[position];
+      while (next !== undefined && next < text) {
+        if (!visitPending(next)) return;
+        next = keys[position];
+      }
+      if (next === text) {
+        if (!visitPending(next)) return;
+        continue;
+      }
+    }
+    if (!visit(plain(entry.key), plain(entry.value))) return;
+  }
+  for (let next = keys[position]; next !== undefined; next = keys[position]) {
+    if (!visitPending(next)) return;
+  }
+}
+
+// ---- views and installs --------------------------------------------------------------------------------------
+
+class View implements BackendView {
+  readonly #environment: Environment;
+  readonly #pending: PendingBuckets;
+  readonly #transaction: ReturnType<RootDatabase["useReadTransaction"]>;
+  readonly #closed: () => void;
+  #open = true;
+
+  constructor(environment: Environment, pending: PendingBuckets, closed: () => void) {
+    this.#environment = environment;
+    this.#pending = pending;
+    this.#transaction = environment.root.useReadTransaction();
+    this.#closed = closed;
+  }
+
+  get(bucket: Bucket, key: Bytes): Bytes | undefined {
+    assert(this.#open, "a closed view is not read");
+    const write = this.#pending[bucket].get(textOfBytes(key));
+    if (write !== undefined) return write.value;
+    const value = this.#environment.databases[bucket].get(key, { transaction: this.#transaction });
+    return value === undefined ? undefined : plain(value);
+  }
+
+  scan(bucket: Bucket, range: Range, visit: Visit): void {
+    assert(this.#open, "a closed view is not read");
+    const stored = this.#environment.databases[bucket].getRange({
+      ...lmdbRange(range),
+      transaction: this.#transaction,
+    });
+    scanMerged(stored, this.#pending[bucket], range, visit);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#transaction.done();
+    this.#closed();
+  }
+}
+
+class Install implements BackendInstall {
+  readonly #environment: Environment;
+  readonly #finished: (environment: Environment) => void;
+  #writes: { readonly bucket: Bucket; readonly key: Bytes; readonly value: Bytes }[] = [];
+  #bytes = 0;
+  #open = true;
+
+  constructor(environment: Environment, finished: (environment: Environment) => void) {
+    this.#environment = environment;
+    this.#finished = finished;
+  }
+
+  put(bucket: Bucket, key: Bytes, value: Bytes): void {
+    assert(this.#open, "an ended install takes no more entries");
+    this.#writes.push({ bucket, key: key.slice(), value: value.slice() });
+    this.#bytes += key.length + value.length;
+    if (this.#bytes >= installBytesPerCommit) this.#flush();
+  }
+
+  finish(): void {
+    assert(this.#open, "an install ends once");
+    this.#flush();
+    this.#open = false;
+    this.#finished(this.#environment);
+  }
+
+  abort(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    discard(this.#environment);
+  }
+
+  #flush(): void {
+    const writes = this.#writes;
+    this.#environment.root.transactionSync(() => {
+      for (const { bucket, key, value } of writes) this.#environment.databases[bucket].putSync(key, value);
+    });
+    this.#writes = [];
+    this.#bytes = 0;
+  }
+}
+
+// ---- LMDB ----------------------------------------------------------------------------------------------------
+
+function openAt(directory: string, create: boolean): Environment {
+  if (create) mkdirSync(directory, { mode: 0o700 });
+  else if (!existsSync(join(directory, "data.mdb"))) {
+    throw new BackendProblem(`database file (${join(directory, "data.mdb")}) of the backend is missing`);
+  }
+  const encodings = { encoding: "binary", keyEncoding: "binary" } as const;
+  try {
+    const root = openEnvironment<Bytes, Bytes>({
+      path: directory,
+      noSubdir: false,
+      maxDbs: buckets.length + 1,
+      overlappingSync: false,
+      ...encodings,
+    });
+    const database = (name: Bucket): Database<Bytes, Bytes> => root.openDB<Bytes, Bytes>({ name, ...encodings });
+    const databases = {
+      alarm: database("alarm"),
+      cluster: database("cluster"),
+      key: database("key"),
+      lease: database("lease"),
+      members: database("members"),
+      membersRemoved: database("membersRemoved"),
+      meta: database("meta"),
+    };
+    if (create) syncDirectory(directory);
+    return { directory, root, databases, views: 0, replaced: false };
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new BackendProblem(`cannot open the backend in ${directory}: ${cause}`);
+  }
+}
+
+/** Closes an environment nobody reads any more and removes its files. */
+function discard(environment: Environment): void {
+  void environment.root.close();
+  rmSync(environment.directory, { recursive: true, force: true });
+}
+
+interface TreeStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+  readonly lastPageNumber: number;
+}
+
+function sizeOf(environment: Environment): { readonly allocatedBytes: number; readonly usedBytes: number } {
+  const root = environment.root.getStats() as TreeStats;
+  // Two meta pages, then the pages of every tree.
+  let pages = 2 + pagesOf(root);
+  for (const bucket of buckets) pages += pagesOf(environment.databases[bucket].getStats() as TreeStats);
+  const allocatedBytes = (root.lastPageNumber + 1) * root.pageSize;
+  return { allocatedBytes, usedBytes: Math.min(pages * root.pageSize, allocatedBytes) };
+}
+
+const pagesOf = (stats: TreeStats): number => stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
+
+const lmdbRange = ({ from, to }: Range): { start: Bytes; end?: Bytes } =>
+  to === undefined ? { start: from } : { start: from, end: to };
+
+/** LMDB's fast reads lend out one buffer for all; the caller gets bytes to keep. */
+const copied = (lent: Buffer | undefined): Bytes | undefined => (lent === undefined ? undefined : new Uint8Array(lent));
+
+const plain = (bytes: Bytes): Bytes => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** Makes names made, renamed or removed in that directory survive a power loss. */
+export function syncDirectory(directory: string): void {
+  const handle = openSync(directory, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
