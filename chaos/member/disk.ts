@@ -1,0 +1,304 @@
+/*
+ * The log disk of a real member: segments are files in one directory. Writes wait in a queue; whatever has gathered
+ * while one batch was on its way to the disk becomes the next batch: one writev and one fdatasync for all of it. So
+ * group commit falls out, and a write is reported durable only by a sync that began after it was written.
+ *
+ * Segments grow ahead of their content by steps of zeros, so that most syncs change no file metadata. What follows the
+ * last record of a segment may therefore be zeros; the log's own format tells records from zeros.
+ *
+ * A failed call ends everything: nothing is retried, nothing more is written, and the owner is told once. After a
+ * failed fsync the kernel may have dropped the dirty pages, so a second try would lie.
+ */
+import {
+  close,
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncate,
+  mkdirSync,
+  open,
+  readdirSync,
+  readFileSync,
+  unlink,
+  writev,
+} from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { assert } from "../../core/assert.ts";
+import type { WriteId } from "../../core/ids.ts";
+import type { LogOperation } from "../../core/output.ts";
+import { syncDirectory } from "./backend.ts";
+
+export interface LogDiskOptions {
+  readonly directory: string;
+  /** False: writes are reported done without a sync (etcd: unsafe-no-fsync). */
+  readonly fsync: boolean;
+  /** That write, and every earlier one, is durable. */
+  readonly onDone: (writeId: WriteId) => void;
+  /** Called at most once; nothing is written afterwards. */
+  readonly onFailure: (error: Error) => void;
+  /** One batch went to the disk: how long the sync took, and how many bytes it covered. */
+  readonly onBatch?: (batch: { readonly syncMs: number; readonly bytes: number }) => void;
+}
+
+const openAsync = promisify(open);
+const closeAsync = promisify(close);
+const fdatasyncAsync = promisify(fdatasync);
+const ftruncateAsync = promisify(ftruncate);
+const unlinkAsync = promisify(unlink);
+
+/** Space set aside in one step. */
+const stepBytes = 1024 * 1024;
+/** Buffers in one writev; the kernel's limit is 1024. */
+const buffersPerCallMax = 1000;
+
+interface OpenSegment {
+  readonly handle: number;
+  /** Length of the file, zeros included. */
+  allocatedBytes: number;
+  /** How far it is worth setting space aside. */
+  readonly expectedBytes: number;
+  dirty: boolean;
+}
+
+interface QueuedWrite {
+  readonly writeId: WriteId;
+  readonly operations: readonly LogOperation[];
+  readonly sync: boolean;
+}
+
+export interface SegmentFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Every segment in the directory, by name; the directory is made when absent. */
+export function readSegments(directory: string): SegmentFile[] {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const names = readdirSync(directory).sort((a, b) => (a < b ? -1 : 1));
+  return names.map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(directory, name))) }));
+}
+
+export class LogDisk {
+  readonly #options: LogDiskOptions;
+  readonly #segments = new Map<string, OpenSegment>();
+  #queue: QueuedWrite[] = [];
+  #running: Promise<void> | undefined;
+  #failed = false;
+  #directoryDirty = false;
+
+  constructor(options: LogDiskOptions) {
+    this.#options = options;
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** Queues the write; answered through `onDone` when it asked for a sync. */
+  write(writeId: WriteId, operations: readonly LogOperation[], sync: boolean): void {
+    if (this.#failed) return;
+    this.#queue.push({ writeId, operations, sync });
+    this.#running ??= this.#run();
+  }
+
+  /** Writes handed over and not on the disk yet. */
+  get queuedWrites(): number {
+    return this.#queue.length;
+  }
+
+  /** Resolves when everything handed over is on the disk, or the disk has failed. */
+  async settle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Finishes what is under way and closes the files. */
+  async close(): Promise<void> {
+    await this.settle();
+    for (const segment of this.#segments.values()) closeSync(segment.handle);
+    this.#segments.clear();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        const batch = this.#queue;
+        this.#queue = [];
+        await this.#carryOut(batch);
+      }
+    } catch (error) {
+      this.#failed = true;
+      this.#queue = [];
+      this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #carryOut(batch: readonly QueuedWrite[]): Promise<void> {
+    const pieces = new Pieces((segment, offset, buffers) => this.#append(segment, offset, buffers));
+    let lastSynced: WriteId | undefined;
+    for (const { writeId, operations, sync } of batch) {
+      for (const operation of operations) {
+        if (operation.type === "append") {
+          const written = pieces.add(operation.segment, operation.offset, operation.bytes);
+          if (written !== undefined) await written;
+          continue;
+        }
+        await pieces.flush();
+        await this.#restructure(operation);
+      }
+      if (sync) lastSynced = writeId;
+    }
+    await pieces.flush();
+    if (lastSynced === undefined) return;
+    const startedMs = performance.now();
+    await this.#sync();
+    this.#options.onBatch?.({ syncMs: performance.now() - startedMs, bytes: pieces.bytes });
+    this.#options.onDone(lastSynced);
+  }
+
+  async #restructure(operation: Exclude<LogOperation, { readonly type: "append" }>): Promise<void> {
+    switch (operation.type) {
+      case "create": {
+        assert(!this.#segments.has(operation.segment), "a new segment has a new name", operation.segment);
+        const handle = await openAsync(this.#path(operation.segment), "wx+", 0o600);
+        this.#segments.set(operation.segment, {
+          handle,
+          allocatedBytes: 0,
+          expectedBytes: operation.expectedBytes,
+          dirty: true,
+        });
+        this.#directoryDirty = true;
+        return;
+      }
+      case "truncate": {
+        const segment = await this.#segment(operation.segment);
+        await ftruncateAsync(segment.handle, operation.sizeBytes);
+        segment.allocatedBytes = operation.sizeBytes;
+        // What follows must never be on the disk while the cut is not.
+        if (this.#options.fsync) await fdatasyncAsync(segment.handle);
+        return;
+      }
+      case "remove": {
+        // What replaces the segment is durable before it goes.
+        await this.#sync();
+        const segment = this.#segments.get(operation.segment);
+        if (segment !== undefined) {
+          this.#segments.delete(operation.segment);
+          await closeAsync(segment.handle);
+        }
+        await unlinkAsync(this.#path(operation.segment));
+        this.#directoryDirty = true;
+        return;
+      }
+    }
+  }
+
+  async #append(name: string, offset: number, buffers: readonly Uint8Array[]): Promise<void> {
+    const segment = await this.#segment(name);
+    assert(offset <= segment.allocatedBytes, "an append leaves no gap", offset, segment.allocatedBytes);
+    let end = offset;
+    for (const buffer of buffers) end += buffer.length;
+    let all = buffers;
+    if (end > segment.allocatedBytes) {
+      const ahead = Math.min(Math.ceil((end + 1) / stepBytes) * stepBytes, Math.max(segment.expectedBytes, end));
+      if (ahead > end) all = [...buffers, zeros.subarray(0, ahead - end)];
+      segment.allocatedBytes = ahead;
+    }
+    segment.dirty = true;
+    await writeFully(segment.handle, all, offset);
+  }
+
+  async #segment(name: string): Promise<OpenSegment> {
+    const known = this.#segments.get(name);
+    if (known !== undefined) return known;
+    const handle = await openAsync(this.#path(name), "r+");
+    const allocatedBytes = fstatSync(handle).size;
+    // Left by an earlier life: never grown ahead, because where its records end is known only by the log.
+    const segment = { handle, allocatedBytes, expectedBytes: 0, dirty: false };
+    this.#segments.set(name, segment);
+    return segment;
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#options.fsync) return;
+    for (const segment of this.#segments.values()) {
+      if (!segment.dirty) continue;
+      segment.dirty = false;
+      await fdatasyncAsync(segment.handle);
+    }
+    if (this.#directoryDirty) {
+      this.#directoryDirty = false;
+      syncDirectory(this.#options.directory);
+    }
+  }
+
+  #path(segment: string): string {
+    assert(/^[\w.-]+$/.test(segment) && !segment.startsWith("."), "a segment's name is a file name", segment);
+    return join(this.#options.directory, segment);
+  }
+}
+
+/** Appends that follow each other in one segment, gathered into one write. */
+class Pieces {
+  readonly #write: (segment: string, offset: number, buffers: readonly Uint8Array[]) => Promise<void>;
+  #segment = "";
+  #offset = 0;
+  #end = 0;
+  #buffers: Uint8Array[] = [];
+  /** Bytes gathered in all. */
+  bytes = 0;
+
+  constructor(write: (segment: string, offset: number, buffers: readonly Uint8Array[]) => Promise<void>) {
+    this.#write = write;
+  }
+
+  /** @returns the write of earlier pieces that had to go first, if there was one */
+  add(segment: string, offset: number, bytes: Uint8Array): Promise<void> | undefined {
+    if (bytes.length === 0) return undefined;
+    this.bytes += bytes.length;
+    const follows = segment === this.#segment && offset === this.#end && this.#buffers.length < buffersPerCallMax;
+    const written = follows || this.#buffers.length === 0 ? undefined : this.flush();
+    if (this.#buffers.length === 0) {
+      this.#segment = segment;
+      this.#offset = offset;
+    }
+    this.#buffers.push(bytes);
+    this.#end = offset + bytes.length;
+    return written;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#buffers.length === 0) return;
+    const buffers = this.#buffers;
+    this.#buffers = [];
+    await this.#write(this.#segment, this.#offset, buffers);
+  }
+}
+
+const zeros = new Uint8Array(stepBytes);
+
+/** A short write is followed by another; one that writes nothing is a failure. */
+async function writeFully(handle: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  let rest: readonly Uint8Array[] = buffers;
+  let at = position;
+  while (rest.length > 0) {
+    const written = await writeSome(handle, rest, at);
+    if (written === 0) throw new Error(`no byte could be written at offset ${at}`);
+    at += written;
+    rest = after(rest, written);
+  }
+}
+
+const writeSome = (handle: number, buffers: readonly Uint8Array[], position: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    writev(handle, buffers, position, (error, written) => (error === null ? resolve(written) : reject(error)));
+  });
+
+/** What is left of the buffers behind so many bytes. */
+function after(buffers: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+  let skip = bytes;
+  for (const [position, buffer] of buffers.entries()) {
+    if (skip < buffer.length) return [buffer.subarray(skip), ...buffers.slice(position + 1)];
+    skip -= buffer.length;
+  }
+  return [];
+}

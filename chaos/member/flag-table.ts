@@ -1,0 +1,165 @@
+/*
+ * Every flag etcd has, and what this member does with it: `used`, or `fixed` at the value it has without the flag.
+ * A fixed flag may be given with that value; another value is refused rather than passed over in silence.
+ * Source: etcd configuration, flags of release 3.6; those of older releases that are gone are unknown here too.
+ */
+
+export type FlagKind = "text" | "switch" | "whole" | "duration" | "list";
+
+export interface FlagRow {
+  readonly kind: FlagKind;
+  readonly standard: string;
+  readonly support: "used" | "fixed";
+  /** For the help text; fixed flags need none. */
+  readonly meaning: string;
+}
+
+const used = (kind: FlagKind, standard: string, meaning: string): FlagRow => ({
+  kind,
+  standard,
+  support: "used",
+  meaning,
+});
+const fixed = (kind: FlagKind, standard = ""): FlagRow => ({ kind, standard, support: "fixed", meaning: "" });
+
+export const flagTable = {
+  // Member.
+  name: used("text", "default", "Name of this member; it must match its entry in --initial-cluster."),
+  "data-dir": used("text", "", "Data directory; empty: <name>.etcd in the working directory."),
+  "wal-dir": fixed("text"),
+  "snapshot-count": used("whole", "10000", "Applied entries between two compactions of the log."),
+  "snapshot-catchup-entries": used("whole", "5000", "Entries kept behind a compaction for slow followers."),
+  "heartbeat-interval": used("whole", "100", "Milliseconds between heartbeats; one Raft tick."),
+  "election-timeout": used("whole", "1000", "Milliseconds without a leader before an election; 5 heartbeats at least."),
+  "initial-election-tick-advance": fixed("switch", "true"),
+  "listen-peer-urls": used("list", "http://localhost:2380", "URLs to listen on for other members."),
+  "listen-client-urls": used("list", "http://localhost:2379", "URLs to listen on for clients: gRPC and HTTP."),
+  "listen-client-http-urls": fixed("list"),
+  "max-snapshots": fixed("whole", "5"),
+  "max-wals": fixed("whole", "5"),
+  "quota-backend-bytes": used(
+    "whole",
+    "0",
+    "Size of the backend at which writes are refused; 0: 2 GiB, below 0: none.",
+  ),
+  "backend-batch-interval": used("duration", "", "Longest time before the backend commits; empty: 100ms."),
+  "backend-batch-limit": used("whole", "0", "Most writes before the backend commits; 0: 10000."),
+  "backend-bbolt-freelist-type": fixed("text", "map"),
+  "max-txn-ops": used("whole", "128", "Most operations in a transaction."),
+  "max-request-bytes": used("whole", "1572864", "Largest request that is replicated, in bytes."),
+  "max-concurrent-streams": used("whole", "4294967295", "Most open calls on one client connection."),
+  "grpc-keepalive-min-time": fixed("duration", "5s"),
+  "grpc-keepalive-interval": used("duration", "2h", "Idle time after which a client connection is probed; 0: never."),
+  "grpc-keepalive-timeout": used("duration", "20s", "Time after which an unanswered probe closes the connection."),
+  "socket-reuse-port": fixed("switch", "false"),
+  "socket-reuse-address": fixed("switch", "false"),
+  "enable-grpc-gateway": fixed("switch", "true"),
+  "raft-read-timeout": fixed("duration", "5s"),
+  "raft-write-timeout": fixed("duration", "5s"),
+  "memory-mlock": fixed("switch", "false"),
+  "feature-gates": fixed("text"),
+  "max-learners": fixed("whole", "1"),
+  "bootstrap-defrag-threshold-megabytes": fixed("whole", "0"),
+  "warning-apply-duration": fixed("duration", "100ms"),
+  "warning-unary-request-duration": fixed("duration", "300ms"),
+  "watch-progress-notify-interval": used("duration", "10m", "Time between progress notices to idle watchers."),
+  "compaction-batch-limit": used("whole", "1000", "Stored revisions one step of a compaction looks at."),
+  "compaction-sleep-interval": fixed("duration", "10ms"),
+  "corrupt-check-time": fixed("duration", "0s"),
+  "compact-hash-check-time": fixed("duration", "1m"),
+  "downgrade-check-time": fixed("duration", "5s"),
+  // Clustering.
+  "initial-advertise-peer-urls": used("list", "http://localhost:2380", "Peer URLs of this member, as others reach it."),
+  "initial-cluster": used("text", "default=http://localhost:2380", "The members of a new cluster: n1=url,n2=url,…"),
+  "initial-cluster-state": used("text", "new", "new, or existing."),
+  "initial-cluster-token": used("text", "etcd-cluster", "Part of the ids, so that clusters cannot mix."),
+  "advertise-client-urls": used("list", "http://localhost:2379", "Client URLs of this member, as clients reach it."),
+  discovery: fixed("text"),
+  "discovery-proxy": fixed("text"),
+  "discovery-token": fixed("text"),
+  "discovery-endpoints": fixed("list"),
+  "discovery-dial-timeout": fixed("duration", "2s"),
+  "discovery-request-timeout": fixed("duration", "5s"),
+  "discovery-keepalive-time": fixed("duration", "2s"),
+  "discovery-keepalive-timeout": fixed("duration", "6s"),
+  "discovery-insecure-transport": fixed("switch", "true"),
+  "discovery-insecure-skip-tls-verify": fixed("switch", "false"),
+  "discovery-cert": fixed("text"),
+  "discovery-key": fixed("text"),
+  "discovery-cacert": fixed("text"),
+  "discovery-user": fixed("text"),
+  "discovery-password": fixed("text"),
+  "discovery-fallback": fixed("text", "exit"),
+  "discovery-srv": fixed("text"),
+  "discovery-srv-name": fixed("text"),
+  "strict-reconfig-check": fixed("switch", "true"),
+  "pre-vote": used("switch", "true", "Ask whether an election could be won before raising the term."),
+  "auto-compaction-retention": fixed("text", "0"),
+  "auto-compaction-mode": fixed("text", "periodic"),
+  "v2-deprecation": fixed("text", "write-only"),
+  // Security.
+  "cert-file": fixed("text"),
+  "key-file": fixed("text"),
+  "client-cert-file": fixed("text"),
+  "client-key-file": fixed("text"),
+  "client-cert-auth": fixed("switch", "false"),
+  "client-crl-file": fixed("text"),
+  "client-cert-allowed-hostname": fixed("list"),
+  "trusted-ca-file": fixed("text"),
+  "auto-tls": fixed("switch", "false"),
+  "peer-cert-file": fixed("text"),
+  "peer-key-file": fixed("text"),
+  "peer-client-cert-file": fixed("text"),
+  "peer-client-key-file": fixed("text"),
+  "peer-client-cert-auth": fixed("switch", "false"),
+  "peer-trusted-ca-file": fixed("text"),
+  "peer-auto-tls": fixed("switch", "false"),
+  "peer-crl-file": fixed("text"),
+  "peer-cert-allowed-cn": fixed("list"),
+  "peer-cert-allowed-hostname": fixed("list"),
+  "peer-skip-client-san-verification": fixed("switch", "false"),
+  "self-signed-cert-validity": fixed("whole", "1"),
+  "cipher-suites": fixed("list"),
+  "tls-min-version": fixed("text", "TLS1.2"),
+  "tls-max-version": fixed("text"),
+  cors: fixed("list", "*"),
+  "host-whitelist": fixed("list", "*"),
+  "auth-token": fixed("text", "simple"),
+  "bcrypt-cost": fixed("whole", "10"),
+  "auth-token-ttl": fixed("whole", "300"),
+  // Logging, monitoring, unsafe.
+  logger: fixed("text", "zap"),
+  "log-outputs": used("list", "default", "default and stderr: standard error; stdout; or files."),
+  "log-level": used("text", "info", "debug, info, warn, error, panic or fatal."),
+  "log-format": fixed("text", "json"),
+  "enable-log-rotation": fixed("switch", "false"),
+  "log-rotation-config-json": fixed(
+    "text",
+    '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
+  ),
+  metrics: fixed("text", "basic"),
+  "listen-metrics-urls": fixed("list"),
+  "enable-pprof": fixed("switch", "false"),
+  "enable-distributed-tracing": fixed("switch", "false"),
+  "distributed-tracing-address": fixed("text", "localhost:4317"),
+  "distributed-tracing-service-name": fixed("text", "etcd"),
+  "distributed-tracing-instance-id": fixed("text"),
+  "distributed-tracing-sampling-rate": fixed("whole", "0"),
+  "force-new-cluster": fixed("switch", "false"),
+  "unsafe-no-fsync": used(
+    "switch",
+    "false",
+    "Never sync the log to the disk: a power loss may lose what was promised.",
+  ),
+  "config-file": fixed("text"),
+  // This member's own.
+  "peer-dial": used(
+    "list",
+    "",
+    "Not etcd's: peer URL=host:port pairs; dial that address for that URL. For drills that put a proxy in between.",
+  ),
+} as const satisfies { readonly [flag: string]: FlagRow };
+
+export type FlagName = keyof typeof flagTable;
+
+export const isFlagName = (name: string): name is FlagName => Object.hasOwn(flagTable, name);

@@ -1,0 +1,179 @@
+/*
+ * Who this member is. Ids of a new cluster follow from its member list and token, so that members which were given the
+ * same list agree without talking; from then on the data directory knows them and flags do not matter any more.
+ * Source: etcd v3 API, "Member ids"; etcd configuration, startup decisions.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ClusterId, clusterIdOf, compareIds, hexOf, type MemberId, memberIdOf } from "../../core/ids.ts";
+import type { MemberRecord } from "../../core/server/request.ts";
+import { syncDirectory } from "./backend.ts";
+
+/** One entry of `--initial-cluster`: a name and every URL it was given. */
+export interface ClusterEntry {
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+}
+
+/** First 8 bytes of SHA-1 over the sorted peer URLs, unseparated, followed by the cluster token. */
+export function memberIdFor(peerUrls: readonly string[], token: string): MemberId {
+  const hash = createHash("sha1");
+  for (const url of sorted(peerUrls)) hash.update(url);
+  hash.update(token);
+  return memberIdOf(hash.digest().readBigUInt64BE(0));
+}
+
+/** First 8 bytes of SHA-1 over the member ids as 8 big-endian bytes each, ascending. */
+export function clusterIdFor(memberIds: readonly MemberId[]): ClusterId {
+  const hash = createHash("sha1");
+  for (const memberId of [...memberIds].sort(compareIds)) {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(memberId);
+    hash.update(bytes);
+  }
+  return clusterIdOf(hash.digest().readBigUInt64BE(0));
+}
+
+/** The members of a new cluster, in id order; names and client URLs come when each publishes itself. */
+export function bootstrapMembers(cluster: readonly ClusterEntry[], token: string): MemberRecord[] {
+  return cluster
+    .map(({ peerUrls }) => ({
+      memberId: memberIdFor(peerUrls, token),
+      name: "",
+      peerUrls: sorted(peerUrls),
+      clientUrls: [],
+      isLearner: false,
+    }))
+    .sort((a, b) => compareIds(a.memberId, b.memberId));
+}
+
+// ---- what the data directory knows ---------------------------------------------------------------------------
+
+/** The file `member/identity.json`. */
+export interface StoredIdentity {
+  readonly memberId: MemberId;
+  readonly clusterId: ClusterId;
+  /** Name and token of the first start: they tell a foreign directory from an own one. */
+  readonly name: string;
+  readonly clusterToken: string;
+  /** The members the cluster began with. */
+  readonly members: readonly MemberRecord[];
+  /** Lives so far of this member on this directory; rises with each start. */
+  readonly incarnation: number;
+}
+
+const fileName = "identity.json";
+
+/** @returns undefined when the directory holds no member yet; a text when what it holds cannot be understood */
+export function readIdentity(memberDirectory: string): StoredIdentity | { readonly problem: string } | undefined {
+  const path = join(memberDirectory, fileName);
+  if (!existsSync(path)) return undefined;
+  const problem = (what: string) => ({
+    problem: `${path} ${what}; restore the data directory from a copy, or remove it and add this member anew`,
+  });
+  let found: unknown;
+  try {
+    found = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    return problem(`cannot be read (${error instanceof Error ? error.message : String(error)})`);
+  }
+  if (!isStoredForm(found)) return problem("is not a member's identity of format 1");
+  return {
+    memberId: memberIdOf(BigInt(`0x${found.memberId}`)),
+    clusterId: clusterIdOf(BigInt(`0x${found.clusterId}`)),
+    name: found.name,
+    clusterToken: found.clusterToken,
+    members: found.members.map((member) => ({
+      memberId: memberIdOf(BigInt(`0x${member.memberId}`)),
+      name: "",
+      peerUrls: member.peerUrls,
+      clientUrls: [],
+      isLearner: false,
+    })),
+    incarnation: found.incarnation,
+  };
+}
+
+/** Replaces the file as a whole: after a crash it is the old one or the new one. */
+export function writeIdentity(memberDirectory: string, identity: StoredIdentity): void {
+  const path = join(memberDirectory, fileName);
+  const form: StoredForm = {
+    format: 1,
+    memberId: hexOf(identity.memberId),
+    clusterId: hexOf(identity.clusterId),
+    name: identity.name,
+    clusterToken: identity.clusterToken,
+    members: identity.members.map(({ memberId, peerUrls }) => ({ memberId: hexOf(memberId), peerUrls: [...peerUrls] })),
+    incarnation: identity.incarnation,
+  };
+  const temporary = `${path}.tmp`;
+  writeFileSync(temporary, `${JSON.stringify(form, undefined, 2)}\n`, { mode: 0o600 });
+  const handle = openSync(temporary, "r+");
+  fsyncSync(handle);
+  closeSync(handle);
+  renameSync(temporary, path);
+  syncDirectory(memberDirectory);
+}
+
+/**
+ * Rising from life to life, and different even when an older copy of the directory was put back: the wall clock stands
+ * in for the lives that copy does not know of.
+ */
+export const nextIncarnation = (previous: number, wallClockMs: number): number => Math.max(previous + 1, wallClockMs);
+
+/**
+ * Flags that were given by hand and contradict the directory: it belongs to another member or another cluster.
+ * Flags that merely are outdated (a list from before the cluster grew, a new name) are no contradiction.
+ *
+ * @param given name, token and cluster as far as they were set explicitly
+ */
+export function foreignDirectory(
+  stored: StoredIdentity,
+  given: {
+    readonly name: string;
+    readonly clusterToken: string | undefined;
+    readonly cluster: readonly ClusterEntry[] | undefined;
+  },
+): string | undefined {
+  const belongs = `the data directory belongs to member "${stored.name}" (${hexOf(stored.memberId)}) of cluster ${hexOf(stored.clusterId)}`;
+  if (given.clusterToken !== undefined && given.clusterToken !== stored.clusterToken) {
+    return `${belongs} with token "${stored.clusterToken}", not to a cluster with token "${given.clusterToken}"; give this member its own --data-dir`;
+  }
+  const others = given.cluster?.filter((entry) => entry.name !== given.name) ?? [];
+  const owner = others.find(
+    ({ name, peerUrls }) => name === stored.name || memberIdFor(peerUrls, stored.clusterToken) === stored.memberId,
+  );
+  if (owner !== undefined && stored.name !== given.name) {
+    return `${belongs}, not to member "${given.name}"; give this member its own --data-dir`;
+  }
+  return undefined;
+}
+
+interface StoredForm {
+  readonly format: 1;
+  readonly memberId: string;
+  readonly clusterId: string;
+  readonly name: string;
+  readonly clusterToken: string;
+  readonly members: readonly { readonly memberId: string; readonly peerUrls: readonly string[] }[];
+  readonly incarnation: number;
+}
+
+function isStoredForm(value: unknown): value is StoredForm {
+  if (typeof value !== "object" || value === null) return false;
+  const form = value as Partial<StoredForm>;
+  const isId = (id: unknown): boolean => typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id);
+  return (
+    form.format === 1 &&
+    isId(form.memberId) &&
+    isId(form.clusterId) &&
+    typeof form.name === "string" &&
+    typeof form.clusterToken === "string" &&
+    Number.isSafeInteger(form.incarnation) &&
+    Array.isArray(form.members) &&
+    form.members.every((member) => isId(member?.memberId) && Array.isArray(member?.peerUrls))
+  );
+}
+
+const sorted = (texts: readonly string[]): string[] => [...texts].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
