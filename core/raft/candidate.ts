@@ -1,0 +1,112 @@
+/*
+ * Campaigns. A preCandidate asks whether it could win and changes nothing by asking; a candidate raises the term and
+ * votes for itself. Source: Raft thesis §3.4, §9.6 (pre-vote), §3.10 (transfer).
+ *
+ * The candidate's own vote needs no notice from its disk to be counted. Vote requests leave only after that vote is
+ * durable, so any answer to one proves it; and a sole voter that wins without an answer stays silent until an entry of
+ * its new term, written after the vote, is durable (see sendOnTerm and the leader's flush).
+ */
+import { assert } from "../assert.ts";
+import { type Term, termOf } from "../ids.ts";
+import { becomeLeader } from "./leader.ts";
+import type { PreVoteReply, RaftMessage, VoteReply } from "./message.ts";
+import { voteOutcome } from "./quorum.ts";
+import type { RaftState } from "./state.ts";
+
+/**
+ * Begins a campaign, unless this member leads, does not vote, or has not yet applied a committed configuration: it
+ * would count the wrong majority. `transfer`: the leader asked for it, so no pre-vote is needed and voters need not be
+ * loyal to that leader.
+ */
+export function campaign(state: RaftState, options: { readonly transfer: boolean }): void {
+  if (state.role === "leader" || !state.isVoter) return;
+  state.resetElectionTimer();
+  if (state.log.hasUnappliedConfiguration()) return;
+  if (state.config.preVote && !options.transfer && !state.isSoleVoter) becomePreCandidate(state);
+  else becomeCandidate(state, options.transfer);
+}
+
+/** A message of this member's own term, or a granted pre-vote of the next, while it campaigns. */
+export function stepCandidate(state: RaftState, message: RaftMessage): void {
+  switch (message.type) {
+    case "preVoteReply":
+      handlePreVoteReply(state, message);
+      return;
+    case "voteReply":
+      handleVoteReply(state, message);
+      return;
+    case "timeoutNow":
+      campaign(state, { transfer: true });
+      return;
+    default:
+      return;
+  }
+}
+
+export function tickCandidate(state: RaftState): void {
+  if (state.electionTimeoutReached()) campaign(state, { transfer: false });
+}
+
+function becomePreCandidate(state: RaftState): void {
+  state.role = "preCandidate";
+  state.changeLeader(undefined);
+  state.votes.clear();
+  state.votes.set(state.id, true);
+  const term = termOf(state.term + 1);
+  const { lastIndex, lastTerm } = state.log;
+  for (const to of state.voterIds) {
+    if (to !== state.id) state.sendOnTerm({ type: "preVote", from: state.id, to, term, lastIndex, lastTerm });
+  }
+}
+
+function becomeCandidate(state: RaftState, transfer: boolean): void {
+  state.becomeFollower(termOf(state.term + 1), undefined);
+  state.role = "candidate";
+  state.votedFor = state.id;
+  state.votes.set(state.id, true);
+  const term: Term = state.term;
+  const { lastIndex, lastTerm } = state.log;
+  for (const to of state.voterIds) {
+    if (to === state.id) continue;
+    state.messagesAfterPersist.push({ type: "vote", from: state.id, to, term, lastIndex, lastTerm, transfer });
+  }
+  if (state.isSoleVoter) becomeLeader(state);
+}
+
+function handlePreVoteReply(state: RaftState, message: PreVoteReply): void {
+  if (state.role !== "preCandidate") return;
+  // Granted answers carry the term asked for, refusals the term of the voter.
+  if (message.term !== (message.granted ? state.term + 1 : state.term)) return;
+  switch (countVote(state, message)) {
+    case "won":
+      becomeCandidate(state, false);
+      return;
+    case "lost":
+      state.becomeFollower(state.term, undefined);
+      return;
+    case "pending":
+      return;
+  }
+}
+
+function handleVoteReply(state: RaftState, message: VoteReply): void {
+  if (state.role !== "candidate") return;
+  assert(message.term === state.term, "a vote of another term would be counted", message.term, state.term);
+  state.durableTerm = state.term;
+  switch (countVote(state, message)) {
+    case "won":
+      becomeLeader(state);
+      return;
+    case "lost":
+      state.becomeFollower(state.term, undefined);
+      return;
+    case "pending":
+      return;
+  }
+}
+
+/** The first answer of a voter stands. */
+function countVote(state: RaftState, message: PreVoteReply | VoteReply): ReturnType<typeof voteOutcome> {
+  if (!state.votes.has(message.from)) state.votes.set(message.from, message.granted);
+  return voteOutcome(state.configuration, state.votes);
+}

@@ -1,0 +1,139 @@
+/*
+ * The follower: takes entries from the leader of its term, and answers candidates. Granting a vote is here too, since
+ * whoever grants one is a follower of that term by then. Source: Raft thesis §3.4–3.6, §4.2.3 (stickiness), §9.6.
+ */
+import { indexOf, type LogIndex, noTerm } from "../ids.ts";
+import { campaign } from "./candidate.ts";
+import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
+import type { RaftState } from "./state.ts";
+
+/** A message of this member's own term, while it follows. */
+export function stepFollower(state: RaftState, message: RaftMessage): void {
+  switch (message.type) {
+    case "append":
+      state.heardLeader(message.from);
+      handleAppend(state, message);
+      return;
+    case "heartbeat":
+      state.heardLeader(message.from);
+      handleHeartbeat(state, message);
+      return;
+    case "timeoutNow":
+      campaign(state, { transfer: true });
+      return;
+    case "readIndexReply":
+      handleReadIndexReply(state, message);
+      return;
+    default:
+      // Answers to a campaign or a leadership that is over, and requests for a leader that this member is not.
+      return;
+  }
+}
+
+export function tickFollower(state: RaftState): void {
+  if (!state.isSoleVoter && !state.electionTimeoutReached()) return;
+  if (state.isVoter) campaign(state, { transfer: false });
+  // One that cannot campaign at least stops sending its clients' requests to a leader that is gone.
+  else state.changeLeader(undefined);
+}
+
+function handleAppend(state: RaftState, message: Append): void {
+  const log = state.log;
+  const lastNewIndex = indexOf(message.prevIndex + message.entries.length);
+  // Every leader holds what is committed, so an append that begins before the commit index agrees there; its start may
+  // be compacted here, and only what lies beyond the commit index can be new.
+  if (message.prevIndex >= log.commitIndex && log.termAt(message.prevIndex) !== message.prevTerm) {
+    rejectAppend(state, message);
+    return;
+  }
+  log.merge(message.entries);
+  log.commitTo(indexOf(Math.min(message.commitIndex, lastNewIndex)));
+  acceptAppend(state, message.from, lastNewIndex);
+}
+
+/** Says that this log agrees with the leader's up to `index`, or up to the commit index if that is further. */
+function acceptAppend(state: RaftState, to: Append["from"], index: LogIndex): void {
+  const matchIndex = indexOf(Math.max(index, state.log.commitIndex));
+  state.sendOnLog({ type: "appendAccepted", from: state.id, to, term: state.term, matchIndex }, matchIndex);
+}
+
+function rejectAppend(state: RaftState, message: Append): void {
+  // Whatever is committed agrees, so the hint need not go below it.
+  const conflict = state.log.conflictHint(message.prevIndex, message.prevTerm);
+  const hintIndex = indexOf(Math.max(conflict, state.log.commitIndex));
+  state.sendOnTerm({
+    type: "appendRejected",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    rejectedIndex: message.prevIndex,
+    hintIndex,
+    hintTerm: state.log.termAt(hintIndex) ?? noTerm,
+  });
+}
+
+function handleHeartbeat(state: RaftState, message: Heartbeat): void {
+  state.log.commitTo(message.commitIndex);
+  state.sendOnTerm({
+    type: "heartbeatReply",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    readRound: message.readRound,
+  });
+}
+
+function handleReadIndexReply(state: RaftState, message: ReadIndexReply): void {
+  if (message.incarnation !== state.incarnation || !state.forwardedReads.take(message.readContext)) return;
+  state.readStates.push({ readContext: message.readContext, readIndex: message.readIndex });
+}
+
+/**
+ * Voters ignore campaigns while they hear a leader, so that a member that comes back cannot unseat one that serves.
+ * Only with check-quorum: else a leader that is heard but hears nobody would be honoured forever.
+ */
+export function isLoyal(state: RaftState): boolean {
+  return state.config.checkQuorum && state.leaderId !== undefined && state.electionTicks < state.config.electionTicks;
+}
+
+/** Would this member vote so? Changes nothing. `term` of the message is the one the sender would campaign in. */
+export function handlePreVote(state: RaftState, message: PreVote): void {
+  if (message.term > state.term && isLoyal(state)) return;
+  const isFree = message.term > state.term || (message.term === state.term && canVoteInOwnTerm(state, message));
+  const granted = isFree && state.log.isUpToDate(message);
+  state.sendOnTerm({
+    type: "preVoteReply",
+    from: state.id,
+    to: message.from,
+    // A refusal carries this member's own term: a sender that is behind adopts it and can campaign above it.
+    term: granted ? message.term : state.term,
+    granted,
+  });
+}
+
+/** A vote request of this member's own term. */
+export function handleVote(state: RaftState, message: Vote): void {
+  const granted = canVoteInOwnTerm(state, message) && state.log.isUpToDate(message);
+  if (!granted) {
+    refuseVote(state, message);
+    return;
+  }
+  state.votedFor = message.from;
+  state.resetElectionTimer();
+  state.messagesAfterPersist.push({
+    type: "voteReply",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    granted: true,
+  });
+}
+
+/** Refuses a vote request of this term or an earlier one; the answer tells this member's term. */
+export function refuseVote(state: RaftState, message: Vote): void {
+  state.sendOnTerm({ type: "voteReply", from: state.id, to: message.from, term: state.term, granted: false });
+}
+
+function canVoteInOwnTerm(state: RaftState, message: PreVote | Vote): boolean {
+  return state.votedFor === message.from || (state.votedFor === undefined && state.leaderId === undefined);
+}

@@ -1,0 +1,354 @@
+/*
+ * The leader: appends to its own log, sends it to the others, commits what a quorum holds durably, proves that it still
+ * leads. What handlers find worth sending is only marked; `flushLeader` cuts the messages when a Ready is taken, so that
+ * everything proposed, acknowledged and committed in between shares them.
+ * Source: Raft thesis §3.5, §3.6.2, §3.10, §6.2 (check-quorum), §6.4.
+ */
+import { assert } from "../assert.ts";
+import { emptyBytes } from "../bytes.ts";
+import { indexOf, type LogIndex, type MemberId } from "../ids.ts";
+import { Leadership } from "./leadership.ts";
+import { entryBytes } from "./log.ts";
+import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, RaftMessage } from "./message.ts";
+import type { Progress } from "./progress.ts";
+import type { ProvenRead, WaitingRead } from "./readindex.ts";
+import type { RaftState } from "./state.ts";
+
+export function becomeLeader(state: RaftState): void {
+  assert(state.role === "candidate", "a member leads without having campaigned", state.role);
+  state.role = "leader";
+  state.votes.clear();
+  state.resetElectionTimer();
+  state.changeLeader(state.id);
+  const leadership = new Leadership({
+    id: state.id,
+    configuration: state.configuration,
+    lastIndex: state.log.lastIndex,
+    lastRound: state.lastRound,
+    appendsInFlightMax: state.config.appendsInFlightMax,
+  });
+  leadership.self.matchIndex = state.log.stableIndex;
+  leadership.uncommittedBytes = bytesBetween(state, state.log.commitIndex, state.log.lastIndex);
+  state.leadership = leadership;
+  // Entries of earlier terms commit only along with one of this term, so there has to be one.
+  appendOwn(state, leadership, "empty", emptyBytes);
+}
+
+/** A message of this leader's own term. */
+export function stepLeader(state: RaftState, leadership: Leadership, message: RaftMessage): void {
+  switch (message.type) {
+    case "appendAccepted":
+    case "appendRejected":
+    case "heartbeatReply": {
+      const progress = leadership.progressOf(message.from);
+      if (progress === undefined) return;
+      progress.recentActive = true;
+      if (message.type === "appendAccepted") handleAccepted(state, leadership, progress, message);
+      else if (message.type === "appendRejected") handleRejected(state, leadership, progress, message);
+      else handleHeartbeatReply(state, leadership, progress, message);
+      return;
+    }
+    case "readIndex":
+      if (leadership.reads.count < state.config.proposalsMax) addRead(state, leadership, message);
+      return;
+    case "propose":
+      proposeAsLeader(state, leadership, message.commands);
+      return;
+    case "append":
+    case "heartbeat":
+      assert(false, "one term has two leaders", state.id, message.from);
+      return;
+    default:
+      return;
+  }
+}
+
+/** Appends the commands as one, or drops them all: while leadership is being handed over, or when too much is open. */
+export function proposeAsLeader(
+  state: RaftState,
+  leadership: Leadership,
+  commands: readonly Uint8Array[],
+): "appended" | "dropped" {
+  if (leadership.transferee !== undefined) return "dropped";
+  if (leadership.uncommittedBytes > 0) {
+    let bytes = leadership.uncommittedBytes;
+    for (const command of commands) bytes += command.length;
+    if (bytes > state.config.uncommittedBytesMax) return "dropped";
+  }
+  for (const command of commands) appendOwn(state, leadership, "command", command);
+  return "appended";
+}
+
+/** The read waits for its proof, or has it at once when there is no other voter. */
+export function addRead(state: RaftState, leadership: Leadership, read: WaitingRead): void {
+  const waiting: WaitingRead = {
+    from: read.from,
+    readContext: read.readContext,
+    incarnation: read.incarnation,
+  };
+  if (state.log.commitIndex < leadership.startIndex) {
+    leadership.reads.addEarly(waiting);
+    return;
+  }
+  leadership.reads.add(waiting, state.log.commitIndex);
+  beginReadRound(state, leadership);
+}
+
+/** The leader's own disk has come further. */
+export function leaderPersisted(state: RaftState, leadership: Leadership): void {
+  leadership.self.matchIndex = state.log.stableIndex;
+  maybeCommit(state, leadership);
+}
+
+/** Returns false when that member cannot lead: a stranger or a learner. */
+export function startTransfer(state: RaftState, leadership: Leadership, to: MemberId): boolean {
+  if (to === state.id) return true;
+  const progress = leadership.progressOf(to);
+  if (progress === undefined || !state.voterIds.includes(to)) return false;
+  if (leadership.transferee === to) return true;
+  leadership.transferee = to;
+  leadership.transferTicks = 0;
+  leadership.appendsDue = true;
+  maybeSendTimeoutNow(state, progress);
+  return true;
+}
+
+export function tickLeader(state: RaftState, leadership: Leadership): void {
+  if (leadership.transferee !== undefined) tickTransfer(state, leadership, leadership.transferee);
+  leadership.quorumTicks++;
+  if (leadership.quorumTicks >= state.config.electionTicks) {
+    leadership.quorumTicks = 0;
+    const isHeard = leadership.checkQuorum();
+    if (state.config.checkQuorum && !isHeard) {
+      state.becomeFollower(state.term, undefined);
+      return;
+    }
+  }
+  leadership.heartbeatsDue = true;
+}
+
+/** Sends what is due. Nothing leaves before the leader's own term is durable: see candidate.ts on sole voters. */
+export function flushLeader(state: RaftState, leadership: Leadership): void {
+  if (state.durableTerm < state.term) return;
+  if (leadership.heartbeatsDue) {
+    leadership.heartbeatsDue = false;
+    sendHeartbeats(state, leadership);
+  }
+  if (leadership.appendsDue) {
+    leadership.appendsDue = false;
+    const peers = leadership.peers;
+    for (let position = 0; position < peers.length; position++) sendAppends(state, peers[position] as Progress);
+  }
+}
+
+// ---- the log ---------------------------------------------------------------------------------------------------
+
+function appendOwn(state: RaftState, leadership: Leadership, kind: EntryKind, data: Uint8Array): void {
+  const entry = { index: indexOf(state.log.lastIndex + 1), term: state.term, kind, data };
+  state.log.append(entry);
+  leadership.uncommittedBytes += entryBytes(entry);
+  leadership.appendsDue = true;
+}
+
+/** Commits by counting only what has this leader's own term; earlier entries commit along with it. Thesis §3.6.2. */
+function maybeCommit(state: RaftState, leadership: Leadership): void {
+  const log = state.log;
+  const reached = leadership.matchedByQuorum();
+  if (reached <= log.commitIndex || reached < leadership.startIndex) return;
+  const committed = indexOf(reached);
+  const isFirst = log.commitIndex < leadership.startIndex;
+  leadership.uncommittedBytes -= bytesBetween(state, log.commitIndex, committed);
+  log.commitTo(committed);
+  leadership.appendsDue = true;
+  if (isFirst && leadership.reads.admitEarly(committed)) beginReadRound(state, leadership);
+}
+
+/** Bytes of the entries after `from` up to `to`. */
+function bytesBetween(state: RaftState, from: LogIndex, to: LogIndex): number {
+  let bytes = 0;
+  for (let index = from + 1; index <= to; index++) {
+    const entry = state.log.entryAt(indexOf(index));
+    if (entry !== undefined) bytes += entryBytes(entry);
+  }
+  return bytes;
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------
+
+function handleAccepted(state: RaftState, leadership: Leadership, progress: Progress, message: AppendAccepted): void {
+  assert(message.matchIndex <= state.log.lastIndex, "a follower acknowledged an entry never sent", message.matchIndex);
+  const isNews = progress.advanceMatch(message.matchIndex);
+  if (progress.state === "replicate") {
+    progress.inflight.freeTo(message.matchIndex);
+    if (progress.nextIndex <= state.log.lastIndex) leadership.appendsDue = true;
+  } else if (message.matchIndex === progress.matchIndex && state.log.termAt(progress.matchIndex) !== undefined) {
+    // A probe was answered, or a snapshot arrived and the log goes on from there. An acknowledgement older than the
+    // snapshot under way ends before the log begins, and changes nothing.
+    progress.becomeReplicate();
+    leadership.appendsDue = true;
+  }
+  if (!isNews) return;
+  if (message.matchIndex > state.log.commitIndex) maybeCommit(state, leadership);
+  if (leadership.transferee === progress.id) maybeSendTimeoutNow(state, progress);
+}
+
+function handleRejected(state: RaftState, leadership: Leadership, progress: Progress, message: AppendRejected): void {
+  // Late answers: that position is known to match by now, or is not the one being probed.
+  if (progress.state === "snapshot" || message.rejectedIndex <= progress.matchIndex) return;
+  if (progress.state === "probe" && message.rejectedIndex !== progress.nextIndex - 1) return;
+  if (message.rejectedIndex >= progress.nextIndex) return;
+  // Both sides skip what cannot agree: the follower named its last entry of a term no later than the refused one's,
+  // the leader goes back to its own last entry of a term no later than that.
+  const agreement = state.log.conflictHint(message.hintIndex, message.hintTerm);
+  const nextIndex = Math.max(progress.matchIndex + 1, Math.min(message.rejectedIndex, agreement + 1));
+  progress.becomeProbe(indexOf(nextIndex));
+  leadership.appendsDue = true;
+}
+
+function handleHeartbeatReply(
+  state: RaftState,
+  leadership: Leadership,
+  progress: Progress,
+  message: HeartbeatReply,
+): void {
+  progress.probeSent = false;
+  if (progress.matchIndex < state.log.lastIndex) {
+    // An append or its answer may be lost; an append without news finds out.
+    progress.appendDue = true;
+    leadership.appendsDue = true;
+  }
+  if (message.readRound > progress.confirmedRound) {
+    assert(message.readRound <= leadership.reads.lastRound, "a read round was confirmed that never began");
+    progress.confirmedRound = message.readRound;
+    releaseReads(state, leadership);
+  }
+}
+
+// ---- reads -----------------------------------------------------------------------------------------------------
+
+function beginReadRound(state: RaftState, leadership: Leadership): void {
+  if (state.isSoleVoter) {
+    leadership.reads.closeRound();
+    releaseReads(state, leadership);
+  } else {
+    leadership.heartbeatsDue = true;
+  }
+}
+
+function releaseReads(state: RaftState, leadership: Leadership): void {
+  if (leadership.reads.roundAwaited === 0) return;
+  for (const read of leadership.reads.confirm(leadership.confirmedByQuorum())) answerRead(state, read);
+}
+
+function answerRead(state: RaftState, read: ProvenRead): void {
+  const { from, readContext, incarnation, readIndex } = read;
+  if (from === undefined) state.readStates.push({ readContext, readIndex });
+  else {
+    state.messages.push({
+      type: "readIndexReply",
+      from: state.id,
+      to: from,
+      term: state.term,
+      readContext,
+      incarnation,
+      readIndex,
+    });
+  }
+}
+
+// ---- transfer --------------------------------------------------------------------------------------------------
+
+function tickTransfer(state: RaftState, leadership: Leadership, to: MemberId): void {
+  leadership.transferTicks++;
+  const progress = leadership.progressOf(to);
+  if (progress === undefined || leadership.transferTicks >= state.config.electionTicks) {
+    leadership.transferee = undefined;
+    return;
+  }
+  maybeSendTimeoutNow(state, progress);
+}
+
+/** Once the transferee holds the whole log it is told to campaign; again each tick, as the word may be lost. */
+function maybeSendTimeoutNow(state: RaftState, progress: Progress): void {
+  if (progress.matchIndex < state.log.lastIndex) return;
+  state.messages.push({ type: "timeoutNow", from: state.id, to: progress.id, term: state.term });
+}
+
+// ---- sending ---------------------------------------------------------------------------------------------------
+
+function sendHeartbeats(state: RaftState, leadership: Leadership): void {
+  const readRound = leadership.reads.roundAwaited;
+  leadership.reads.closeRound();
+  for (const progress of leadership.peers) {
+    state.messages.push({
+      type: "heartbeat",
+      from: state.id,
+      to: progress.id,
+      term: state.term,
+      // Never more than the follower is known to hold: its log beyond that may differ.
+      commitIndex: indexOf(Math.min(progress.matchIndex, state.log.commitIndex)),
+      readRound,
+    });
+  }
+}
+
+function sendAppends(state: RaftState, progress: Progress): void {
+  switch (progress.state) {
+    case "snapshot":
+      return;
+    case "probe":
+      if (!progress.probeSent) progress.probeSent = sendAppend(state, progress, true);
+      return;
+    case "replicate":
+      replicate(state, progress);
+      return;
+  }
+}
+
+function replicate(state: RaftState, progress: Progress): void {
+  const lastIndex = state.log.lastIndex;
+  let isSent = false;
+  while (progress.nextIndex <= lastIndex && !progress.inflight.isFull) {
+    if (!sendAppend(state, progress, true)) return;
+    isSent = true;
+  }
+  const learnable = Math.min(state.log.commitIndex, progress.nextIndex - 1);
+  const isCommitNews = learnable > progress.sentCommitIndex && !progress.inflight.isFull;
+  if (!isSent && (progress.appendDue || isCommitNews)) sendAppend(state, progress, false);
+  progress.appendDue = false;
+}
+
+/** One append from nextIndex on; false when the entry before it is compacted, so that only a snapshot can help. */
+function sendAppend(state: RaftState, progress: Progress, withEntries: boolean): boolean {
+  const log = state.log;
+  const prevIndex = indexOf(progress.nextIndex - 1);
+  const prevTerm = log.termAt(prevIndex);
+  if (prevTerm === undefined) {
+    // A member that is not there would only hold the snapshot open.
+    if (progress.recentActive) {
+      progress.becomeSnapshot();
+      state.snapshotsWanted.push(progress.id);
+    }
+    return false;
+  }
+  const lastIndex = withEntries ? log.lastIndex : prevIndex;
+  const entries = log.slice(progress.nextIndex, lastIndex, state.config.appendBytesMax);
+  const commitIndex = log.commitIndex;
+  const lastSent = indexOf(prevIndex + entries.length);
+  state.messages.push({
+    type: "append",
+    from: state.id,
+    to: progress.id,
+    term: state.term,
+    prevIndex,
+    prevTerm,
+    entries,
+    commitIndex,
+  });
+  progress.sentCommitIndex = indexOf(Math.max(progress.sentCommitIndex, Math.min(commitIndex, lastSent)));
+  if (progress.state === "replicate" && entries.length > 0) {
+    progress.nextIndex = indexOf(lastSent + 1);
+    progress.inflight.add(lastSent);
+  }
+  return true;
+}

@@ -1,0 +1,118 @@
+/*
+ * What a member holds only while it leads: progress of everyone, reads waiting for proof, a transfer under way. Made
+ * when an election is won, dropped as a whole when leadership ends, so that nothing stale is left for the next one.
+ */
+import { indexOf, type LogIndex, type MemberId } from "../ids.ts";
+import { membersOf } from "./confchange.ts";
+import type { Configuration } from "./message.ts";
+import { Progress } from "./progress.ts";
+import { reachedByQuorum } from "./quorum.ts";
+import { LeaderReads } from "./readindex.ts";
+
+export interface LeadershipOptions {
+  readonly id: MemberId;
+  readonly configuration: Configuration;
+  readonly lastIndex: LogIndex;
+  readonly lastRound: number;
+  readonly appendsInFlightMax: number;
+}
+
+export class Leadership {
+  /** The leader itself; its matchIndex is what its own disk holds. */
+  readonly self: Progress;
+  /** Everyone else, in id order. */
+  peers: readonly Progress[] = [];
+  readonly reads: LeaderReads;
+  /** Index of the empty entry this leader began with: from it on every entry has its term. */
+  readonly startIndex: LogIndex;
+  /** Bytes of entries in the log that are not committed. */
+  uncommittedBytes = 0;
+  transferee: MemberId | undefined;
+  /** Ticks since the transfer began. */
+  transferTicks = 0;
+  /** Ticks since the quorum was last checked. */
+  quorumTicks = 0;
+  /** Something may be worth an append to somebody. */
+  appendsDue = false;
+  heartbeatsDue = false;
+
+  private readonly appendsInFlightMax: number;
+  private incoming: readonly Progress[] = [];
+  private outgoing: readonly Progress[] = [];
+  /** Scratch space of the quorum sums: one value per voter of each half. */
+  private readonly incomingValues: number[] = [];
+  private readonly outgoingValues: number[] = [];
+
+  constructor(options: LeadershipOptions) {
+    this.appendsInFlightMax = options.appendsInFlightMax;
+    this.startIndex = indexOf(options.lastIndex + 1);
+    this.reads = new LeaderReads(options.lastRound);
+    this.self = this.newProgress(options.id, this.startIndex);
+    this.configure(options.configuration, this.startIndex);
+  }
+
+  /** Known members keep their progress; new ones begin as probes at `nextIndex`. */
+  configure(configuration: Configuration, nextIndex: LogIndex): void {
+    const known = this.peers;
+    const peers: Progress[] = [];
+    for (const id of membersOf(configuration)) {
+      if (id === this.self.id) continue;
+      peers.push(known.find((progress) => progress.id === id) ?? this.newProgress(id, nextIndex));
+    }
+    this.peers = peers;
+    this.incoming = configuration.voters.map((id) => this.progressOf(id) ?? this.self);
+    this.outgoing = configuration.outgoing.map((id) => this.progressOf(id) ?? this.self);
+    this.incomingValues.length = this.incoming.length;
+    this.outgoingValues.length = this.outgoing.length;
+  }
+
+  /** Progress of a peer; undefined for the leader itself and for strangers. */
+  progressOf(id: MemberId): Progress | undefined {
+    const peers = this.peers;
+    for (let position = 0; position < peers.length; position++) {
+      const progress = peers[position] as Progress;
+      if (progress.id === id) return progress;
+    }
+    return undefined;
+  }
+
+  /** Highest index that a quorum holds durably. */
+  matchedByQuorum(): number {
+    for (let at = 0; at < this.incoming.length; at++) {
+      this.incomingValues[at] = (this.incoming[at] as Progress).matchIndex;
+    }
+    for (let at = 0; at < this.outgoing.length; at++) {
+      this.outgoingValues[at] = (this.outgoing[at] as Progress).matchIndex;
+    }
+    return reachedByQuorum(this.incomingValues, this.outgoingValues);
+  }
+
+  /** Highest read round that a quorum has confirmed; the leader itself confirms every round. */
+  confirmedByQuorum(): number {
+    this.self.confirmedRound = this.reads.lastRound;
+    for (let at = 0; at < this.incoming.length; at++) {
+      this.incomingValues[at] = (this.incoming[at] as Progress).confirmedRound;
+    }
+    for (let at = 0; at < this.outgoing.length; at++) {
+      this.outgoingValues[at] = (this.outgoing[at] as Progress).confirmedRound;
+    }
+    return reachedByQuorum(this.incomingValues, this.outgoingValues);
+  }
+
+  /** Whether a quorum of voters was heard from since the last check; begins the next interval. */
+  checkQuorum(): boolean {
+    this.self.recentActive = true;
+    for (let at = 0; at < this.incoming.length; at++) {
+      this.incomingValues[at] = (this.incoming[at] as Progress).recentActive ? 1 : 0;
+    }
+    for (let at = 0; at < this.outgoing.length; at++) {
+      this.outgoingValues[at] = (this.outgoing[at] as Progress).recentActive ? 1 : 0;
+    }
+    for (const progress of this.peers) progress.recentActive = false;
+    return reachedByQuorum(this.incomingValues, this.outgoingValues) >= 1;
+  }
+
+  private newProgress(id: MemberId, nextIndex: LogIndex): Progress {
+    return new Progress({ id, nextIndex, appendsInFlightMax: this.appendsInFlightMax });
+  }
+}

@@ -1,0 +1,406 @@
+/*
+ * The Raft machine of one member: the term rules that every message passes, then the step of the role it is in. It does
+ * no I/O: calls change the state, `takeReady` hands out what to write, send and apply.
+ *
+ *              no leader heard            pre-votes won            votes won
+ *   follower ─────────────────▶ preCandidate ─────────▶ candidate ─────────▶ leader
+ *      ▲    ◀── lost, or a leader speaks ──┴────────────────┘                  │
+ *      └──────────── a higher term, or no quorum heard for an election timeout ┘
+ *
+ * Source: Raft thesis; where etcd's behaviour is visible (stickiness, transfer) it is followed.
+ */
+import { assert, unreachable } from "../assert.ts";
+import { indexOf, type LogIndex, type MemberId, type Term } from "../ids.ts";
+import { campaign, stepCandidate, tickCandidate } from "./candidate.ts";
+import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollower } from "./follower.ts";
+import {
+  addRead,
+  flushLeader,
+  leaderPersisted,
+  proposeAsLeader,
+  startTransfer,
+  stepLeader,
+  tickLeader,
+} from "./leader.ts";
+import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk, SnapshotChunkReply } from "./message.ts";
+import type { ProgressState } from "./progress.ts";
+import type { RaftView, ReadState, Ready, Role } from "./ready.ts";
+import { type RaftOptions, RaftState } from "./state.ts";
+
+export type { RaftOptions } from "./state.ts";
+
+/** How a leader sees one other member; for status, for promoting learners, for ending snapshot transfers. */
+export interface ProgressView {
+  readonly state: ProgressState;
+  readonly matchIndex: LogIndex;
+  readonly nextIndex: LogIndex;
+  readonly recentActive: boolean;
+}
+
+const noMessages: readonly RaftMessage[] = [];
+const noReadStates: readonly ReadState[] = [];
+const noContexts: readonly number[] = [];
+const noMembers: readonly MemberId[] = [];
+
+export class Raft implements RaftView {
+  private readonly state: RaftState;
+  /** The hard state as of the last Ready. */
+  private takenTerm: Term;
+  private takenVotedFor: MemberId | undefined;
+  private takenCommitIndex: LogIndex;
+
+  constructor(options: RaftOptions) {
+    this.state = new RaftState(options);
+    this.takenTerm = options.hardState.term;
+    this.takenVotedFor = options.hardState.votedFor;
+    this.takenCommitIndex = this.state.log.commitIndex;
+  }
+
+  // ---- inputs ----------------------------------------------------------------------------------------------------
+
+  /** One tick has passed: elections, heartbeats, check-quorum and transfers count these. */
+  tick(): void {
+    const state = this.state;
+    if (state.leadership !== undefined) tickLeader(state, state.leadership);
+    else if (state.role === "follower") tickFollower(state);
+    else tickCandidate(state);
+  }
+
+  /** Every message but snapshotChunk and snapshotChunkReply, which pass {@link acceptSnapshotMessage}. */
+  step(message: RaftMessage): void {
+    const state = this.state;
+    if (!this.isForMe(message)) return;
+    if (message.term > state.term) {
+      if (!this.meetHigherTerm(message)) return;
+    } else if (message.term < state.term) {
+      this.answerLowerTerm(message);
+      return;
+    }
+    if (message.type === "vote") handleVote(state, message);
+    else if (message.type === "preVote") handlePreVote(state, message);
+    else if (state.leadership !== undefined) stepLeader(state, state.leadership, message);
+    else {
+      // A campaign is over once a leader of its term speaks.
+      if (state.role !== "follower" && isLeadersWord(message)) state.becomeFollower(state.term, message.from);
+      if (state.role === "follower") stepFollower(state, message);
+      else stepCandidate(state, message);
+    }
+  }
+
+  /**
+   * Term and leader rules for the two snapshot messages. False: drop it; a chunk of a snapshot that holds nothing new
+   * is answered here with what this member has.
+   */
+  acceptSnapshotMessage(message: SnapshotChunk | SnapshotChunkReply): boolean {
+    const state = this.state;
+    if (!this.isForMe(message)) return false;
+    if (message.term > state.term) {
+      state.becomeFollower(message.term, message.type === "snapshotChunk" ? message.from : undefined);
+    } else if (message.term < state.term) {
+      this.answerLowerTerm(message);
+      return false;
+    }
+    if (message.type === "snapshotChunkReply") {
+      const progress = state.leadership?.progressOf(message.from);
+      if (progress === undefined) return false;
+      progress.recentActive = true;
+      return progress.state === "snapshot";
+    }
+    assert(state.leadership === undefined, "one term has two leaders", state.id, message.from);
+    if (state.role !== "follower") state.becomeFollower(state.term, message.from);
+    state.heardLeader(message.from);
+    if (message.snapshotIndex > state.log.commitIndex) return true;
+    this.acknowledge(message.from, state.log.commitIndex);
+    return false;
+  }
+
+  /** All of the commands or none: "dropped" during a leader transfer or when too many bytes are uncommitted. */
+  propose(commands: readonly Uint8Array[]): "appended" | "forwarded" | "noLeader" | "dropped" {
+    const state = this.state;
+    if (state.leadership !== undefined) return proposeAsLeader(state, state.leadership, commands);
+    if (state.leaderId === undefined) return "noLeader";
+    state.sendOnTerm({ type: "propose", from: state.id, to: state.leaderId, term: state.term, commands });
+    return "forwarded";
+  }
+
+  /**
+   * Starts the proof for a read; its result comes in readStates or readsAborted. Asking again with a context that waits
+   * at another member repeats the question, for when it was lost; at the leader itself nothing can be lost, and asking
+   * again may give the result twice.
+   */
+  requestRead(readContext: number): "waiting" | "noLeader" {
+    const state = this.state;
+    const leadership = state.leadership;
+    if (leadership !== undefined) {
+      if (leadership.reads.count >= state.config.proposalsMax) state.readsAborted.push(readContext);
+      else addRead(state, leadership, { from: undefined, readContext, incarnation: 0 });
+      return "waiting";
+    }
+    if (state.leaderId === undefined) return "noLeader";
+    if (state.forwardedReads.count >= state.config.proposalsMax) {
+      state.readsAborted.push(readContext);
+      return "waiting";
+    }
+    state.forwardedReads.add(readContext);
+    state.sendOnTerm({
+      type: "readIndex",
+      from: state.id,
+      to: state.leaderId,
+      term: state.term,
+      readContext,
+      incarnation: state.incarnation,
+    });
+    return "waiting";
+  }
+
+  /** Campaigns now, as if the election timeout had passed. Nothing happens on a leader or a learner. */
+  campaign(): void {
+    campaign(this.state, { transfer: false });
+  }
+
+  /** False when this member does not lead or `to` cannot: it is unknown or a learner. Gives up after E ticks. */
+  transferLeadership(to: MemberId): boolean {
+    const { state } = this;
+    return state.leadership !== undefined && startTransfer(state, state.leadership, to);
+  }
+
+  /** A configuration entry was applied, in log order and before appliedTo. A leader that no longer votes steps down. */
+  applyConfiguration(configuration: Configuration): void {
+    const state = this.state;
+    state.configure(configuration);
+    if (state.leadership === undefined) return;
+    state.leadership.configure(configuration, indexOf(state.log.lastIndex + 1));
+    if (!state.isVoter) state.becomeFollower(state.term, undefined);
+    else leaderPersisted(state, state.leadership);
+  }
+
+  // ---- outputs ---------------------------------------------------------------------------------------------------
+
+  /** Whether takeReady may have something to give; costs nothing. */
+  hasReady(): boolean {
+    const state = this.state;
+    const leadership = state.leadership;
+    return (
+      state.messages.length > 0 ||
+      state.messagesAfterPersist.length > 0 ||
+      state.log.hasUnwritten ||
+      state.log.hasCommitted ||
+      this.takenCommitIndex !== state.log.commitIndex ||
+      this.takenTerm !== state.term ||
+      this.takenVotedFor !== state.votedFor ||
+      state.readStates.length > 0 ||
+      state.readsAborted.length > 0 ||
+      state.snapshotsWanted.length > 0 ||
+      (leadership !== undefined &&
+        (leadership.appendsDue || leadership.heartbeatsDue) &&
+        state.durableTerm >= state.term)
+    );
+  }
+
+  /** Hands out everything gathered since the last take, each thing once; `committed` is bounded by appendBytesMax. */
+  takeReady(): Ready {
+    const state = this.state;
+    if (state.leadership !== undefined) flushLeader(state, state.leadership);
+    const isVoteChanged = this.takenTerm !== state.term || this.takenVotedFor !== state.votedFor;
+    const hardState =
+      isVoteChanged || this.takenCommitIndex !== state.log.commitIndex ? this.takeHardState() : undefined;
+    const entries = state.log.takeUnwritten(state.term);
+    const { messages, messagesAfterPersist, readStates, readsAborted, snapshotsWanted } = state;
+    if (messages.length > 0) state.messages = [];
+    if (messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
+    if (readStates.length > 0) state.readStates = [];
+    if (readsAborted.length > 0) state.readsAborted = [];
+    if (snapshotsWanted.length > 0) state.snapshotsWanted = [];
+    return {
+      messages: messages.length > 0 ? messages : noMessages,
+      hardState,
+      entries,
+      mustSync: isVoteChanged || entries.length > 0,
+      messagesAfterPersist: messagesAfterPersist.length > 0 ? messagesAfterPersist : noMessages,
+      committed: state.log.takeCommitted(state.config.appendBytesMax),
+      readStates: readStates.length > 0 ? readStates : noReadStates,
+      readsAborted: readsAborted.length > 0 ? readsAborted : noContexts,
+      snapshotsWanted: snapshotsWanted.length > 0 ? snapshotsWanted : noMembers,
+    };
+  }
+
+  // ---- what the member reports back ------------------------------------------------------------------------------
+
+  /**
+   * The write of a Ready whose last entry was (index, term) is durable, and with it all earlier writes. Called once per
+   * Ready that had entries, in order; a call may stand for the ones before it.
+   */
+  persisted(index: LogIndex, term: Term): void {
+    const state = this.state;
+    const hardStateTerm = state.log.persisted(index, term);
+    if (hardStateTerm === undefined) return;
+    if (hardStateTerm > state.durableTerm) state.durableTerm = hardStateTerm;
+    if (state.leadership !== undefined) leaderPersisted(state, state.leadership);
+  }
+
+  appliedTo(index: LogIndex): void {
+    this.state.log.appliedTo(index);
+  }
+
+  /** Forgets entries ≤ index (≤ appliedIndex). A follower that still needs them will need a snapshot. */
+  compactTo(index: LogIndex): void {
+    this.state.log.compactTo(index);
+  }
+
+  /**
+   * A snapshot was put in place. If the log holds (index, term) its tail beyond stays (then lastIndex > index may hold
+   * afterwards) and only the commit index advances; else the log starts anew after it. Queues the acknowledgement in
+   * messagesAfterPersist. False, and nothing changes, when the snapshot is not ahead of the commit index.
+   */
+  installSnapshot(snapshot: {
+    readonly index: LogIndex;
+    readonly term: Term;
+    readonly configuration: Configuration;
+  }): boolean {
+    const state = this.state;
+    assert(state.role === "follower", "a snapshot was installed on a member that does not follow", state.role);
+    if (snapshot.index <= state.log.commitIndex) return false;
+    state.log.install(snapshot.index, snapshot.term);
+    state.configure(snapshot.configuration);
+    if (state.leaderId !== undefined) {
+      state.messagesAfterPersist.push({
+        type: "appendAccepted",
+        from: state.id,
+        to: state.leaderId,
+        term: state.term,
+        matchIndex: snapshot.index,
+      });
+    }
+    return true;
+  }
+
+  /** The transfer to that follower ended without success: probe it again, which may ask for another snapshot. */
+  snapshotAborted(to: MemberId): void {
+    const leadership = this.state.leadership;
+    const progress = leadership?.progressOf(to);
+    if (leadership === undefined || progress === undefined || progress.state !== "snapshot") return;
+    progress.becomeProbe(indexOf(progress.matchIndex + 1));
+    leadership.appendsDue = true;
+  }
+
+  // ---- view ------------------------------------------------------------------------------------------------------
+
+  get id(): MemberId {
+    return this.state.id;
+  }
+  get role(): Role {
+    return this.state.role;
+  }
+  get term(): Term {
+    return this.state.term;
+  }
+  get votedFor(): MemberId | undefined {
+    return this.state.votedFor;
+  }
+  get leaderId(): MemberId | undefined {
+    return this.state.leaderId;
+  }
+  get commitIndex(): LogIndex {
+    return this.state.log.commitIndex;
+  }
+  get appliedIndex(): LogIndex {
+    return this.state.log.appliedIndex;
+  }
+  get firstIndex(): LogIndex {
+    return this.state.log.firstIndex;
+  }
+  get lastIndex(): LogIndex {
+    return this.state.log.lastIndex;
+  }
+  get stableIndex(): LogIndex {
+    return this.state.log.stableIndex;
+  }
+  get configuration(): Configuration {
+    return this.state.configuration;
+  }
+  /** Whom this leader is handing over to; undefined when it is not. */
+  get transferee(): MemberId | undefined {
+    return this.state.leadership?.transferee;
+  }
+  termAt(index: LogIndex): Term | undefined {
+    return this.state.log.termAt(index);
+  }
+  entryAt(index: LogIndex): Entry | undefined {
+    return this.state.log.entryAt(index);
+  }
+  /** undefined when this member does not lead, for itself, and for strangers. */
+  progressOf(id: MemberId): ProgressView | undefined {
+    return this.state.leadership?.progressOf(id);
+  }
+
+  // ---- term rules ------------------------------------------------------------------------------------------------
+
+  /** Strangers are not listened to, but one that speaks as a leader may know a configuration that names both. */
+  private isForMe(message: RaftMessage): boolean {
+    const state = this.state;
+    if (message.to !== state.id || message.from === state.id) return false;
+    return message.from === state.leaderId || isLeadersWord(message) || state.isMember(message.from);
+  }
+
+  /** Adopts the higher term where that is due; false when the message goes no further. */
+  private meetHigherTerm(message: RaftMessage): boolean {
+    const state = this.state;
+    switch (message.type) {
+      case "preVote":
+        // Its term is only a question.
+        return true;
+      case "preVoteReply":
+        // A granted one repeats the term asked for.
+        if (message.granted) return true;
+        state.becomeFollower(message.term, undefined);
+        return false;
+      case "vote":
+        if (!message.transfer && isLoyal(state)) return false;
+        state.becomeFollower(message.term, undefined);
+        return true;
+      case "append":
+      case "heartbeat":
+      case "snapshotChunk":
+        state.becomeFollower(message.term, message.from);
+        return true;
+      case "voteReply":
+      case "appendAccepted":
+      case "appendRejected":
+      case "heartbeatReply":
+      case "readIndex":
+      case "readIndexReply":
+      case "propose":
+      case "timeoutNow":
+      case "snapshotChunkReply":
+        state.becomeFollower(message.term, undefined);
+        return true;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Who is behind is told so; late answers and requests of an earlier term are dropped. */
+  private answerLowerTerm(message: RaftMessage): void {
+    if (message.type === "preVote") handlePreVote(this.state, message);
+    else if (message.type === "vote") refuseVote(this.state, message);
+    else if (isLeadersWord(message)) this.state.refuseOldLeader(message.from);
+  }
+
+  private acknowledge(to: MemberId, matchIndex: LogIndex): void {
+    const { state } = this;
+    state.sendOnLog({ type: "appendAccepted", from: state.id, to, term: state.term, matchIndex }, matchIndex);
+  }
+
+  private takeHardState(): HardState {
+    const { term, votedFor } = this.state;
+    const { commitIndex } = this.state.log;
+    this.takenTerm = term;
+    this.takenVotedFor = votedFor;
+    this.takenCommitIndex = commitIndex;
+    return { term, votedFor, commitIndex };
+  }
+}
+
+/** What only the leader of its term says. */
+const isLeadersWord = (message: RaftMessage): boolean =>
+  message.type === "append" || message.type === "heartbeat" || message.type === "snapshotChunk";

@@ -1,0 +1,194 @@
+/*
+ * The state every role shares, the outbox, and the two things any role may have to do: fall back to follower, and send
+ * a message no earlier than what it stands on. What each role does with it is in follower.ts, candidate.ts, leader.ts.
+ */
+import { assert } from "../assert.ts";
+import type { MemberConfig } from "../config.ts";
+import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
+import type { Random } from "../ports.ts";
+import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
+import type { Leadership } from "./leadership.ts";
+import { RaftLog } from "./log.ts";
+import type { Configuration, Entry, HardState, RaftMessage } from "./message.ts";
+import { ForwardedReads } from "./readindex.ts";
+import type { ReadState, Role } from "./ready.ts";
+
+export interface RaftOptions {
+  readonly id: MemberId;
+  readonly configuration: Configuration;
+  readonly config: MemberConfig;
+  /** As found on disk: durable. */
+  readonly hardState: HardState;
+  /** Position just before the first of `entries`; (0, 0) for a whole log. */
+  readonly snapshotIndex: LogIndex;
+  readonly snapshotTerm: Term;
+  /** As found on disk: durable. */
+  readonly entries: readonly Entry[];
+  /** Entries up to it are never handed out again; snapshotIndex ≤ appliedIndex ≤ last entry. */
+  readonly appliedIndex: LogIndex;
+  /** Draws election timeouts. */
+  readonly random: Random;
+  /** Differs in every life of this member: answers to reads of an earlier life are not taken for its own. */
+  readonly incarnation: number;
+}
+
+export class RaftState {
+  readonly id: MemberId;
+  readonly config: MemberConfig;
+  readonly incarnation: number;
+  readonly log: RaftLog;
+  private readonly random: Random;
+
+  configuration: Configuration;
+  /** Everyone in the configuration, this member included, in id order. */
+  memberIds: readonly MemberId[] = [];
+  /** Those whose votes count, in id order. */
+  voterIds: readonly MemberId[] = [];
+  isVoter = false;
+  /** This member is the one voter: it needs nobody's vote but its own. */
+  isSoleVoter = false;
+
+  role: Role = "follower";
+  term: Term;
+  votedFor: MemberId | undefined;
+  leaderId: MemberId | undefined;
+  /** Answers to the running campaign, by voter. */
+  readonly votes = new Map<MemberId, boolean>();
+  /** Present exactly while role is leader. */
+  leadership: Leadership | undefined;
+  /** Highest read round of any leadership in this life. */
+  lastRound = 0;
+  readonly forwardedReads = new ForwardedReads();
+  /** Ticks since a leader was heard, a vote granted or a campaign begun. */
+  electionTicks = 0;
+  /** Ticks after which to campaign, in [E, 2E); 0: not drawn since the last reset. */
+  private electionTimeoutTicks = 0;
+  /** Highest term known to be durable on this member: what stands on the term alone may leave at once. */
+  durableTerm: Term;
+
+  messages: RaftMessage[] = [];
+  messagesAfterPersist: RaftMessage[] = [];
+  readStates: ReadState[] = [];
+  readsAborted: number[] = [];
+  snapshotsWanted: MemberId[] = [];
+
+  constructor(options: RaftOptions) {
+    this.id = options.id;
+    this.config = options.config;
+    this.incarnation = options.incarnation;
+    this.random = options.random;
+    this.term = options.hardState.term;
+    this.durableTerm = options.hardState.term;
+    this.votedFor = options.hardState.votedFor;
+    this.log = new RaftLog({
+      baseIndex: options.snapshotIndex,
+      baseTerm: options.snapshotTerm,
+      entries: options.entries,
+      commitIndex: options.hardState.commitIndex,
+      appliedIndex: options.appliedIndex,
+    });
+    assert(this.log.lastTerm <= this.term, "the log is ahead of the durable term", this.log.lastTerm, this.term);
+    this.configuration = options.configuration;
+    this.configure(options.configuration);
+  }
+
+  configure(configuration: Configuration): void {
+    assertConfiguration(configuration);
+    this.configuration = configuration;
+    this.memberIds = membersOf(configuration);
+    this.voterIds = votersOf(configuration);
+    this.isVoter = this.voterIds.includes(this.id);
+    this.isSoleVoter = this.isVoter && this.voterIds.length === 1;
+  }
+
+  isMember(id: MemberId): boolean {
+    const ids = this.memberIds;
+    for (let position = 0; position < ids.length; position++) if (ids[position] === id) return true;
+    return false;
+  }
+
+  resetElectionTimer(): void {
+    this.electionTicks = 0;
+    this.electionTimeoutTicks = 0;
+  }
+
+  /** One tick without a leader's word; true when it is time to campaign. The wait is drawn once E ticks have passed. */
+  electionTimeoutReached(): boolean {
+    const least = this.config.electionTicks;
+    this.electionTicks++;
+    if (this.electionTicks < least) return false;
+    if (this.electionTimeoutTicks === 0) this.electionTimeoutTicks = least + this.random.below(least);
+    return this.electionTicks >= this.electionTimeoutTicks;
+  }
+
+  /**
+   * Ends any campaign or leadership. The vote is forgotten only with its term. A follower that merely learns of a
+   * higher term keeps its election timer: a candidate with a poor log must not be able to keep others from campaigning.
+   */
+  becomeFollower(term: Term, leaderId: MemberId | undefined): void {
+    assert(term >= this.term, "the term fell", term, this.term);
+    if (term > this.term) {
+      this.abandonForwardedReads();
+      this.term = term;
+      this.votedFor = undefined;
+    }
+    if (this.role !== "follower") {
+      this.role = "follower";
+      this.resetElectionTimer();
+    }
+    this.endLeadership();
+    this.votes.clear();
+    this.changeLeader(leaderId);
+  }
+
+  /** Reads sent to the former leader will get no answer that this member accepts. */
+  changeLeader(leaderId: MemberId | undefined): void {
+    if (this.leaderId === leaderId) return;
+    this.abandonForwardedReads();
+    this.leaderId = leaderId;
+  }
+
+  /** The leader of this term spoke. */
+  heardLeader(from: MemberId): void {
+    assert(this.leaderId === undefined || this.leaderId === from, "one term has two leaders", this.leaderId, from);
+    this.changeLeader(from);
+    this.resetElectionTimer();
+  }
+
+  /** For what stands on the current term: leaves at once if that term is durable, else after it is. */
+  sendOnTerm(message: RaftMessage): void {
+    if (this.durableTerm >= this.term) this.messages.push(message);
+    else this.messagesAfterPersist.push(message);
+  }
+
+  /** For what says that everything up to `index` is durable here. */
+  sendOnLog(message: RaftMessage, index: LogIndex): void {
+    if (this.log.stableIndex >= index) this.sendOnTerm(message);
+    else this.messagesAfterPersist.push(message);
+  }
+
+  /** Answers a leader of an earlier term, so that it learns of this one. Refuses position 0, which no one refuses. */
+  refuseOldLeader(to: MemberId): void {
+    this.sendOnTerm({
+      type: "appendRejected",
+      from: this.id,
+      to,
+      term: this.term,
+      rejectedIndex: noIndex,
+      hintIndex: noIndex,
+      hintTerm: noTerm,
+    });
+  }
+
+  private endLeadership(): void {
+    if (this.leadership === undefined) return;
+    this.lastRound = this.leadership.reads.lastRound;
+    for (const readContext of this.leadership.reads.abandon()) this.readsAborted.push(readContext);
+    this.leadership = undefined;
+  }
+
+  private abandonForwardedReads(): void {
+    if (this.forwardedReads.count === 0) return;
+    for (const readContext of this.forwardedReads.abandon()) this.readsAborted.push(readContext);
+  }
+}
