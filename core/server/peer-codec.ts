@@ -1,0 +1,330 @@
+/*
+ * Messages between members as bytes, for worlds whose network carries bytes: a version, a kind, then the fields in the
+ * order of their types. Bytes that come from elsewhere are checked all through: what cannot be a message is `malformed`,
+ * never a throw and never half a message. No checksum: the transport has one, and what is stored has its own.
+ */
+import { unreachable } from "../assert.ts";
+import { ByteWriter } from "../byte-io.ts";
+import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
+import type { PeerMessage } from "../input.ts";
+import type { Configuration, Entry, EntryKind } from "../raft/message.ts";
+import { UntrustedReader } from "../storage/untrusted-reader.ts";
+
+/** Raised with every change of a message's form: members of different versions do not understand each other. */
+export const peerCodecVersion = 1;
+
+/** A kind's position here is its byte: only append to it. */
+const kinds = [
+  "preVote",
+  "preVoteReply",
+  "vote",
+  "voteReply",
+  "append",
+  "appendAccepted",
+  "appendRejected",
+  "heartbeat",
+  "heartbeatReply",
+  "readIndex",
+  "readIndexReply",
+  "propose",
+  "timeoutNow",
+  "snapshotChunk",
+  "snapshotChunkReply",
+  "leaseRenew",
+  "leaseRenewReply",
+  "leaseQuery",
+  "leaseQueryReply",
+] as const satisfies readonly PeerMessage["type"][];
+type ListedKind = (typeof kinds)[number];
+/** Fails to compile when a message kind is missing above. */
+const kindBytes: { readonly [Kind in PeerMessage["type"]]: number } = Object.fromEntries(
+  kinds.map((kind, position) => [kind, position]),
+) as { [Kind in ListedKind]: number };
+
+const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
+
+export function encodePeerMessage(message: PeerMessage): Uint8Array {
+  const writer = new ByteWriter(sizeGuess(message));
+  writer.byte(peerCodecVersion);
+  writer.byte(kindBytes[message.type]);
+  writer.id(message.from);
+  writer.id(message.to);
+  switch (message.type) {
+    case "leaseRenew":
+    case "leaseRenewReply":
+    case "leaseQuery":
+    case "leaseQueryReply":
+      writer.varint(message.callId);
+      writer.varint(message.incarnation);
+      break;
+    default:
+      writer.varint(message.term);
+  }
+  writeFields(writer, message);
+  return writer.finish();
+}
+
+/** The message; byte strings in it are copies, so the input may be used again. */
+export function decodePeerMessage(bytes: Uint8Array): PeerMessage | { readonly malformed: string } {
+  const reader = new UntrustedReader(bytes);
+  const version = reader.byte();
+  if (reader.failed) return { malformed: "peer message is empty" };
+  if (version !== peerCodecVersion) {
+    return { malformed: `peer message has format version ${version}, expected ${peerCodecVersion}` };
+  }
+  const kindByte = reader.byte();
+  const kind = kinds[kindByte];
+  if (kind === undefined) return { malformed: `peer message has unknown kind ${kindByte}` };
+  const message = readMessage(reader, kind);
+  if (reader.failed) return { malformed: `peer message of kind ${kind} is cut short or has an impossible field` };
+  if (!reader.complete) return { malformed: `peer message of kind ${kind} has bytes after its end` };
+  return message;
+}
+
+function sizeGuess(message: PeerMessage): number {
+  let size = 96;
+  if (message.type === "append") {
+    for (const entry of message.entries) size += entry.data.length + 24;
+  } else if (message.type === "propose") {
+    for (const command of message.commands) size += command.length + 8;
+  } else if (message.type === "snapshotChunk") size += message.bytes.length + 128;
+  return size;
+}
+
+function writeFields(writer: ByteWriter, message: PeerMessage): void {
+  switch (message.type) {
+    case "preVote":
+      writer.varint(message.lastIndex);
+      writer.varint(message.lastTerm);
+      return;
+    case "vote":
+      writer.varint(message.lastIndex);
+      writer.varint(message.lastTerm);
+      writeFlag(writer, message.transfer);
+      return;
+    case "preVoteReply":
+    case "voteReply":
+      writeFlag(writer, message.granted);
+      return;
+    case "append":
+      writer.varint(message.prevIndex);
+      writer.varint(message.prevTerm);
+      writer.varint(message.commitIndex);
+      writer.varint(message.entries.length);
+      for (const entry of message.entries) writeEntry(writer, entry);
+      return;
+    case "appendAccepted":
+      writer.varint(message.matchIndex);
+      return;
+    case "appendRejected":
+      writer.varint(message.rejectedIndex);
+      writer.varint(message.hintIndex);
+      writer.varint(message.hintTerm);
+      return;
+    case "heartbeat":
+      writer.varint(message.commitIndex);
+      writer.varint(message.readRound);
+      return;
+    case "heartbeatReply":
+      writer.varint(message.readRound);
+      return;
+    case "readIndex":
+      writer.varint(message.readContext);
+      writer.varint(message.incarnation);
+      return;
+    case "readIndexReply":
+      writer.varint(message.readContext);
+      writer.varint(message.incarnation);
+      writer.varint(message.readIndex);
+      return;
+    case "propose":
+      writeByteStrings(writer, message.commands);
+      return;
+    case "timeoutNow":
+      return;
+    case "snapshotChunk":
+      writer.varint(message.transferId);
+      writer.varint(message.snapshotIndex);
+      writer.varint(message.snapshotTerm);
+      writeIds(writer, message.configuration.voters);
+      writeIds(writer, message.configuration.outgoing);
+      writeIds(writer, message.configuration.learners);
+      writer.varint(message.chunk);
+      writeFlag(writer, message.last);
+      writer.byteString(message.bytes);
+      return;
+    case "snapshotChunkReply":
+      writer.varint(message.transferId);
+      writer.varint(message.nextChunk);
+      return;
+    case "leaseRenew":
+      writer.id(message.leaseId);
+      return;
+    case "leaseRenewReply":
+      writeMaybeSigned(writer, message.ttlSeconds);
+      return;
+    case "leaseQuery":
+      writer.id(message.leaseId);
+      writeFlag(writer, message.keys);
+      return;
+    case "leaseQueryReply":
+      writeMaybeSigned(writer, message.ttlSeconds);
+      writer.signed(message.grantedTtlSeconds);
+      writeByteStrings(writer, message.keys);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** Fields are read in the order in which the object literals name them. Only meaningful unless the reader failed. */
+function readMessage(reader: UntrustedReader, type: ListedKind): PeerMessage {
+  const from = readMember(reader);
+  const to = readMember(reader);
+  switch (type) {
+    case "leaseRenew":
+      return { type, from, to, ...readCall(reader), leaseId: readLease(reader) };
+    case "leaseRenewReply":
+      return { type, from, to, ...readCall(reader), ttlSeconds: readMaybeSigned(reader) };
+    case "leaseQuery":
+      return { type, from, to, ...readCall(reader), leaseId: readLease(reader), keys: reader.flag() };
+    case "leaseQueryReply": {
+      const call = readCall(reader);
+      const ttlSeconds = readMaybeSigned(reader);
+      const grantedTtlSeconds = reader.signed();
+      return { type, from, to, ...call, ttlSeconds, grantedTtlSeconds, keys: readByteStrings(reader) };
+    }
+    default:
+      return readRaftMessage(reader, type, { from, to, term: readTerm(reader) });
+  }
+}
+
+type RaftKind = Exclude<ListedKind, "leaseRenew" | "leaseRenewReply" | "leaseQuery" | "leaseQueryReply">;
+
+function readRaftMessage(
+  reader: UntrustedReader,
+  type: RaftKind,
+  { from, to, term }: { readonly from: MemberId; readonly to: MemberId; readonly term: Term },
+): PeerMessage {
+  switch (type) {
+    case "preVote":
+      return { type, from, to, term, lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+    case "vote": {
+      const lastIndex = readIndex(reader);
+      return { type, from, to, term, lastIndex, lastTerm: readTerm(reader), transfer: reader.flag() };
+    }
+    case "preVoteReply":
+    case "voteReply":
+      return { type, from, to, term, granted: reader.flag() };
+    case "append": {
+      const prevIndex = readIndex(reader);
+      const prevTerm = readTerm(reader);
+      const commitIndex = readIndex(reader);
+      return { type, from, to, term, prevIndex, prevTerm, commitIndex, entries: readEntries(reader) };
+    }
+    case "appendAccepted":
+      return { type, from, to, term, matchIndex: readIndex(reader) };
+    case "appendRejected": {
+      const rejectedIndex = readIndex(reader);
+      return { type, from, to, term, rejectedIndex, hintIndex: readIndex(reader), hintTerm: readTerm(reader) };
+    }
+    case "heartbeat":
+      return { type, from, to, term, commitIndex: readIndex(reader), readRound: reader.varint() };
+    case "heartbeatReply":
+      return { type, from, to, term, readRound: reader.varint() };
+    case "readIndex":
+      return { type, from, to, term, readContext: reader.varint(), incarnation: reader.varint() };
+    case "readIndexReply": {
+      const readContext = reader.varint();
+      return { type, from, to, term, readContext, incarnation: reader.varint(), readIndex: readIndex(reader) };
+    }
+    case "propose":
+      return { type, from, to, term, commands: readByteStrings(reader) };
+    case "timeoutNow":
+      return { type, from, to, term };
+    case "snapshotChunk": {
+      const transferId = reader.varint();
+      const snapshotIndex = readIndex(reader);
+      const snapshotTerm = readTerm(reader);
+      const configuration = readConfiguration(reader);
+      const chunk = reader.varint();
+      const last = reader.flag();
+      const place = { transferId, snapshotIndex, snapshotTerm, configuration, chunk, last };
+      return { type, from, to, term, ...place, bytes: reader.byteString() };
+    }
+    case "snapshotChunkReply":
+      return { type, from, to, term, transferId: reader.varint(), nextChunk: reader.varint() };
+    default:
+      return unreachable(type);
+  }
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer.varint(entry.index);
+  writer.varint(entry.term);
+  writer.byte(entry.kind === "command" ? 1 : entry.kind === "configuration" ? 2 : 0);
+  writer.byteString(entry.data);
+}
+
+function readEntries(reader: UntrustedReader): Entry[] {
+  const entries: Entry[] = [];
+  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
+    const index = readIndex(reader);
+    const term = readTerm(reader);
+    const kind = entryKinds[reader.byte()];
+    if (kind === undefined) reader.reject();
+    else entries.push({ index, term, kind, data: reader.byteString() });
+  }
+  return entries;
+}
+
+function readConfiguration(reader: UntrustedReader): Configuration {
+  return { voters: readIds(reader), outgoing: readIds(reader), learners: readIds(reader) };
+}
+
+function writeIds(writer: ByteWriter, ids: readonly MemberId[]): void {
+  writer.varint(ids.length);
+  for (const id of ids) writer.id(id);
+}
+
+/** Member ids, ascending as in every configuration. */
+function readIds(reader: UntrustedReader): MemberId[] {
+  const ids: MemberId[] = [];
+  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
+    const id = readMember(reader);
+    const before = ids[ids.length - 1];
+    if (before !== undefined && before >= id) reader.reject();
+    ids.push(id);
+  }
+  return ids;
+}
+
+function writeByteStrings(writer: ByteWriter, values: readonly Uint8Array[]): void {
+  writer.varint(values.length);
+  for (const value of values) writer.byteString(value);
+}
+
+function readByteStrings(reader: UntrustedReader): Uint8Array[] {
+  const values: Uint8Array[] = [];
+  for (let left = reader.count(); left > 0 && !reader.failed; left--) values.push(reader.byteString());
+  return values;
+}
+
+function writeMaybeSigned(writer: ByteWriter, value: number | undefined): void {
+  writeFlag(writer, value !== undefined);
+  if (value !== undefined) writer.signed(value);
+}
+
+function readMaybeSigned(reader: UntrustedReader): number | undefined {
+  return reader.flag() ? reader.signed() : undefined;
+}
+
+function readCall(reader: UntrustedReader): { callId: number; incarnation: number } {
+  return { callId: reader.varint(), incarnation: reader.varint() };
+}
+
+const writeFlag = (writer: ByteWriter, value: boolean): void => writer.byte(value ? 1 : 0);
+const readMember = (reader: UntrustedReader): MemberId => memberIdOf(reader.id());
+const readLease = (reader: UntrustedReader) => leaseIdOf(BigInt.asIntN(64, reader.id()));
+const readIndex = (reader: UntrustedReader): LogIndex => indexOf(reader.varint());
+const readTerm = (reader: UntrustedReader): Term => termOf(reader.varint());

@@ -1,0 +1,229 @@
+/*
+ * What the records of the log mean, and their payload bytes. Not here: the frame (record.ts), and the order in which
+ * records make sense (recovery.ts).
+ */
+import { ByteWriter, writeId } from "../byte-io.ts";
+import { crc32c } from "../crc32c.ts";
+import {
+  type ClusterId,
+  clusterIdOf,
+  indexOf,
+  type LogIndex,
+  type MemberId,
+  memberIdOf,
+  type Term,
+  termOf,
+} from "../ids.ts";
+import type { Entry, EntryKind, HardState } from "../raft/message.ts";
+import { headerBytes, recordOverheadBytes, type Seal, sealRecord } from "./record.ts";
+import { UntrustedReader } from "./untrusted-reader.ts";
+
+/** Whose log it is. */
+export interface LogIdentity {
+  readonly clusterId: ClusterId;
+  readonly memberId: MemberId;
+}
+
+/** A segment as read from the disk: its name and all its bytes, zeros of preallocated space included. */
+export interface LogSegment {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** An entry's place, or (0, 0) before the first. */
+export interface LogBase {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** Raised with every change of a payload's form. */
+export const formatVersion = 1;
+
+/** First record of a segment. It repeats what older segments said, so that they can be dropped. */
+export interface SegmentStart {
+  readonly version: number;
+  readonly identity: LogIdentity;
+  readonly sequence: number;
+  /** A snapshot replaced the log: nothing in older segments counts any more. */
+  readonly restart: boolean;
+  /** The entry before the first one that this segment can hold. */
+  readonly base: LogBase;
+  readonly hardState: HardState;
+}
+
+/** What one write added. Entries have consecutive indexes and cut off whatever stood at or after the first. */
+export interface LogWrite {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+}
+
+/** Entries up to `base` are no longer needed. */
+export interface BaseMoved {
+  readonly base: LogBase;
+  /** Segments of a lower sequence are no longer needed: they may be missing. */
+  readonly neededFrom: number;
+}
+
+/** `<sequence>-<first index>.wal`, both 16 hex digits, so that the order of names is the order of segments. */
+export const segmentName = (sequence: number, firstIndex: number): string =>
+  `${sequence.toString(16).padStart(16, "0")}-${firstIndex.toString(16).padStart(16, "0")}.wal`;
+
+/** Inverse of {@link segmentName}; undefined for any other name. */
+export function parseSegmentName(name: string): { sequence: number; firstIndex: number } | undefined {
+  const match = /^([0-9a-f]{16})-([0-9a-f]{16})\.wal$/.exec(name);
+  if (match === null) return undefined;
+  const sequence = Number.parseInt(match[1] ?? "", 16);
+  const firstIndex = Number.parseInt(match[2] ?? "", 16);
+  return Number.isSafeInteger(sequence) && Number.isSafeInteger(firstIndex) ? { sequence, firstIndex } : undefined;
+}
+
+/** The part of a {@link Seal} that says whose record it is; never used for `segment` records. */
+export function ownerOf(identity: LogIdentity): number {
+  const bytes = new Uint8Array(16);
+  writeId(bytes, 0, identity.clusterId);
+  writeId(bytes, 8, identity.memberId);
+  return crc32c(bytes);
+}
+
+/** A sealed record, ready to be appended, and the link for the next one. */
+export interface SealedRecord {
+  readonly bytes: Uint8Array;
+  readonly sum: number;
+}
+
+export function encodeSegmentStart(start: SegmentStart, seal: Seal): SealedRecord {
+  const writer = beginRecord(96);
+  writer.varint(start.version);
+  writer.id(start.identity.clusterId);
+  writer.id(start.identity.memberId);
+  writer.varint(start.sequence);
+  writer.byte(start.restart ? 1 : 0);
+  writeBase(writer, start.base);
+  writeHardState(writer, start.hardState);
+  return endRecord(writer, seal);
+}
+
+/** The version alone when it is not ours: the rest then has an unknown form. Undefined: not a segment start. */
+export function decodeSegmentStart(
+  bytes: Uint8Array,
+  payload: { readonly from: number; readonly to: number },
+): SegmentStart | { readonly version: number; readonly identity: undefined } | undefined {
+  const reader = new UntrustedReader(bytes, payload);
+  const version = reader.varint();
+  if (version !== formatVersion) return reader.failed ? undefined : { version, identity: undefined };
+  const identity = { clusterId: clusterIdOf(reader.id()), memberId: memberIdOf(reader.id()) };
+  const sequence = reader.varint();
+  const restart = reader.flag();
+  const base = readBase(reader);
+  const hardState = readHardState(reader);
+  return reader.complete ? { version, identity, sequence, restart, base, hardState } : undefined;
+}
+
+/** Upper bound of the bytes an entry takes in a record. */
+export const entryBytesMax = (entry: Entry): number => entry.data.length + 16;
+/** Upper bound of the bytes a `write` record takes besides its entries. */
+export const writeOverheadBytesMax = recordOverheadBytes + 48;
+
+/** Entries from ≤ position < to of the write, and its hard state when it is given. */
+export function encodeWrite(
+  hardState: HardState | undefined,
+  entries: readonly Entry[],
+  slice: { readonly from: number; readonly to: number },
+  seal: Seal,
+): SealedRecord {
+  let sizeBytes = writeOverheadBytesMax;
+  for (let position = slice.from; position < slice.to; position++) {
+    sizeBytes += entryBytesMax(entries[position] as Entry);
+  }
+  const writer = beginRecord(sizeBytes);
+  writer.byte(hardState === undefined ? 0 : 1);
+  if (hardState !== undefined) writeHardState(writer, hardState);
+  writer.varint(slice.to - slice.from);
+  if (slice.to > slice.from) writer.varint((entries[slice.from] as Entry).index);
+  for (let position = slice.from; position < slice.to; position++) {
+    const entry = entries[position] as Entry;
+    writer.byte(entry.kind === "command" ? 1 : entry.kind === "configuration" ? 2 : 0);
+    writer.varint(entry.term);
+    writer.byteString(entry.data);
+  }
+  return endRecord(writer, seal);
+}
+
+/** undefined: not a write. Entry data are copies. */
+export function decodeWrite(
+  bytes: Uint8Array,
+  payload: { readonly from: number; readonly to: number },
+): LogWrite | undefined {
+  const reader = new UntrustedReader(bytes, payload);
+  const hardState = reader.flag() ? readHardState(reader) : undefined;
+  const count = reader.count();
+  const firstIndex = count > 0 ? reader.varint() : 0;
+  const entries: Entry[] = [];
+  for (let position = 0; position < count && !reader.failed; position++) {
+    const kind = entryKinds[reader.byte()];
+    if (kind === undefined) return undefined;
+    entries.push({
+      index: indexOf(firstIndex + position),
+      term: termOf(reader.varint()),
+      kind,
+      data: reader.byteString(),
+    });
+  }
+  return reader.complete ? { hardState, entries } : undefined;
+}
+
+export function encodeBaseMoved(moved: BaseMoved, seal: Seal): SealedRecord {
+  const writer = beginRecord(baseRecordBytesMax);
+  writeBase(writer, moved.base);
+  writer.varint(moved.neededFrom);
+  return endRecord(writer, seal);
+}
+
+export const baseRecordBytesMax = recordOverheadBytes + 32;
+
+/** undefined: not a moved base. */
+export function decodeBaseMoved(
+  bytes: Uint8Array,
+  payload: { readonly from: number; readonly to: number },
+): BaseMoved | undefined {
+  const reader = new UntrustedReader(bytes, payload);
+  const moved = { base: readBase(reader), neededFrom: reader.varint() };
+  return reader.complete ? moved : undefined;
+}
+
+const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
+
+function beginRecord(sizeBytes: number): ByteWriter {
+  const writer = new ByteWriter(sizeBytes);
+  for (let offset = 0; offset < headerBytes; offset++) writer.byte(0);
+  return writer;
+}
+
+function endRecord(writer: ByteWriter, seal: Seal): SealedRecord {
+  writer.byte(0);
+  const bytes = writer.finish();
+  return { bytes, sum: sealRecord(bytes, seal) };
+}
+
+function writeBase(writer: ByteWriter, base: LogBase): void {
+  writer.varint(base.index);
+  writer.varint(base.term);
+}
+
+function readBase(reader: UntrustedReader): LogBase {
+  return { index: indexOf(reader.varint()), term: termOf(reader.varint()) };
+}
+
+function writeHardState(writer: ByteWriter, hardState: HardState): void {
+  writer.varint(hardState.term);
+  writer.varint(hardState.commitIndex);
+  writer.byte(hardState.votedFor === undefined ? 0 : 1);
+  if (hardState.votedFor !== undefined) writer.id(hardState.votedFor);
+}
+
+function readHardState(reader: UntrustedReader): HardState {
+  const term = termOf(reader.varint());
+  const commitIndex = indexOf(reader.varint());
+  const votedFor = reader.flag() ? memberIdOf(reader.id()) : undefined;
+  return { term, votedFor, commitIndex };
+}

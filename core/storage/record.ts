@@ -1,0 +1,190 @@
+/*
+ * The frame around everything in the log: bytes whose every damage shows. Not here: what a record means (log-record.ts).
+ *
+ *     0        4      8             12              16             20           24    25          25+length
+ *     | length | link | payload sum | solid segment | solid offset | header sum | kind | payload … | end mark |
+ *
+ * The header sum covers the header and is bound to the place (segment sequence and offset) and to the log's owner, so a
+ * record that stands anywhere else is no record. `link` is the header sum of the record before it, across segments, so
+ * a record that is missing from between two others shows. Header and payload have sums of their own: a damaged
+ * payload does not hide where the next record begins.
+ *
+ * Kind and end mark are never zero. A write that was cut short by a crash leaves zeros, or nothing, at the end of the
+ * record or in whole sectors of it; a record that has both of its ends and no empty sector was written completely, and
+ * if its sums are wrong it was damaged later. That is how a torn write is told from bit rot.
+ */
+import { crc32cOfSlice } from "../crc32c.ts";
+
+/** A place in the log: `offset` bytes into the segment of that sequence. Ordered by sequence, then offset. */
+export interface LogPosition {
+  readonly sequence: number;
+  readonly offset: number;
+}
+
+export const comparePositions = (a: LogPosition, b: LogPosition): number =>
+  a.sequence === b.sequence ? a.offset - b.offset : a.sequence - b.sequence;
+
+/** `segment` begins a segment, `write` holds entries and hard state, `base` moves the log's beginning. */
+export type RecordKind = "segment" | "write" | "base";
+
+export const headerBytes = 25;
+/** Bytes of a record that are not payload. */
+export const recordOverheadBytes = headerBytes + 1;
+
+const sumOffset = 20;
+const kindOffset = 24;
+const endMark = 0x5a;
+const sectorBytes = 512;
+
+// Letters differ from zero, and from each other, in more than one bit.
+const kindBytes: { readonly [Kind in RecordKind]: number } = { segment: 0x53, write: 0x57, base: 0x42 };
+const kindOfByte = (byte: number): RecordKind | undefined =>
+  byte === 0x57 ? "write" : byte === 0x53 ? "segment" : byte === 0x42 ? "base" : undefined;
+
+/** What seals a record besides its own bytes. */
+export interface Seal {
+  readonly kind: RecordKind;
+  readonly place: LogPosition;
+  /** Checksum of the owner's ids; 0 for a `segment` record, which is where a reader learns the owner. */
+  readonly owner: number;
+  /** Header sum of the record before this one; 0 for the first one ever. */
+  readonly link: number;
+  /** Everything before this position was durable when the record was written. */
+  readonly solid: LogPosition;
+}
+
+/**
+ * Fills in header and end mark of a record that takes all of `bytes`, whose payload is already in place.
+ *
+ * @returns the header sum: the link of the next record
+ */
+export function sealRecord(bytes: Uint8Array, seal: Seal): number {
+  const payload = { from: headerBytes, to: bytes.length - 1 };
+  const kind = kindBytes[seal.kind];
+  bytes[payload.to] = endMark;
+  write32(bytes, 0, payload.to - payload.from);
+  write32(bytes, 4, seal.link);
+  write32(bytes, 8, crc32cOfSlice(bytes, payload));
+  write32(bytes, 12, seal.solid.sequence);
+  write32(bytes, 16, seal.solid.offset);
+  const sum = crc32cOfSlice(bytes, { from: 0, to: sumOffset }, seedOf(seal.place, kind, seal.owner));
+  write32(bytes, sumOffset, sum);
+  bytes[kindOffset] = kind;
+  return sum;
+}
+
+export interface FoundRecord {
+  readonly kind: RecordKind;
+  readonly payload: { readonly from: number; readonly to: number };
+  readonly link: number;
+  readonly solid: LogPosition;
+  /** Header sum: what the next record links to. */
+  readonly sum: number;
+  /** Offset behind this record. */
+  readonly next: number;
+}
+
+/** The record that stands whole and undamaged at that place of the owner's log; undefined when there is none. */
+export function recordAt(bytes: Uint8Array, place: LogPosition, owner: number): FoundRecord | undefined {
+  const at = place.offset;
+  const payload = soundHeader(bytes, place, owner);
+  if (payload === undefined || payload.to >= bytes.length || bytes[payload.to] !== endMark) return undefined;
+  if (crc32cOfSlice(bytes, payload) !== read32(bytes, at + 8)) return undefined;
+  return {
+    kind: kindOfByte(bytes[at + kindOffset] as number) ?? "write",
+    payload,
+    link: read32(bytes, at + 4),
+    solid: { sequence: read32(bytes, at + 12), offset: read32(bytes, at + 16) },
+    sum: read32(bytes, at + sumOffset),
+    next: payload.to + 1,
+  };
+}
+
+/** Nothing but zeros from there on, or nothing at all: the log ends here. */
+export function endsAt(bytes: Uint8Array, offset: number): boolean {
+  return allZero(bytes, offset, bytes.length);
+}
+
+/**
+ * For a place where no record stands whole: could a write cut short by a crash have left this? False means that the
+ * record was complete once and was damaged later.
+ */
+export function looksTorn(bytes: Uint8Array, place: LogPosition, owner: number): boolean {
+  const at = place.offset;
+  const payload = soundHeader(bytes, place, owner);
+  if (payload === undefined) {
+    const end = at + headerBytes;
+    return end > bytes.length || bytes[end - 1] === 0 || hasEmptySector(bytes, at, end);
+  }
+  if (payload.to >= bytes.length || bytes[payload.to] === 0) return true;
+  // The header is sound, so its last sector was written: only whole sectors after it may be missing.
+  const afterHeader = payload.from - (payload.from % sectorBytes) + sectorBytes;
+  return hasEmptySector(bytes, afterHeader, payload.to + 1);
+}
+
+/** The furthest `solid` of any whole record from that place to the end of the segment; undefined when there is none. */
+export function furthestSolid(bytes: Uint8Array, from: LogPosition, owner: number): LogPosition | undefined {
+  let furthest: LogPosition | undefined;
+  for (let offset = from.offset; offset + recordOverheadBytes <= bytes.length; ) {
+    const kind = kindOfByte(bytes[offset + kindOffset] as number);
+    const place = { sequence: from.sequence, offset };
+    const record = kind && recordAt(bytes, place, kind === "segment" ? 0 : owner);
+    if (record && (furthest === undefined || comparePositions(record.solid, furthest) > 0)) furthest = record.solid;
+    offset = record ? record.next : offset + 1;
+  }
+  return furthest;
+}
+
+/** Where the payload would be by a header that is sound; it may end beyond the bytes. */
+function soundHeader(
+  bytes: Uint8Array,
+  place: LogPosition,
+  owner: number,
+): { readonly from: number; readonly to: number } | undefined {
+  const at = place.offset;
+  if (at + headerBytes > bytes.length) return undefined;
+  const kind = bytes[at + kindOffset] as number;
+  if (kindOfByte(kind) === undefined) return undefined;
+  const sum = crc32cOfSlice(bytes, { from: at, to: at + sumOffset }, seedOf(place, kind, owner));
+  if (sum !== read32(bytes, at + sumOffset)) return undefined;
+  return { from: at + headerBytes, to: at + headerBytes + read32(bytes, at) };
+}
+
+/** Different for every kind, every offset of a segment and (as far as 32 bits reach) every segment and owner. */
+function seedOf(place: LogPosition, kind: number, owner: number): number {
+  return (owner ^ Math.imul(place.sequence + 1, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b) ^ place.offset) >>> 0;
+}
+
+/** Is some part of from ≤ offset < to that lies in one sector all zero? */
+function hasEmptySector(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let start = from; start < to; ) {
+    const end = Math.min(to, start - (start % sectorBytes) + sectorBytes);
+    if (allZero(bytes, start, end)) return true;
+    start = end;
+  }
+  return false;
+}
+
+function allZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let offset = from; offset < to; offset++) {
+    if (bytes[offset] !== 0) return false;
+  }
+  return true;
+}
+
+function write32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24;
+  bytes[offset + 1] = value >>> 16;
+  bytes[offset + 2] = value >>> 8;
+  bytes[offset + 3] = value;
+}
+
+function read32(bytes: Uint8Array, offset: number): number {
+  return (
+    (((bytes[offset] as number) << 24) |
+      ((bytes[offset + 1] as number) << 16) |
+      ((bytes[offset + 2] as number) << 8) |
+      (bytes[offset + 3] as number)) >>>
+    0
+  );
+}
