@@ -1,9 +1,13 @@
 /*
- * (scenario, seed) → plan: every choice of a run made before it starts, each from a stream of its own name.
+ * (scenario, seed) → plan: every choice of a run made before it starts, each from a stream of its own name. One more
+ * draw in one place shifts nothing elsewhere.
  */
-import type { Random } from "../core/index.ts";
-import type { Plan } from "./plan.ts";
-import type { Scenario, World } from "./scenario.ts";
+import { defaultMemberConfig, type MemberConfig, type Random } from "../core/index.ts";
+import { between, chance, oneOf, someOf } from "./chance.ts";
+import type { LinkLaw } from "./faults.ts";
+import { type Plan, type PlannedMember, planFormat, planVersion } from "./plan.ts";
+import type { DrawContext, Scenario, World } from "./scenario.ts";
+import { drawTuning } from "./tuning.ts";
 
 /**
  * Draws a complete plan. The same scenario, seed and world always give the same plan.
@@ -14,5 +18,99 @@ export function drawPlan(
   scenario: Scenario,
   options: { readonly seed: number; readonly random: Random; readonly world: World },
 ): Plan {
-  throw new Error(`not yet ${scenario.name} ${options.seed}`);
+  const { seed, world } = options;
+  const root = options.random.fork("plan");
+  const members = memberNames(scenario.cluster.voters);
+  const config = drawConfig(scenario, root.fork("config"), world);
+  const link = scenario.link ?? drawLink(root.fork("link"), world);
+  const safetyMs = scenario.durationMs[world];
+  const progressBoundMs = progressBoundOf(config);
+  const context = { world, members, config, link, safetyMs, callsUntilMs: safetyMs + progressBoundMs };
+  const workload = scenario.workload({ ...context, random: root.fork("workload") });
+  const core = drawCore(scenario, root.fork("core"), members);
+  return {
+    format: planFormat,
+    version: planVersion,
+    scenario: scenario.name,
+    seed,
+    members: members.map((name) => drawMember(scenario, root.fork(`member/${name}`), { name, config })),
+    link,
+    syncMs: drawSync(root.fork("sync"), world),
+    faults: faultsOf(scenario, { ...context, random: root.fork("faults") }),
+    clients: workload.clients,
+    watches: workload.watches,
+    phases: { safetyMs, ...(core === undefined ? undefined : { core }), progressBoundMs, settleMs: settleMs[world] },
+    checks: scenario.checks,
+  };
+}
+
+/** n1, n2, … in plan order. */
+export function memberNames(count: number): string[] {
+  return Array.from({ length: count }, (_, position) => `n${position + 1}`);
+}
+
+const settleMs: { readonly [Name in World]: number } = { sim: 2_000, real: 2_000 };
+
+/** A dozen election timeouts, for elections that fail a few times, and time for clients to come round. */
+const progressBoundOf = (config: MemberConfig): number => 10_000 + 12 * config.tickMs * config.electionTicks;
+
+function drawConfig(scenario: Scenario, random: Random, world: World): MemberConfig {
+  const drawn = scenario.cluster.swarm === false ? {} : drawTuning(random, world);
+  const config = { ...defaultMemberConfig, ...drawn, ...scenario.cluster.config };
+  // etcd's rule: 5 s and two election timeouts.
+  const requestTimeoutMs =
+    scenario.cluster.config?.requestTimeoutMs ?? 5_000 + 2 * config.tickMs * config.electionTicks;
+  return { ...config, requestTimeoutMs };
+}
+
+function drawMember(
+  scenario: Scenario,
+  random: Random,
+  { name, config }: { readonly name: string; readonly config: MemberConfig },
+): PlannedMember {
+  const { offsetMsMax, driftPpmMax } = scenario.cluster.clocks ?? { offsetMsMax: 0, driftPpmMax: 0 };
+  return {
+    name,
+    config: overridesOf(config),
+    clockOffsetMs: between(random, { min: 0, max: offsetMsMax }),
+    clockDriftPpm: between(random, { min: -driftPpmMax, max: driftPpmMax }),
+  };
+}
+
+/** Fields that differ from their default. */
+function overridesOf(config: MemberConfig): PlannedMember["config"] {
+  const standard: PlannedMember["config"] = { ...defaultMemberConfig };
+  return Object.fromEntries(Object.entries(config).filter(([field, value]) => standard[field] !== value));
+}
+
+/** Real links are as they are; simulated ones delay, and in some seeds lose, repeat and reorder. */
+function drawLink(random: Random, world: World): LinkLaw {
+  if (world === "real") return plainLink;
+  const minDelayMs = oneOf(random, [0, 1, 1, 2]);
+  return {
+    minDelayMs,
+    maxDelayMs: minDelayMs + oneOf(random, [1, 4, 10, 20]),
+    lossPpm: chance(random, 50) ? oneOf(random, [1_000, 10_000, 50_000]) : 0,
+    duplicatePpm: chance(random, 30) ? oneOf(random, [1_000, 20_000]) : 0,
+    reorderPpm: chance(random, 30) ? oneOf(random, [1_000, 20_000]) : 0,
+  };
+}
+const plainLink: LinkLaw = { minDelayMs: 0, maxDelayMs: 0, lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 };
+
+function drawSync(random: Random, world: World): Plan["syncMs"] {
+  if (world === "real") return { min: 0, max: 0 };
+  return { min: oneOf(random, [0, 1]), max: oneOf(random, [1, 3, 10, 20]) };
+}
+
+/** In every second seed only a quorum is healed at first: the others must not be needed. */
+function drawCore(scenario: Scenario, random: Random, members: readonly string[]): readonly string[] | undefined {
+  if (scenario.healAllAtOnce === true || members.length < 3 || chance(random, 50)) return undefined;
+  return someOf(random, members, Math.floor(members.length / 2) + 1);
+}
+
+/** In the order they happen; those of one instant keep the scenario's order. */
+function faultsOf(scenario: Scenario, context: DrawContext): Plan["faults"] {
+  const { faults } = scenario;
+  const planned = typeof faults === "function" ? faults(context) : faults;
+  return planned.toSorted((a, b) => a.atMs - b.atMs).filter(({ atMs }) => atMs < context.safetyMs);
 }

@@ -17,6 +17,8 @@ export interface DrawContext {
   readonly members: readonly string[];
   /** The drawn config all members share. */
   readonly config: MemberConfig;
+  /** The law links have while no fault changes it. */
+  readonly link: LinkLaw;
   /** Faults belong in [0, safetyMs). */
   readonly safetyMs: number;
   /** Clients may call in [0, callsUntilMs): calls after safetyMs are what progress is measured by. */
@@ -52,6 +54,8 @@ export interface Scenario {
   readonly workload: Workload;
   /** A fixed list, or drawn. */
   readonly faults: readonly PlannedFault[] | ((context: DrawContext) => readonly PlannedFault[]);
+  /** True: never leave a minority broken while progress is owed. */
+  readonly healAllAtOnce?: boolean;
   /** Length of the safety phase. */
   readonly durationMs: { readonly [Name in World]: number };
   /** Names of checks. */

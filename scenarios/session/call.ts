@@ -6,7 +6,7 @@ import {
   type KeepAliveReply,
   type LeaseId,
   leaseIdOf,
-  type RefusalName,
+  type Refusal,
   type Reply,
   type Request,
   refusals,
@@ -67,8 +67,8 @@ export function outcomeOf(operation: Operation, result: CallResult): Outcome {
     case "reply":
       return outcomeOfReply(operation, result.reply);
     case "status": {
-      const name = refusalOfStatus(result.code, result.text);
-      if (name !== undefined) return outcomeOfRefusal(name);
+      const refusal = refusalOfStatus(result.code, result.text);
+      if (refusal !== undefined) return outcomeOfRefusal(refusal);
       return { kind: "unknown", error: `${result.code}: ${result.text}`, moveOn: true };
     }
     case "connectionRefused":
@@ -85,7 +85,7 @@ function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply): Ou
     const answer: OperationAnswer = { op: "leaseKeepAlive", ttlSeconds };
     return { kind: "ok", revision: header.revision, raftTerm: header.raftTerm, answer };
   }
-  if (!reply.ok) return outcomeOfRefusal(reply.refusal);
+  if (!reply.ok) return outcomeOfRefusal(refusals[reply.refusal]);
   if (operation.op === "leaseKeepAlive") return misfit;
   const answer = answerOf(operation, reply.answer);
   if (answer === undefined) return misfit;
@@ -93,9 +93,10 @@ function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply): Ou
 }
 
 /** A refusal that speaks of the member rather than of the request: another member may serve it. */
-function outcomeOfRefusal(name: RefusalName): Outcome {
-  const { code, text, definite } = refusals[name];
-  const moveOn = !definite || code === "UNAVAILABLE" || name === "notLeader" || name === "proposalDropped";
+function outcomeOfRefusal(refusal: Refusal): Outcome {
+  const { code, text, definite } = refusal;
+  const ofMember = refusal === refusals.notLeader || refusal === refusals.proposalDropped;
+  const moveOn = !definite || code === "UNAVAILABLE" || ofMember;
   return { kind: definite ? "failed" : "unknown", error: text, moveOn };
 }
 

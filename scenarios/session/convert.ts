@@ -17,7 +17,7 @@ import {
   type PutRequest,
   type RangeAnswer,
   type RangeRequest,
-  type RefusalName,
+  type Refusal,
   type Request,
   refusals,
   type TxnAnswer,
@@ -273,11 +273,10 @@ export function watchReplyEventOf(
 // ---- statuses --------------------------------------------------------------------------------------------------
 
 /** The refusal a real server means by that status; undefined for one no table knows, which promises nothing. */
-export function refusalOfStatus(code: string, text: string): RefusalName | undefined {
-  return namesByText.get(`${code} ${text}`);
+export function refusalOfStatus(code: string, text: string): Refusal | undefined {
+  return refusalsByText.get(`${code} ${text}`);
 }
 
-const refusalNames: readonly RefusalName[] = (Object.keys(refusals) as RefusalName[]).sort((a, b) => (a < b ? -1 : 1));
-const namesByText: ReadonlyMap<string, RefusalName> = new Map(
-  refusalNames.map((name) => [`${refusals[name].code} ${refusals[name].text}`, name]),
+const refusalsByText: ReadonlyMap<string, Refusal> = new Map(
+  Object.values(refusals).map((refusal) => [`${refusal.code} ${refusal.text}`, refusal]),
 );

@@ -1,0 +1,39 @@
+/*
+ * Every scenario by name.
+ */
+import clockDriftLeases from "./clock/clock-drift-leases.ts";
+import crashRecoverAll from "./crash/crash-recover-all.ts";
+import leaderKilled from "./crash/leader-killed.ts";
+import pausedLeader from "./crash/paused-leader.ts";
+import rollingRestart from "./crash/rolling-restart.ts";
+import slowDisks from "./disk/slow-disks.ts";
+import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
+import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
+import mixedEverything from "./mixed-everything.ts";
+import flappingLinks from "./network/flapping-links.ts";
+import leaderCutOff from "./network/leader-cut-off.ts";
+import majorityLostThenBack from "./network/majority-lost-then-back.ts";
+import oneWayLinks from "./network/one-way-links.ts";
+import type { Scenario } from "./scenario.ts";
+import steady from "./steady.ts";
+
+/** In the order of their names. */
+export const scenarios: readonly Scenario[] = [
+  clockDriftLeases,
+  crashRecoverAll,
+  flappingLinks,
+  leaderCutOff,
+  leaderKilled,
+  majorityLostThenBack,
+  mixedEverything,
+  oneWayLinks,
+  pausedLeader,
+  rollingRestart,
+  slowDisks,
+  slowFollowerSnapshot,
+  staleSnapshotRestored,
+  steady,
+];
+
+/** undefined when there is none of that name. */
+export const scenarioNamed = (name: string): Scenario | undefined => scenarios.find((known) => known.name === name);

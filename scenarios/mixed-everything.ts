@@ -1,0 +1,18 @@
+/*
+ * A swarm over every fault class that needs no fault atlas: per seed half of them are on, each as often as drawn.
+ */
+import { standardChecks } from "./checks.ts";
+import { scenario } from "./scenario.ts";
+import { plainClasses, swarmOf } from "./swarm.ts";
+import { standardWorkload } from "./workload/mix.ts";
+
+export default scenario({
+  name: "mixed-everything",
+  why: "Faults that a system survives one by one must not break it together.",
+  worlds: ["sim", "real"],
+  cluster: { voters: 3 },
+  workload: standardWorkload(),
+  faults: (context) => swarmOf(plainClasses, context),
+  durationMs: { sim: 55_000, real: 30_000 },
+  checks: standardChecks,
+});

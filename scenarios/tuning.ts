@@ -1,0 +1,55 @@
+/*
+ * Tuning knobs of members, on or off and drawn per seed: half of them stay at their default, the others take a value
+ * from the ends of what makes sense. Fixed parameters never meet some bugs at all; a swarm of them does.
+ */
+import type { MemberConfig, Random } from "../core/index.ts";
+import { chance, oneOf } from "./chance.ts";
+import type { World } from "./scenario.ts";
+
+type Choices = { readonly [Field in keyof MemberConfig]?: readonly [MemberConfig[Field], ...MemberConfig[Field][]] };
+
+const kib = 1_024;
+
+/** Timers keep an election below some seconds, so that a minute's run sees several. */
+const simulatedChoices: Choices = {
+  tickMs: [20, 50, 100],
+  electionTicks: [5, 8, 10, 20],
+  preVote: [false],
+  checkQuorum: [false],
+  appendBytesMax: [0, kib, 16 * kib],
+  appendsInFlightMax: [1, 2, 8],
+  uncommittedBytesMax: [4 * kib, 64 * kib],
+  snapshotEntries: [20, 100, 500],
+  snapshotCatchUpEntries: [0, 5, 50],
+  snapshotChunkBytes: [4 * kib, 32 * kib],
+  segmentBytesMax: [4 * kib, 64 * kib],
+  readRetryMs: [100, 200],
+  proposalsMax: [3, 20],
+  watchRepliesMax: [1, 4, 16],
+  watchRevisionsPerReplyMax: [1, 10],
+  watchersPerCatchUpMax: [1, 2],
+  watchCatchUpMs: [20, 300],
+  watchProgressMs: [200, 1_000],
+  leaseCheckMs: [100, 1_000],
+  leaseRevokesPerCheckMax: [1, 3],
+  compactionEntriesPerTickMax: [5, 100],
+};
+
+/** What a stock etcd has flags for, at values it accepts. */
+const realChoices: Choices = {
+  tickMs: [50],
+  electionTicks: [20],
+  preVote: [false],
+  snapshotEntries: [100, 1_000],
+};
+
+/** Drawn values by field; fields left out stay at their default. */
+export function drawTuning(random: Random, world: World): Partial<MemberConfig> {
+  const choices: Choices = world === "sim" ? simulatedChoices : realChoices;
+  const drawn: { [field: string]: number | boolean } = {};
+  for (const [field, values] of Object.entries(choices)) {
+    const own = random.fork(field);
+    if (chance(own, 50)) drawn[field] = oneOf<number | boolean>(own, values);
+  }
+  return drawn;
+}

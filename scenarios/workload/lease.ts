@@ -1,0 +1,57 @@
+/*
+ * Leases: each client grants one, attaches keys of its own, renews and asks for a while, then revokes it or lets it
+ * run out. Lease ids are made of the granting call's number, so no two grants of a plan share one.
+ */
+import { between, chance } from "../chance.ts";
+import type { PlannedOperation } from "../plan.ts";
+import { type CallContext, type OperationSource, uniqueValue } from "./source.ts";
+
+export interface LeaseOptions {
+  readonly weight: number;
+  /** Times to live are drawn within these; etcd raises what is below 1.5 election timeouts. */
+  readonly ttlSeconds: { readonly min: number; readonly max: number };
+}
+
+/** Beyond what anyone types by hand, and positive. */
+const firstLeaseId = 7_000_000_000;
+
+interface HeldLease {
+  readonly id: string;
+  usesLeft: number;
+  keys: number;
+}
+
+export const leases = (options: LeaseOptions): OperationSource => ({
+  name: "leases",
+  weight: options.weight,
+  begin: () => {
+    let held: HeldLease | undefined;
+    return (call) => {
+      if (held === undefined) {
+        held = { id: String(firstLeaseId + call.callId), usesLeft: between(call.random, { min: 3, max: 10 }), keys: 0 };
+        return { op: "leaseGrant", lease: held.id, ttlSeconds: between(call.random, options.ttlSeconds) };
+      }
+      held.usesLeft -= 1;
+      const operation = useOf(held, call);
+      if (held.usesLeft <= 0) held = undefined;
+      return operation;
+    };
+  },
+});
+
+function useOf(held: HeldLease, call: CallContext): PlannedOperation {
+  const lease = held.id;
+  // Half the leases are left to run out after their last use.
+  if (held.usesLeft <= 0 && chance(call.random, 50)) return { op: "leaseRevoke", lease };
+  const choice = held.keys === 0 ? 0 : call.random.below(100);
+  if (choice < 40) {
+    held.keys += 1;
+    return { op: "put", key: leasedKey(lease, held.keys), value: uniqueValue(call), lease };
+  }
+  if (choice < 65) return { op: "leaseKeepAlive", lease };
+  if (choice < 80) return { op: "leaseTimeToLive", lease, keys: true };
+  return { op: "range", key: leasedKey(lease, 0), rangeEnd: leasedKey(lease, 99) };
+}
+
+/** Keys attached to a lease: of that lease alone, in one stretch. */
+const leasedKey = (lease: string, number: number): string => `lease/${lease}/${String(number).padStart(2, "0")}`;
