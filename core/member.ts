@@ -128,6 +128,13 @@ function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; 
 
 const noBase = { index: indexOf(0), term: 0 as Term };
 
+/** Every full member votes. */
+function configurationOf(records: readonly MemberRecord[]): Configuration {
+  const voters = records.filter((record) => !record.isLearner).map((record) => record.memberId);
+  const learners = records.filter((record) => record.isLearner).map((record) => record.memberId);
+  return { voters, outgoing: [], learners };
+}
+
 /** A write that is not durable yet, and the promises that wait for it. */
 interface PendingWrite {
   readonly writeId: WriteId;
@@ -187,7 +194,7 @@ export class Member {
     const { config, incarnation } = start;
     const raft = new Raft({
       id: memberId,
-      configuration: machine.membership.configuration,
+      configuration: configurationOf(machine.membership.records),
       config,
       hardState: log.hardState,
       snapshotIndex: log.base.index,
@@ -228,7 +235,7 @@ export class Member {
         view: start.backend.openView(),
         index: machine.appliedIndex,
         term: machine.appliedTerm,
-        configuration: machine.membership.configuration,
+        configuration: configurationOf(machine.membership.records),
       }),
     });
     this.#snapshotsIn = new SnapshotInbox({ backend: start.backend, id: memberId });
@@ -558,17 +565,8 @@ export class Member {
 
   #receiveSnapshot(chunk: SnapshotChunk): void {
     if (!this.#raft.acceptSnapshotMessage(chunk)) return;
-    // While an install is being made durable, or when this member is already past it, the chunk has nothing to add.
+    // While the backend is being made durable another change of it has to wait; the chunk comes again.
     if (this.#backendSync !== undefined) return;
-    if (chunk.snapshotIndex <= this.#raft.commitIndex) {
-      this.#raft.installSnapshot({
-        index: chunk.snapshotIndex,
-        term: chunk.snapshotTerm,
-        configuration: chunk.configuration,
-      });
-      this.#snapshotsIn.abandon();
-      return;
-    }
     const { reply, complete } = this.#snapshotsIn.receive(chunk);
     if (reply !== undefined) this.#outbox.send({ ...reply, term: this.#raft.term });
     if (complete === undefined) return;

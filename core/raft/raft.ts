@@ -258,7 +258,9 @@ export class Raft implements RaftView {
     readonly configuration: Configuration;
   }): boolean {
     const state = this.state;
-    assert(state.role === "follower", "a snapshot was installed on a member that does not follow", state.role);
+    assert(state.leadership === undefined, "a leader holds every committed entry and installs no snapshot", state.id);
+    // It may have begun to campaign while the backend was made durable.
+    if (state.role !== "follower") state.becomeFollower(state.term, undefined);
     if (snapshot.index <= state.log.commitIndex) return false;
     state.log.install(snapshot.index, snapshot.term);
     state.configure(snapshot.configuration);

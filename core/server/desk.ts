@@ -18,7 +18,7 @@ import { statusAnswer } from "./maintenance.ts";
 import { noRevision, type Outbox } from "./outbox.ts";
 import type { Proposals } from "./proposals.ts";
 import { isReadOnlyTxn, isSerializableTxn, type Reads } from "./reads.ts";
-import { validateRequest } from "./validate.ts";
+import { refusalOfRequest } from "./validate.ts";
 
 export interface DeskOptions {
   readonly raft: Raft;
@@ -127,7 +127,7 @@ export class Desk {
         return;
       case "alarm": {
         const wanted = request.alarm;
-        const alarms = machine.alarms.filter((record) => wanted === "none" || record.alarm === wanted);
+        const alarms = machine.alarms.records.filter((record) => wanted === "none" || record.alarm === wanted);
         outbox.answer(requestId, revision, { type: "alarm", alarms });
         return;
       }
@@ -143,7 +143,7 @@ export class Desk {
       if (!served) return "notSupportedForLearner";
     }
     if (requireLeader && raft.leaderId === undefined) return "noLeader";
-    const refusal = validateRequest(request, config);
+    const refusal = refusalOfRequest(request, config);
     if (refusal !== undefined) return refusal;
     if (raft.commitIndex - machine.appliedIndex > config.applyLagEntriesMax && isWrite(request))
       return "tooManyRequests";

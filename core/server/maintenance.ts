@@ -19,7 +19,10 @@ export function statusAnswer(machine: Machine, raft: RaftView, backend: Backend)
     appliedIndex: machine.appliedIndex,
     raftTerm: raft.term,
     isLearner: raft.configuration.learners.includes(raft.id),
-    errors: [...(raft.leaderId === undefined ? [refusals.noLeader.text] : []), ...machine.alarms.map(alarmText)],
+    errors: [
+      ...(raft.leaderId === undefined ? [refusals.noLeader.text] : []),
+      ...machine.alarms.records.map(alarmText),
+    ],
   };
 }
 
