@@ -52,6 +52,7 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       if (leadership.reads.count < state.config.proposalsMax) addRead(state, leadership, message);
       return;
     case "propose":
+      if (!leadership.forwarded.take(message)) return;
       proposeAsLeader(state, leadership, message.commands);
       return;
     case "append":
@@ -188,6 +189,10 @@ function handleAccepted(state: RaftState, leadership: Leadership, progress: Prog
     leadership.appendsDue = true;
   }
   if (!isNews) return;
+  if (progress.state === "snapshot") {
+    // The log moved on while the snapshot was under way: what it brought is not enough to go on from.
+    state.snapshotsWanted.push(progress.id);
+  }
   if (message.matchIndex > state.log.commitIndex) maybeCommit(state, leadership);
   if (leadership.transferee === progress.id) maybeSendTimeoutNow(state, progress);
 }

@@ -4,6 +4,7 @@
  */
 import { indexOf, type LogIndex, type MemberId } from "../ids.ts";
 import { membersOf } from "./confchange.ts";
+import { ForwardedOnce } from "./forwarded.ts";
 import type { Configuration } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { reachedByQuorum } from "./quorum.ts";
@@ -23,6 +24,7 @@ export class Leadership {
   /** Everyone else, in id order. */
   peers: readonly Progress[] = [];
   readonly reads: LeaderReads;
+  readonly forwarded = new ForwardedOnce();
   /** Index of the empty entry this leader began with: from it on every entry has its term. */
   readonly startIndex: LogIndex;
   /** Bytes of entries in the log that are not committed. */

@@ -103,6 +103,10 @@ export interface ReadIndexReply extends Addressed {
 }
 export interface ForwardedProposal extends Addressed {
   readonly type: "propose";
+  /** Life of the sender; with `sequence` it names this message, so that a leader takes it once. */
+  readonly incarnation: number;
+  /** Counts the forwarded proposals of that life from 1. */
+  readonly sequence: number;
   readonly commands: readonly Uint8Array[];
 }
 export interface TimeoutNow extends Addressed {

@@ -59,6 +59,8 @@ export class RaftState {
   /** Highest read round of any leadership in this life. */
   lastRound = 0;
   readonly forwardedReads = new ForwardedReads();
+  /** Proposals forwarded in this life. */
+  forwardedProposals = 0;
   /** Ticks since a leader was heard, a vote granted or a campaign begun. */
   electionTicks = 0;
   /** Ticks after which to campaign, in [E, 2E); 0: not drawn since the last reset. */
