@@ -54,7 +54,7 @@ function describeBody(message: RaftMessage): string {
     case "readIndexReply":
       return ` context=${message.readContext} incarnation=${message.incarnation} index=${message.readIndex}`;
     case "propose":
-      return ` commands=[${message.commands.map(describeData).join(", ")}]`;
+      return ` sequence=${message.sequence} commands=[${message.commands.map(describeData).join(", ")}]`;
     case "timeoutNow":
       return "";
     case "snapshotChunk": {

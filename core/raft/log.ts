@@ -221,15 +221,16 @@ export class RaftLog {
    * tail may have been acknowledged; any other log starts anew after it.
    */
   install(index: LogIndex, term: Term): void {
-    assert(index > this.commitIndex, "a snapshot from before the commit index was installed", index, this.commitIndex);
+    assert(index > this.handedIndex, "a snapshot older than the applied state was installed", index, this.handedIndex);
     if (this.termAt(index) !== term) {
+      assert(index > this.commitIndex, "a snapshot contradicts a committed entry", index, this.commitIndex);
       this.cutFrom(this.firstIndex);
       this.entries = [];
       this.baseIndex = index;
       this.baseTerm = term;
       this.lastIndex = index;
     }
-    this.commitIndex = index;
+    if (this.commitIndex < index) this.commitIndex = index;
     this.handedIndex = index;
     this.appliedIndex = index;
     if (this.stableIndex < index) this.stableIndex = index;

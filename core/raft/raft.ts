@@ -119,28 +119,33 @@ export class Raft implements RaftView {
     const state = this.state;
     if (state.leadership !== undefined) return proposeAsLeader(state, state.leadership, commands);
     if (state.leaderId === undefined) return "noLeader";
-    state.sendOnTerm({ type: "propose", from: state.id, to: state.leaderId, term: state.term, commands });
+    state.forwardedProposals++;
+    state.sendOnTerm({
+      type: "propose",
+      from: state.id,
+      to: state.leaderId,
+      term: state.term,
+      incarnation: state.incarnation,
+      sequence: state.forwardedProposals,
+      commands,
+    });
     return "forwarded";
   }
 
   /**
    * Starts the proof for a read; its result comes in readStates or readsAborted. Asking again with a context that waits
    * at another member repeats the question, for when it was lost; at the leader itself nothing can be lost, and asking
-   * again may give the result twice.
+   * again may give the result twice. "noLeader" also when `proposalsMax` reads wait already: ask again later.
    */
   requestRead(readContext: number): "waiting" | "noLeader" {
     const state = this.state;
     const leadership = state.leadership;
     if (leadership !== undefined) {
-      if (leadership.reads.count >= state.config.proposalsMax) state.readsAborted.push(readContext);
-      else addRead(state, leadership, { from: undefined, readContext, incarnation: 0 });
+      if (leadership.reads.count >= state.config.proposalsMax) return "noLeader";
+      addRead(state, leadership, { from: undefined, readContext, incarnation: 0 });
       return "waiting";
     }
-    if (state.leaderId === undefined) return "noLeader";
-    if (state.forwardedReads.count >= state.config.proposalsMax) {
-      state.readsAborted.push(readContext);
-      return "waiting";
-    }
+    if (state.leaderId === undefined || state.forwardedReads.count >= state.config.proposalsMax) return "noLeader";
     state.forwardedReads.add(readContext);
     state.sendOnTerm({
       type: "readIndex",
@@ -248,9 +253,9 @@ export class Raft implements RaftView {
   }
 
   /**
-   * A snapshot was put in place. If the log holds (index, term) its tail beyond stays (then lastIndex > index may hold
-   * afterwards) and only the commit index advances; else the log starts anew after it. Queues the acknowledgement in
-   * messagesAfterPersist. False, and nothing changes, when the snapshot is not ahead of the commit index.
+   * The backend was replaced by a snapshot that {@link acceptSnapshotMessage} let in. If the log holds (index, term) its
+   * tail beyond stays and only commit and applied index advance; else the log starts anew after it. Queues the
+   * acknowledgement in messagesAfterPersist. False, and nothing changes, when entries up to it were handed out meanwhile.
    */
   installSnapshot(snapshot: {
     readonly index: LogIndex;
@@ -261,7 +266,7 @@ export class Raft implements RaftView {
     assert(state.leadership === undefined, "a leader holds every committed entry and installs no snapshot", state.id);
     // It may have begun to campaign while the backend was made durable.
     if (state.role !== "follower") state.becomeFollower(state.term, undefined);
-    if (snapshot.index <= state.log.commitIndex) return false;
+    if (snapshot.index <= state.log.handedIndex) return false;
     state.log.install(snapshot.index, snapshot.term);
     state.configure(snapshot.configuration);
     if (state.leaderId !== undefined) {

@@ -138,6 +138,8 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.readIndex);
       return;
     case "propose":
+      writer.varint(message.incarnation);
+      writer.varint(message.sequence);
       writeByteStrings(writer, message.commands);
       return;
     case "timeoutNow":
@@ -238,8 +240,11 @@ function readRaftMessage(
       const readContext = reader.varint();
       return { type, from, to, term, readContext, incarnation: reader.varint(), readIndex: readIndex(reader) };
     }
-    case "propose":
-      return { type, from, to, term, commands: readByteStrings(reader) };
+    case "propose": {
+      const incarnation = reader.varint();
+      const sequence = reader.varint();
+      return { type, from, to, term, incarnation, sequence, commands: readByteStrings(reader) };
+    }
     case "timeoutNow":
       return { type, from, to, term };
     case "snapshotChunk": {
