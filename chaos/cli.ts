@@ -1,0 +1,26 @@
+/*
+ * Verbs of the real world: drill runs scenarios on processes, etcd runs one member, etcdctl and etcdutl are etcd's own
+ * tools. Each is loaded when it is asked for.
+ */
+const laterTools = {
+  etcdctl: "faultline etcdctl is not there yet; etcd's own etcdctl speaks to a faultline member\n",
+  etcdutl: "faultline etcdutl is not there yet; etcd's own etcdutl works on etcd's data directories only\n",
+} as const;
+
+/** @param argv the verb, then its arguments @returns the exit code of the process */
+export async function run(argv: readonly string[]): Promise<number> {
+  const [verb, ...rest] = argv;
+  switch (verb) {
+    case "drill":
+      return (await import("./drill-command.ts")).run(rest);
+    case "etcd":
+      return (await import("./member/main.ts")).run(rest);
+    case "etcdctl":
+    case "etcdutl":
+      process.stderr.write(laterTools[verb]);
+      return 2;
+    default:
+      process.stderr.write(`faultline: "${verb ?? ""}" is no verb of the real world\n`);
+      return 2;
+  }
+}

@@ -1,0 +1,180 @@
+/*
+ * A client of one member over gRPC, for our members and any other etcd: unary calls, watch streams, keep-alives. It
+ * speaks core's requests and answers; the protocol's bytes are core/wire's. It never retries: who calls decides, and a
+ * history must show every try. One channel per endpoint, shared by all who call it.
+ */
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status as statusNumbers,
+} from "@grpc/grpc-js";
+import type { Answer, Header, KeepAliveReply, LeaseId, Request, StreamRequest, WatchReply } from "../../core/index.ts";
+import { streamCalls, unaryCalls } from "../../core/wire/calls.ts";
+
+/** What came of a call: the shapes sessions take, without their time and call id. */
+export type CallResult =
+  | { readonly type: "reply"; readonly reply: { readonly ok: true; readonly header: Header; readonly answer: Answer } }
+  /** The server's own status: gRPC code by name, complete message. */
+  | { readonly type: "status"; readonly code: string; readonly text: string }
+  /** The request never left. */
+  | { readonly type: "connectionRefused" }
+  /** It may have left; nobody knows what came of it. */
+  | { readonly type: "connectionLost" };
+export type KeepAliveResult =
+  | { readonly type: "reply"; readonly reply: KeepAliveReply }
+  | Exclude<CallResult, { readonly type: "reply" }>;
+
+/** A result that comes later, and a way to give up on it; after `cancel` the result is of no interest. */
+export interface Pending<Result> {
+  readonly result: Promise<Result>;
+  cancel(): void;
+}
+
+export interface CallSettings {
+  /** Absent: wait for ever. */
+  readonly timeoutMs?: number;
+  /** Fail at once when the member knows no leader. */
+  readonly requireLeader?: boolean;
+}
+
+export interface WatchHandlers {
+  /** Called for one reply at a time: the next comes only after `taken`. */
+  readonly reply: (reply: WatchReply) => void;
+  /** Once, whatever ended the stream; not after `close`. */
+  readonly ended: (reason: string) => void;
+}
+export interface WatchStream {
+  request(request: Exclude<StreamRequest, { type: "leaseKeepAlive" }>): void;
+  /** The last reply was taken; hand over the next. */
+  taken(): void;
+  close(): void;
+}
+
+/** A channel that dials again quickly: drills want to know when a member is back, not to spare it. */
+const channelOptions = {
+  "grpc.initial_reconnect_backoff_ms": 50,
+  "grpc.min_reconnect_backoff_ms": 50,
+  "grpc.max_reconnect_backoff_ms": 250,
+  "grpc.enable_retries": 0,
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+};
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export class EtcdClient {
+  readonly #client: Client;
+
+  /** @param options.endpoint host:port @param options.credentials absent: plain TCP */
+  constructor(options: { readonly endpoint: string; readonly credentials?: ChannelCredentials }) {
+    this.#client = new Client(options.endpoint, options.credentials ?? credentials.createInsecure(), channelOptions);
+  }
+
+  /** One unary call. The result never rejects. */
+  call(request: Request, settings: CallSettings = {}): Pending<CallResult> {
+    const wire = unaryCalls[request.type];
+    let pending: ClientUnaryCall | undefined;
+    const result = new Promise<CallResult>((resolve) => {
+      pending = this.#client.makeUnaryRequest(
+        wire.path,
+        identity,
+        identity,
+        Buffer.from(wire.encodeRequest(request)),
+        metadataOf(settings),
+        callOptionsOf(settings),
+        (error, bytes) => {
+          if (error !== null) resolve(failureOf(error));
+          else if (bytes === undefined) resolve({ type: "connectionLost" });
+          else resolve({ type: "reply", reply: { ok: true, ...wire.decodeAnswer(bytes) } });
+        },
+      );
+    });
+    return { result, cancel: () => pending?.cancel() };
+  }
+
+  /** Opens a keep-alive stream, sends one request, takes its first reply, closes the stream. The result never rejects. */
+  keepAlive(leaseId: LeaseId, settings: CallSettings = {}): Pending<KeepAliveResult> {
+    const wire = streamCalls.leaseKeepAlive;
+    const stream = this.#open(wire.path, settings);
+    const result = new Promise<KeepAliveResult>((resolve) => {
+      stream.on("data", (bytes: Buffer) => {
+        const reply = wire.decodeReply(bytes);
+        if (reply.type === "leaseKeepAlive") resolve({ type: "reply", reply });
+        stream.end();
+        stream.cancel();
+      });
+      stream.on("error", (error: ServiceError) => resolve(failureOf(error)));
+      stream.on("end", () => resolve({ type: "connectionLost" }));
+    });
+    stream.write(Buffer.from(wire.encodeRequest({ type: "leaseKeepAlive", leaseId })));
+    return { result, cancel: () => stream.cancel() };
+  }
+
+  /** Opens a watch stream with nothing on it yet. */
+  watch(handlers: WatchHandlers, settings: CallSettings = {}): WatchStream {
+    const wire = streamCalls.watch;
+    const stream = this.#open(wire.path, settings);
+    let open = true;
+    const end = (reason: string) => {
+      if (!open) return;
+      open = false;
+      handlers.ended(reason);
+    };
+    stream.on("data", (bytes: Buffer) => {
+      if (!open) return;
+      stream.pause();
+      const reply = wire.decodeReply(bytes);
+      if (reply.type === "watch") handlers.reply(reply);
+    });
+    stream.on("error", (error: ServiceError) => end(`${statusNumbers[error.code]}: ${error.details}`));
+    stream.on("end", () => end("ended by the member"));
+    return {
+      request: (request) => void stream.write(Buffer.from(wire.encodeRequest(request))),
+      taken: () => void stream.resume(),
+      close: () => {
+        open = false;
+        stream.end();
+        stream.cancel();
+      },
+    };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #open(path: string, settings: CallSettings): ClientDuplexStream<Buffer, Buffer> {
+    return this.#client.makeBidiStreamRequest(path, identity, identity, metadataOf(settings), callOptionsOf(settings));
+  }
+}
+
+function metadataOf(settings: CallSettings): Metadata {
+  const metadata = new Metadata();
+  if (settings.requireLeader === true) metadata.set("hasleader", "true");
+  return metadata;
+}
+
+function callOptionsOf(settings: CallSettings): CallOptions {
+  return settings.timeoutMs === undefined ? {} : { deadline: Date.now() + settings.timeoutMs };
+}
+
+/**
+ * UNAVAILABLE comes from the server or from the channel, and only the text tells. The channel fails a call that never
+ * got a connection with a text of its own; every text of a server's refusal begins with its package's name.
+ */
+function failureOf(error: ServiceError): Exclude<CallResult, { readonly type: "reply" }> {
+  const text = error.details;
+  if (error.code === statusNumbers.UNAVAILABLE && !/^(etcdserver|raft|lease|mvcc|auth)\b/.test(text)) {
+    return {
+      type: /^(No connection established|Name resolution failed)/.test(text) ? "connectionRefused" : "connectionLost",
+    };
+  }
+  return { type: "status", code: statusNumbers[error.code] ?? String(error.code), text };
+}

@@ -1,0 +1,266 @@
+/*
+ * The members of one drill: addresses, processes, data directories, the hops between them, and one client each. A
+ * cluster that was there already has clients only. Opening it waits until every member serves; closing it leaves
+ * neither process nor file behind.
+ */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { compareIds, type MemberId, type Random } from "../core/index.ts";
+import type { PlannedMember } from "../scenarios/plan.ts";
+import { EtcdClient } from "./client/client.ts";
+import { LinkNetwork } from "./link/proxy.ts";
+import { type ProcessEnd, type ProcessState, Supervisor } from "./supervisor.ts";
+import { commandOf, type MemberAddresses, type Target } from "./target.ts";
+
+/** What one member says of itself. */
+export interface MemberStatus {
+  readonly memberId: MemberId;
+  readonly leaderId: MemberId | undefined;
+  readonly term: number;
+  readonly revision: number;
+}
+
+export interface ClusterOptions {
+  readonly planned: readonly PlannedMember[];
+  readonly target: Target;
+  readonly random: Random;
+  readonly logFileOf: (member: string) => string;
+  readonly onEnd: (end: ProcessEnd) => void;
+  readonly signal: AbortSignal;
+}
+
+type OwnClusterOptions = ClusterOptions & { readonly target: Exclude<Target, { kind: "endpoints" }> };
+
+/** A drill cannot begin: the cluster did not come up. */
+export class ClusterProblem extends Error {
+  override readonly name = "ClusterProblem";
+}
+
+const readyWithinMs = 30_000;
+
+export class Cluster {
+  readonly names: readonly string[];
+  readonly clients: readonly EtcdClient[];
+  /** undefined: the processes are not ours. */
+  readonly processes: MemberProcesses | undefined;
+
+  private constructor(
+    names: readonly string[],
+    clients: readonly EtcdClient[],
+    processes: MemberProcesses | undefined,
+  ) {
+    this.names = names;
+    this.clients = clients;
+    this.processes = processes;
+  }
+
+  /** @throws ClusterProblem when a member does not serve in time; nothing is left running then */
+  static async open(options: ClusterOptions): Promise<Cluster> {
+    const { target } = options;
+    if (target.kind === "endpoints") {
+      const clients = target.endpoints.map((endpoint) => new EtcdClient({ endpoint }));
+      const cluster = new Cluster(target.endpoints, clients, undefined);
+      await cluster.#ready(options.signal);
+      return cluster;
+    }
+    const processes = await MemberProcesses.open({ ...options, target });
+    const clients = processes.addresses.map(
+      ({ clientUrl }) => new EtcdClient({ endpoint: clientUrl.replace("http://", "") }),
+    );
+    const cluster = new Cluster(processes.names, clients, processes);
+    try {
+      await Promise.all(processes.names.map((name) => processes.start(name)));
+      await cluster.#ready(options.signal);
+      return cluster;
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
+  }
+
+  /** undefined when the member does not answer in time. */
+  async status(member: number, timeoutMs: number): Promise<MemberStatus | undefined> {
+    const result = await this.clients[member]?.call({ type: "status" }, { timeoutMs }).result;
+    if (result?.type !== "reply" || result.reply.answer.type !== "status") return undefined;
+    const { header, answer } = result.reply;
+    return {
+      memberId: header.memberId,
+      leaderId: answer.leaderId,
+      term: answer.raftTerm,
+      revision: header.revision,
+    };
+  }
+
+  /** The member that the member with the highest term takes for the leader, asked now; undefined: nobody knows one. */
+  async leader(): Promise<string | undefined> {
+    const all = await Promise.all(this.names.map((_, member) => this.status(member, 400)));
+    const best = all
+      .filter((status) => status !== undefined && status.leaderId !== undefined)
+      .sort((a, b) => (b?.term ?? 0) - (a?.term ?? 0))[0];
+    const position = all.findIndex((status) => status !== undefined && status.memberId === best?.leaderId);
+    return this.names[position];
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.clients) client.close();
+    await this.processes?.close();
+  }
+
+  async #ready(signal: AbortSignal): Promise<void> {
+    const deadlineMs = performance.now() + readyWithinMs;
+    for (;;) {
+      const all = await Promise.all(this.names.map((_, member) => this.status(member, 1_000)));
+      if (signal.aborted) throw new ClusterProblem("interrupted before the cluster was ready");
+      const leaders = [...new Set(all.map((status) => status?.leaderId))].sort((a, b) => compareIds(a ?? 0n, b ?? 0n));
+      if (leaders.length === 1 && leaders[0] !== undefined) return;
+      const dead = this.names.find((name) => this.processes?.stateOf(name) === "down");
+      if (dead !== undefined) throw new ClusterProblem(`member ${dead} ended while the cluster started; see its log`);
+      if (performance.now() > deadlineMs) {
+        const silent = this.names.filter((_, member) => all[member]?.leaderId === undefined);
+        throw new ClusterProblem(
+          `no leader that all members know within ${readyWithinMs} ms; without one: ${silent.join(", ")}`,
+        );
+      }
+      await pause(50);
+    }
+  }
+}
+
+/** Processes, disks and links of members that the drill started itself. */
+export class MemberProcesses {
+  readonly names: readonly string[];
+  readonly addresses: readonly MemberAddresses[];
+  readonly links: LinkNetwork;
+  readonly #options: OwnClusterOptions;
+  readonly #supervisor: Supervisor;
+  readonly #root: string;
+  /** Copies of disks by label, and whose they are. */
+  readonly #copies = new Map<string, { readonly owner: string; readonly path: string }>();
+
+  private constructor(
+    options: OwnClusterOptions,
+    parts: {
+      readonly root: string;
+      readonly addresses: readonly MemberAddresses[];
+      readonly links: LinkNetwork;
+      readonly supervisor: Supervisor;
+    },
+  ) {
+    this.#options = options;
+    this.#root = parts.root;
+    this.#supervisor = parts.supervisor;
+    this.addresses = parts.addresses;
+    this.links = parts.links;
+    this.names = parts.addresses.map(({ name }) => name);
+  }
+
+  /** Opens the hops and finds ports; starts nothing. */
+  static async open(options: OwnClusterOptions): Promise<MemberProcesses> {
+    const supervisor = new Supervisor({ onEnd: options.onEnd });
+    const names = options.planned.map(({ name }) => name);
+    const links = new LinkNetwork({
+      members: () => names.map((name) => ({ name, pid: supervisor.pidOf(name) })),
+      random: options.random.fork("links"),
+    });
+    const root = mkdtempSync(join(tmpdir(), "faultline-drill-"));
+    const addresses: MemberAddresses[] = [];
+    const ports = await freePorts(names.length * 2);
+    for (const [position, name] of names.entries()) {
+      const clientPort = ports[position * 2] ?? 0;
+      const peerPort = ports[position * 2 + 1] ?? 0;
+      addresses.push({
+        name,
+        dataDir: join(root, name),
+        clientUrl: `http://127.0.0.1:${clientPort}`,
+        peerListenUrl: `http://127.0.0.1:${peerPort}`,
+        peerUrl: `http://127.0.0.1:${await links.addHop(name, peerPort)}`,
+      });
+    }
+    return new MemberProcesses(options, { root, addresses, links, supervisor });
+  }
+
+  stateOf(name: string): ProcessState {
+    return this.#supervisor.stateOf(name);
+  }
+
+  async start(name: string): Promise<void> {
+    const member = this.#addressOf(name);
+    const planned = this.#options.planned.find((candidate) => candidate.name === name);
+    if (planned === undefined) throw new Error(`no planned member ${name}`);
+    mkdirSync(member.dataDir, { recursive: true, mode: 0o700 });
+    const { command, args } = commandOf(this.#options.target, member, {
+      members: this.addresses,
+      token: `drill-${this.#root.split("-").at(-1) ?? ""}`,
+      planned,
+    });
+    const { PATH, HOME, TMPDIR } = process.env;
+    await this.#supervisor.start({
+      name,
+      command,
+      args,
+      env: { PATH, HOME, TMPDIR },
+      logFile: this.#options.logFileOf(name),
+    });
+  }
+
+  kill = (name: string): Promise<void> => this.#supervisor.kill(name);
+  pause = (name: string): boolean => this.#supervisor.pause(name);
+  resume = (name: string): boolean => this.#supervisor.resume(name);
+
+  /** Keeps the member's disk as it is at this instant: a running process is stopped while its files are copied. */
+  copyDisk(name: string, label: string): void {
+    const { dataDir } = this.#addressOf(name);
+    const copy = join(this.#root, "copies", `${this.#copies.size}`);
+    const paused = this.#supervisor.stateOf(name) === "running" && this.#supervisor.pause(name);
+    try {
+      mkdirSync(copy, { recursive: true });
+      if (existsSync(dataDir)) cpSync(dataDir, copy, { recursive: true });
+    } finally {
+      if (paused) this.#supervisor.resume(name);
+    }
+    this.#copies.set(label, { owner: name, path: copy });
+  }
+
+  /** Kills the owner of that copy and puts it in place of its disk. @returns the owner; undefined: no such copy */
+  async restoreDisk(label: string): Promise<string | undefined> {
+    const copy = this.#copies.get(label);
+    if (copy === undefined) return undefined;
+    await this.#supervisor.kill(copy.owner);
+    const { dataDir } = this.#addressOf(copy.owner);
+    rmSync(dataDir, { recursive: true, force: true });
+    cpSync(copy.path, dataDir, { recursive: true });
+    return copy.owner;
+  }
+
+  async close(): Promise<void> {
+    await this.#supervisor.close();
+    await this.links.close();
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  #addressOf(name: string): MemberAddresses {
+    const member = this.addresses.find((candidate) => candidate.name === name);
+    if (member === undefined) throw new Error(`no member ${name}`);
+    return member;
+  }
+}
+
+/** Ports nobody listens on at this moment, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,216 @@
+/*
+ * A TCP hop in front of each member's peer port. Members advertise the hop's address, so every byte between two
+ * members passes here, and the dialling member is known (sender.ts). A link is one direction between two members: on
+ * a connection that a dialled to b, bytes from a travel on a→b and the answers on b→a.
+ *
+ * What a cut is: bytes on that link vanish, nothing tells either end. TCP cannot go on after a hole, so a connection
+ * that lost bytes is reset when its link heals; both members dial again, as after a real outage.
+ */
+import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from "node:net";
+import type { Random } from "../../core/index.ts";
+import { type DialledConnection, senderOf } from "./sender.ts";
+
+/** How bytes travel on every link. Loss on TCP is a reset: what was under way is gone, the ends dial again. */
+export interface HopLaw {
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  /** Chance that the connection is reset instead of passing one piece on. */
+  readonly resetPpm: number;
+}
+const plainLaw: HopLaw = { minDelayMs: 0, maxDelayMs: 0, resetPpm: 0 };
+
+/** Bytes one direction of a connection may hold back; when reached, its source is read no further. */
+const heldBytesMax = 8 * 1024 * 1024;
+
+export interface Member {
+  readonly name: string;
+  readonly pid: number | undefined;
+}
+
+export class LinkNetwork {
+  readonly #random: Random;
+  readonly #members: () => readonly Member[];
+  readonly #servers: Server[] = [];
+  readonly #connections = new Set<Connection>();
+  /** Cut links as "from→to". */
+  readonly #cut = new Set<string>();
+  #law = plainLaw;
+  #unknownSenders = 0;
+
+  /** @param options.members asked for each new connection: processes come and go */
+  constructor(options: { readonly members: () => readonly Member[]; readonly random: Random }) {
+    this.#members = options.members;
+    this.#random = options.random;
+  }
+
+  /** Connections so far whose dialler was none of the members; no cut holds for them. */
+  get unknownSenders(): number {
+    return this.#unknownSenders;
+  }
+
+  /** Opens the hop of one member. @returns its port on 127.0.0.1 */
+  async addHop(name: string, targetPort: number): Promise<number> {
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket, name, targetPort),
+    );
+    this.#servers.push(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+    });
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** From now on bytes from → to vanish. */
+  cutOneWay(link: { readonly from: string; readonly to: string }): void {
+    this.#cut.add(linkName(link.from, link.to));
+  }
+
+  /** Every link works again; connections that lost bytes are reset. */
+  heal(): void {
+    this.#cut.clear();
+    this.#law = plainLaw;
+    for (const connection of [...this.#connections]) if (connection.lostBytes) connection.destroy();
+  }
+
+  /** The links between these members work again; others stay as they are. */
+  healAmong(members: readonly string[]): void {
+    for (const from of members) for (const to of members) this.#cut.delete(linkName(from, to));
+    for (const connection of [...this.#connections]) {
+      const between =
+        connection.from !== undefined && members.includes(connection.from) && members.includes(connection.to);
+      if (between && connection.lostBytes) connection.destroy();
+    }
+  }
+
+  setLaw(law: HopLaw): void {
+    this.#law = law;
+  }
+
+  async close(): Promise<void> {
+    for (const connection of [...this.#connections]) connection.destroy();
+    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  }
+
+  #accept(near: Socket, to: string, targetPort: number): void {
+    const from = senderOf(dialledOf(near), this.#members());
+    if (from === undefined) this.#unknownSenders += 1;
+    const far = dial({ host: "127.0.0.1", port: targetPort, noDelay: true });
+    const connection = new Connection({
+      near,
+      far,
+      from,
+      to,
+      lawOf: () => this.#law,
+      isCut: (source, sink) => this.#cut.has(linkName(source, sink)),
+      random: this.#random,
+      closed: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
+  }
+}
+
+const linkName = (from: string, to: string): string => `${from}→${to}`;
+
+const dialledOf = (near: Socket): DialledConnection => ({
+  localAddress: near.remoteAddress ?? "",
+  localPort: near.remotePort ?? 0,
+  remoteAddress: near.localAddress ?? "",
+  remotePort: near.localPort ?? 0,
+});
+
+interface ConnectionOptions {
+  /** The dialling member's end, and the end at the member that was dialled. */
+  readonly near: Socket;
+  readonly far: Socket;
+  readonly from: string | undefined;
+  readonly to: string;
+  readonly lawOf: () => HopLaw;
+  readonly isCut: (from: string, to: string) => boolean;
+  readonly random: Random;
+  readonly closed: () => void;
+}
+
+/** One proxied connection: two directions, ended together. */
+class Connection {
+  readonly from: string | undefined;
+  readonly to: string;
+  lostBytes = false;
+  readonly #options: ConnectionOptions;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #open = true;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.from = options.from;
+    this.to = options.to;
+    this.#carry(options.near, options.far, () => this.#cut(this.from, this.to));
+    this.#carry(options.far, options.near, () => this.#cut(this.to, this.from));
+    for (const socket of [options.near, options.far]) {
+      socket.on("error", () => this.destroy());
+      socket.on("close", () => this.destroy());
+    }
+    options.near.resume();
+  }
+
+  destroy(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#options.near.destroy();
+    this.#options.far.destroy();
+    this.#options.closed();
+  }
+
+  #cut(from: string | undefined, to: string | undefined): boolean {
+    return from !== undefined && to !== undefined && this.#options.isCut(from, to);
+  }
+
+  /** Passes bytes on in order, each piece after the law's delay; the end of the source follows its last byte. */
+  #carry(source: Socket, sink: Socket, isCut: () => boolean): void {
+    const { lawOf, random } = this.#options;
+    let lastDueMs = 0;
+    let heldBytes = 0;
+    const later = (work: () => void) => {
+      const { minDelayMs, maxDelayMs } = lawOf();
+      const nowMs = performance.now();
+      const delayMs = maxDelayMs === 0 ? 0 : minDelayMs + random.below(maxDelayMs - minDelayMs + 1);
+      const dueMs = Math.max(lastDueMs, nowMs + delayMs);
+      if (dueMs <= nowMs) {
+        work();
+        return;
+      }
+      lastDueMs = dueMs;
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        work();
+      }, dueMs - nowMs);
+      this.#timers.add(timer);
+    };
+    source.on("data", (bytes: Buffer) => {
+      if (isCut()) {
+        this.lostBytes = true;
+        return;
+      }
+      const { resetPpm } = lawOf();
+      if (resetPpm > 0 && random.below(1_000_000) < resetPpm) {
+        this.destroy();
+        return;
+      }
+      heldBytes += bytes.length;
+      if (heldBytes > heldBytesMax) source.pause();
+      later(() => {
+        heldBytes -= bytes.length;
+        // A cut that began while the bytes were on their way swallows them too.
+        if (isCut()) this.lostBytes = true;
+        else if (!sink.write(bytes)) source.pause();
+        if (heldBytes <= heldBytesMax && !sink.writableNeedDrain) source.resume();
+      });
+    });
+    sink.on("drain", () => source.resume());
+    source.on("end", () => {
+      if (isCut()) this.lostBytes = true;
+      else later(() => sink.end());
+    });
+  }
+}

@@ -1,0 +1,140 @@
+/*
+ * The processes of a drill: start, kill, pause, restart, each with a log file. It signals only processes it started
+ * itself, by their id, and leaves none behind: on `close`, on Ctrl-C, and when this process ends for any reason that
+ * lets it run a last line of code. Knows nothing of clusters; target.ts says what to run.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+
+export interface ProcessStart {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: { readonly [variable: string]: string | undefined };
+  readonly logFile: string;
+}
+export interface ProcessEnd {
+  readonly name: string;
+  /** "exit code 1", "SIGKILL". */
+  readonly how: string;
+  /** False when the supervisor did not ask for it. */
+  readonly expected: boolean;
+}
+export type ProcessState = "running" | "paused" | "down";
+
+interface Life {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly ended: Promise<ProcessEnd>;
+  paused: boolean;
+  endExpected: boolean;
+}
+
+/** How long a process may take after SIGTERM before it is killed. */
+const gracefulMs = 5_000;
+
+export class Supervisor {
+  readonly #lives = new Map<string, Life>();
+  readonly #onEnd: (end: ProcessEnd) => void;
+  readonly #lastLine = () => this.#killAllNow();
+
+  /** @param options.onEnd called for every end of a process, asked for or not */
+  constructor(options: { readonly onEnd: (end: ProcessEnd) => void }) {
+    this.#onEnd = options.onEnd;
+    process.on("exit", this.#lastLine);
+  }
+
+  stateOf(name: string): ProcessState {
+    const life = this.#lives.get(name);
+    return life === undefined ? "down" : life.paused ? "paused" : "running";
+  }
+
+  pidOf(name: string): number | undefined {
+    return this.#lives.get(name)?.pid;
+  }
+
+  /**
+   * Starts a process; its output is appended to the log file. It is in a group of its own, so that Ctrl-C at the
+   * terminal reaches the drill alone, which then ends its processes in order.
+   *
+   * @throws when the command cannot be run
+   */
+  async start(start: ProcessStart): Promise<void> {
+    if (this.#lives.has(start.name)) throw new Error(`${start.name} is running already`);
+    const log = openSync(start.logFile, "a");
+    const child = spawn(start.command, [...start.args], {
+      env: { ...start.env },
+      stdio: ["ignore", log, log],
+      detached: true,
+    });
+    closeSync(log);
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", (error) => reject(new Error(`${start.command} cannot be run: ${error.message}`)));
+    });
+    if (child.pid === undefined) throw new Error(`${start.command} has no process id`);
+    const ended = new Promise<ProcessEnd>((resolve) => {
+      child.once("exit", (code, signal) => {
+        const end = { name: start.name, how: signal ?? `exit code ${code}`, expected: life.endExpected };
+        if (this.#lives.get(start.name) === life) this.#lives.delete(start.name);
+        this.#onEnd(end);
+        resolve(end);
+      });
+    });
+    const life: Life = { child, pid: child.pid, ended, paused: false, endExpected: false };
+    this.#lives.set(start.name, life);
+    // It may have ended before the listener was there.
+    if (child.exitCode !== null || child.signalCode !== null) {
+      this.#lives.delete(start.name);
+      throw new Error(`${start.command} ended at once (${child.signalCode ?? `exit code ${child.exitCode}`})`);
+    }
+  }
+
+  /** SIGKILL; returns when the process is gone. Nothing to do when it is down. */
+  async kill(name: string): Promise<void> {
+    const life = this.#lives.get(name);
+    if (life === undefined) return;
+    life.endExpected = true;
+    life.child.kill("SIGKILL");
+    await life.ended;
+  }
+
+  /** SIGTERM, and SIGKILL when that is not enough; returns when the process is gone. */
+  async stop(name: string): Promise<void> {
+    const life = this.#lives.get(name);
+    if (life === undefined) return;
+    life.endExpected = true;
+    if (life.paused) life.child.kill("SIGCONT");
+    life.child.kill("SIGTERM");
+    const timer = setTimeout(() => life.child.kill("SIGKILL"), gracefulMs);
+    await life.ended;
+    clearTimeout(timer);
+  }
+
+  /** SIGSTOP. @returns false when it is down or paused already */
+  pause(name: string): boolean {
+    const life = this.#lives.get(name);
+    if (life === undefined || life.paused) return false;
+    life.paused = life.child.kill("SIGSTOP");
+    return life.paused;
+  }
+
+  /** SIGCONT. @returns false when it is not paused */
+  resume(name: string): boolean {
+    const life = this.#lives.get(name);
+    if (life === undefined || !life.paused) return false;
+    life.child.kill("SIGCONT");
+    life.paused = false;
+    return true;
+  }
+
+  /** Kills whatever still runs. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#lives.keys()].map((name) => this.kill(name)));
+    process.off("exit", this.#lastLine);
+  }
+
+  #killAllNow(): void {
+    for (const life of this.#lives.values()) life.child.kill("SIGKILL");
+  }
+}
