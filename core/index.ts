@@ -7,26 +7,28 @@ export {
   checkMemberConfig,
   defaultMemberConfig,
   leaseTtlMinSeconds,
-  memberConfigFields,
   type MemberConfig,
+  memberConfigFields,
   type NumberField,
   type SwitchField,
 } from "./config.ts";
 export { crc32c } from "./crc32c.ts";
-export { refusals, rpcCodeNumbers, type Refusal, type RefusalName, type RpcCode } from "./errors.ts";
+export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers } from "./errors.ts";
 export * from "./ids.ts";
 export type { Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
 export type { LogOperation, MemberEvent, Output } from "./output.ts";
 export {
-  buckets,
   type Backend,
   type BackendInstall,
   type BackendReader,
   type BackendView,
   type Bucket,
+  buckets,
   type Random,
   type Visit,
 } from "./ports.ts";
+export { describeConfiguration, describeEntry, describeMessage } from "./raft/describe.ts";
 export type * from "./raft/message.ts";
 export type * from "./raft/ready.ts";
 export type * from "./request.ts";
+export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
