@@ -1,0 +1,178 @@
+/*
+ * gRPC below the seam, by grpc-js: bytes in, bytes out. Every method of etcd's API is registered, those the seam does
+ * not serve too, so that a client hears "unknown method" and not a broken connection.
+ */
+import * as grpc from "@grpc/grpc-js";
+import { file_etcdserverpb_rpc } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
+import { file_v3electionpb_election } from "../../core/wire/gen/v3electionpb/election_pb.ts";
+import { file_v3lockpb_lock } from "../../core/wire/gen/v3lockpb/lock_pb.ts";
+import { http2Preface, type Protocol } from "./port.ts";
+import type { CallStatus, Seam } from "./seam.ts";
+
+export interface GrpcLimits {
+  readonly requestBytesMax: number;
+  readonly concurrentCallsMax: number;
+  readonly keepaliveIntervalMs: number;
+  readonly keepaliveTimeoutMs: number;
+}
+
+/** etcd's allowance over the largest request: the rest of a message around it. */
+const overheadBytes = 512 * 1024;
+
+export class GrpcTransport implements Protocol {
+  readonly preface = http2Preface;
+  readonly #server: grpc.Server;
+  readonly #injector: ReturnType<grpc.Server["createConnectionInjector"]>;
+
+  constructor(seam: Seam, limits: GrpcLimits) {
+    this.#server = new grpc.Server({
+      "grpc.max_receive_message_length": limits.requestBytesMax + overheadBytes,
+      "grpc.max_send_message_length": -1,
+      "grpc.max_concurrent_streams": Math.min(limits.concurrentCallsMax, 2 ** 31 - 1),
+      ...(limits.keepaliveIntervalMs > 0 ? { "grpc.keepalive_time_ms": limits.keepaliveIntervalMs } : {}),
+      "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+    });
+    for (const file of [file_etcdserverpb_rpc, file_v3lockpb_lock, file_v3electionpb_election]) {
+      for (const service of file.services) this.#serve(seam, service);
+    }
+    for (const service of file_grpc_health_v1_health.services) {
+      this.#server.addService(definitionOf(service), { Check: answerHealth, Watch: watchHealth });
+    }
+    this.#injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  }
+
+  accept(socket: Parameters<Protocol["accept"]>[0]): void {
+    this.#injector.injectConnection(socket);
+  }
+
+  /** Lets calls under way finish for so long, then ends everything. */
+  async stop(graceMs: number): Promise<void> {
+    this.#injector.drain(graceMs);
+    this.#injector.destroy();
+    this.#server.forceShutdown();
+  }
+
+  #serve(seam: Seam, service: ServiceShape): void {
+    const handlers: grpc.UntypedServiceImplementation = {};
+    for (const method of service.methods) {
+      const path = `/${service.typeName}/${method.name}`;
+      handlers[method.name] =
+        method.methodKind === "unary" ? unaryHandler(seam, path) : streamHandler(seam, path, method.methodKind);
+    }
+    this.#server.addService(definitionOf(service), handlers);
+  }
+}
+
+interface ServiceShape {
+  readonly typeName: string;
+  readonly methods: readonly {
+    readonly name: string;
+    readonly methodKind: "unary" | "server_streaming" | "client_streaming" | "bidi_streaming";
+  }[];
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+function definitionOf(service: ServiceShape): grpc.ServiceDefinition {
+  const definition: { [method: string]: grpc.MethodDefinition<Buffer, Buffer> } = {};
+  for (const method of service.methods) {
+    definition[method.name] = {
+      path: `/${service.typeName}/${method.name}`,
+      requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+      responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    };
+  }
+  return definition;
+}
+
+const requireLeader = (metadata: grpc.Metadata): boolean => metadata.get("hasleader").includes("true");
+
+const unaryHandler =
+  (seam: Seam, path: string): grpc.handleUnaryCall<Buffer, Buffer> =>
+  (call, callback) => {
+    const giveUp = seam.unary(
+      path,
+      plain(call.request),
+      { requireLeader: requireLeader(call.metadata) },
+      {
+        answer: (bytes) => callback(null, bufferOf(bytes)),
+        fail: (status) => callback(statusObject(status)),
+      },
+    );
+    call.on("cancelled", giveUp);
+  };
+
+function streamHandler(
+  seam: Seam,
+  path: string,
+  kind: Exclude<ServiceShape["methods"][number]["methodKind"], "unary">,
+): grpc.UntypedHandleCall {
+  if (kind === "server_streaming") {
+    const refuse: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
+      seam.open(path, { requireLeader: false }, { send: () => {}, end: (status) => endStream(call, status) });
+    };
+    return refuse;
+  }
+  const handler: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+    // Replies written while the socket is full wait here for its next drain.
+    let waiting: (() => void)[] = [];
+    call.on("drain", () => {
+      const taken = waiting;
+      waiting = [];
+      for (const each of taken) each();
+    });
+    let ended = false;
+    const stream = seam.open(
+      path,
+      { requireLeader: requireLeader(call.metadata) },
+      {
+        send(bytes, taken) {
+          if (ended) return;
+          if (call.write(bufferOf(bytes))) taken();
+          else waiting.push(taken);
+        },
+        end(status) {
+          ended = true;
+          endStream(call, status);
+        },
+      },
+    );
+    if (stream === undefined) return;
+    call.on("data", (bytes: Buffer) => stream.message(plain(bytes)));
+    call.on("end", () => stream.halfClosed());
+    call.on("cancelled", () => stream.gone());
+    call.on("error", () => stream.gone());
+    call.on("close", () => stream.gone());
+  };
+  return handler;
+}
+
+function endStream(
+  call: grpc.ServerDuplexStream<Buffer, Buffer> | grpc.ServerWritableStream<Buffer, Buffer>,
+  status: CallStatus | undefined,
+): void {
+  if (status === undefined) call.end();
+  else call.emit("error", statusObject(status));
+}
+
+const statusObject = ({ code, text }: CallStatus): { code: number; details: string } => ({ code, details: text });
+
+// The only service name known is the server as a whole.
+const serving = Buffer.from([0x08, 0x01]);
+const unknownService = { code: grpc.status.NOT_FOUND, details: "unknown service" };
+const answerHealth: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
+  if (call.request.length === 0) callback(null, serving);
+  else callback(unknownService);
+};
+const watchHealth: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
+  // 3: this service is not known (yet); the stream stays open either way.
+  call.write(call.request.length === 0 ? serving : Buffer.from([0x08, 0x03]));
+};
+
+const plain = (bytes: Buffer): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

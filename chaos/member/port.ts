@@ -1,0 +1,98 @@
+/*
+ * One TCP port, several protocols: a connection is handed on by its first bytes. gRPC begins with HTTP/2's preface,
+ * members greet each other with a line of their own, and whatever begins otherwise is HTTP/1.1.
+ */
+import type { Server as HttpServer } from "node:http";
+import { createServer, type Server, type Socket } from "node:net";
+import type { ListenAddress } from "./flags.ts";
+
+export interface Protocol {
+  /** A connection that begins with these bytes is this protocol's; the bytes are still unread when it gets it. */
+  readonly preface: Buffer;
+  accept(socket: Socket): void;
+}
+
+/** HTTP/2 with prior knowledge, the way gRPC comes in plain text. */
+export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+/** A connection that says nothing for so long is closed. */
+const silenceMs = 10_000;
+
+export class Port {
+  readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
+  readonly #protocols: readonly Protocol[];
+  readonly #http: HttpServer;
+
+  constructor(options: { readonly protocols: readonly Protocol[]; readonly http: HttpServer }) {
+    this.#protocols = options.protocols;
+    this.#http = options.http;
+  }
+
+  /**
+   * @returns the port listened on (of use when 0 was asked for)
+   * @throws an error with etcd's text when the address cannot be bound
+   */
+  async listen(address: ListenAddress): Promise<number> {
+    const server = createServer({ noDelay: true }, (socket) => this.#sort(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => reject(bindError(address, error)));
+      // etcd's localhost is 127.0.0.1.
+      const host = address.host === "localhost" ? "127.0.0.1" : address.host === "" ? "::" : address.host;
+      server.listen({ host, port: address.port }, resolve);
+    });
+    this.#servers.push(server);
+    const bound = server.address();
+    return typeof bound === "object" && bound !== null ? bound.port : address.port;
+  }
+
+  /** Takes no more connections; those there go on. */
+  stopListening(): void {
+    for (const server of this.#servers) server.close();
+  }
+
+  /** Ends everything now. */
+  destroy(): void {
+    this.stopListening();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #sort(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    // A broken connection is the business of whoever gets it; before that, of nobody.
+    socket.on("error", () => {});
+    const timer = setTimeout(() => socket.destroy(), silenceMs);
+    socket.once("close", () => clearTimeout(timer));
+    let head = Buffer.alloc(0);
+    const look = (): void => {
+      const piece: Buffer | null = socket.read();
+      if (piece === null) return;
+      head = Buffer.concat([head, piece]);
+      const protocol = this.#protocolOf(head);
+      if (protocol === "undecided") return;
+      clearTimeout(timer);
+      socket.removeListener("readable", look);
+      socket.unshift(head);
+      if (protocol === undefined) this.#http.emit("connection", socket);
+      else protocol.accept(socket);
+    };
+    socket.on("readable", look);
+  }
+
+  /** A preface may arrive in pieces. */
+  #protocolOf(head: Buffer): Protocol | "undecided" | undefined {
+    for (const protocol of this.#protocols) {
+      const length = Math.min(head.length, protocol.preface.length);
+      if (head.compare(protocol.preface, 0, length, 0, length) !== 0) continue;
+      return length === protocol.preface.length ? protocol : "undecided";
+    }
+    return undefined;
+  }
+}
+
+function bindError(address: ListenAddress, error: NodeJS.ErrnoException): Error {
+  const host = address.host === "localhost" ? "127.0.0.1" : address.host;
+  const cause = error.code === "EADDRINUSE" ? "bind: address already in use" : error.message;
+  return new Error(`listen tcp ${host}:${address.port}: ${cause}`);
+}

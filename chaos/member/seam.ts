@@ -1,0 +1,301 @@
+/*
+ * The thin seam between the member and whatever carries its clients' calls: (path, request bytes, stream) → reply bytes.
+ * Above it are inputs and outputs of the member, below it a transport that knows nothing of etcd: gRPC today. It gives
+ * every call and stream a number of its own life and never uses one twice.
+ */
+import {
+  type Input,
+  type RefusalName,
+  type Reply,
+  type RequestId,
+  refusals,
+  requestIdOf,
+  rpcCodeNumbers,
+  type StreamId,
+  type StreamReply,
+  streamIdOf,
+} from "../../core/index.ts";
+import { callsByPath, type StreamCall, streamCalls, type UnaryCall, unaryCalls } from "../../core/wire/calls.ts";
+import type { ServerFacts } from "../../core/wire/maintenance.ts";
+
+/** A gRPC status that is not OK. */
+export interface CallStatus {
+  readonly code: number;
+  readonly text: string;
+}
+
+/** What a transport gives for one unary call; exactly one of the two is called, unless the client is gone. */
+export interface UnaryAnswer {
+  answer(bytes: Uint8Array): void;
+  fail(status: CallStatus): void;
+}
+
+/** What a transport gives for one stream. */
+export interface StreamAnswers {
+  /** `taken` is called once the bytes have left this process's buffers. */
+  send(bytes: Uint8Array, taken: () => void): void;
+  /** Without a status: OK. Nothing is sent afterwards. */
+  end(status: CallStatus | undefined): void;
+}
+
+/** What a transport tells of one stream. */
+export interface OpenStream {
+  message(bytes: Uint8Array): void;
+  /** The client will send no more, but still listens. */
+  halfClosed(): void;
+  /** The client is gone. */
+  gone(): void;
+}
+
+export interface CallOptions {
+  /** Metadata `hasleader`. */
+  readonly requireLeader: boolean;
+}
+
+export type ClientInput = Extract<
+  Input,
+  {
+    readonly type: "clientRequest" | "clientGone" | "streamOpened" | "streamRequest" | "streamDrained" | "streamClosed";
+  }
+>;
+type WithoutTime<Type> = Type extends unknown ? Omit<Type, "nowMs"> : never;
+
+export interface SeamOptions {
+  /** Steps the member. May answer before it returns. */
+  readonly submit: (input: WithoutTime<ClientInput>) => void;
+  readonly facts: ServerFacts;
+}
+
+interface WaitingCall {
+  readonly call: UnaryCall;
+  readonly to: UnaryAnswer;
+}
+
+interface Stream {
+  readonly call: StreamCall;
+  readonly to: StreamAnswers;
+  /** Keep-alives asked for and not answered; a half-closed stream ends when it is 0. */
+  unanswered: number;
+  halfClosed: boolean;
+  /** Replies that left since the member was told last. */
+  drained: number;
+}
+
+export const statusOf = (refusal: RefusalName): CallStatus => ({
+  code: rpcCodeNumbers[refusals[refusal].code],
+  text: refusals[refusal].text,
+});
+
+export class Seam {
+  readonly #options: SeamOptions;
+  readonly #waiting = new Map<RequestId, WaitingCall>();
+  readonly #streams = new Map<StreamId, Stream>();
+  #lastRequest = 0;
+  #lastStream = 0;
+  #stopped = false;
+  #drainScheduled = false;
+  #idle: (() => void) | undefined;
+
+  constructor(options: SeamOptions) {
+    this.#options = options;
+  }
+
+  /** Calls under way. */
+  get waitingCalls(): number {
+    return this.#waiting.size;
+  }
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  // ---- from the transport ----------------------------------------------------------------------------------------
+
+  /**
+   * Takes one unary call.
+   *
+   * @returns to be called when the client gives up before the answer
+   */
+  unary(path: string, bytes: Uint8Array, options: CallOptions, to: UnaryAnswer): () => void {
+    const call = callsByPath.get(path);
+    if (call === undefined || call.kind !== "unary") {
+      to.fail(unknownMethod(path));
+      return nothing;
+    }
+    if (this.#stopped) {
+      to.fail(statusOf("stopped"));
+      return nothing;
+    }
+    let request: ReturnType<UnaryCall["decodeRequest"]>;
+    try {
+      request = call.decodeRequest(bytes);
+    } catch (error) {
+      to.fail(malformed(error));
+      return nothing;
+    }
+    this.#lastRequest += 1;
+    const requestId = requestIdOf(this.#lastRequest);
+    this.#waiting.set(requestId, { call, to });
+    this.#options.submit({ type: "clientRequest", requestId, request, requireLeader: options.requireLeader });
+    return () => {
+      if (!this.#waiting.delete(requestId)) return;
+      this.#options.submit({ type: "clientGone", requestId });
+      this.#noteIdle();
+    };
+  }
+
+  /** Takes one stream; undefined when it was refused. */
+  open(path: string, options: CallOptions, to: StreamAnswers): OpenStream | undefined {
+    const call = callsByPath.get(path);
+    if (call === undefined || call.kind !== "stream") {
+      to.end(unknownMethod(path));
+      return undefined;
+    }
+    if (this.#stopped) {
+      to.end(statusOf("stopped"));
+      return undefined;
+    }
+    this.#lastStream += 1;
+    const streamId = streamIdOf(this.#lastStream);
+    this.#streams.set(streamId, { call, to, unanswered: 0, halfClosed: false, drained: 0 });
+    this.#options.submit({
+      type: "streamOpened",
+      streamId,
+      kind: call.stream,
+      requireLeader: options.requireLeader,
+    });
+    return {
+      message: (bytes) => this.#message(streamId, bytes),
+      halfClosed: () => this.#halfClose(streamId),
+      gone: () => this.#close(streamId),
+    };
+  }
+
+  #message(streamId: StreamId, bytes: Uint8Array): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    let request: ReturnType<StreamCall["decodeRequest"]>;
+    try {
+      request = stream.call.decodeRequest(bytes);
+    } catch (error) {
+      this.#close(streamId);
+      stream.to.end(malformed(error));
+      return;
+    }
+    if (request === undefined) return;
+    if (request.type === "leaseKeepAlive") stream.unanswered += 1;
+    this.#options.submit({ type: "streamRequest", streamId, request });
+  }
+
+  /** A watch goes on after its client's last word; a keep-alive stream ends with its last answer. */
+  #halfClose(streamId: StreamId): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.halfClosed = true;
+    this.#endWhenAnswered(streamId, stream);
+  }
+
+  #endWhenAnswered(streamId: StreamId, stream: Stream): void {
+    if (stream.call.stream !== "leaseKeepAlive" || !stream.halfClosed || stream.unanswered > 0) return;
+    this.#close(streamId);
+    stream.to.end(undefined);
+  }
+
+  #close(streamId: StreamId): void {
+    if (!this.#streams.delete(streamId)) return;
+    this.#options.submit({ type: "streamClosed", streamId });
+  }
+
+  // ---- from the member -------------------------------------------------------------------------------------------
+
+  reply(requestId: RequestId, reply: Reply): void {
+    const waiting = this.#waiting.get(requestId);
+    // A client that is gone gets no answer.
+    if (waiting === undefined) return;
+    this.#waiting.delete(requestId);
+    if (reply.ok) waiting.to.answer(waiting.call.encodeAnswer(reply.header, reply.answer, this.#options.facts));
+    else waiting.to.fail(statusOf(reply.refusal));
+    this.#noteIdle();
+  }
+
+  streamReply(streamId: StreamId, reply: StreamReply): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.to.send(stream.call.encodeReply(reply), () => this.#drained(streamId));
+    if (reply.type !== "leaseKeepAlive") return;
+    stream.unanswered -= 1;
+    // Not now: the member is in the middle of its outputs.
+    if (stream.halfClosed) setImmediate(() => this.#endWhenAnswered(streamId, stream));
+  }
+
+  streamEnded(streamId: StreamId, refusal: RefusalName | undefined): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    this.#streams.delete(streamId);
+    stream.to.end(refusal === undefined ? undefined : statusOf(refusal));
+  }
+
+  /** Many replies leave in one turn; the member is told once. */
+  #drained(streamId: StreamId): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    stream.drained += 1;
+    if (this.#drainScheduled) return;
+    this.#drainScheduled = true;
+    setImmediate(() => {
+      this.#drainScheduled = false;
+      for (const [openId, open] of this.#streams) {
+        if (open.drained === 0) continue;
+        const replies = open.drained;
+        open.drained = 0;
+        this.#options.submit({ type: "streamDrained", streamId: openId, replies });
+      }
+    });
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------------
+
+  /** Refuses what is new, ends every stream, and resolves when the calls under way are answered. */
+  async drain(): Promise<void> {
+    this.#stopped = true;
+    for (const [streamId, stream] of [...this.#streams]) {
+      this.#close(streamId);
+      stream.to.end(statusOf("stopped"));
+    }
+    if (this.#waiting.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
+  /** Answers everything that still waits: the member stops. */
+  abandon(): void {
+    this.#stopped = true;
+    for (const { to } of this.#waiting.values()) to.fail(statusOf("stopped"));
+    this.#waiting.clear();
+    for (const { to } of this.#streams.values()) to.end(statusOf("stopped"));
+    this.#streams.clear();
+    this.#noteIdle();
+  }
+
+  #noteIdle(): void {
+    if (this.#waiting.size === 0) this.#idle?.();
+  }
+}
+
+/** Every path a transport should offer as unary, or as stream. */
+export const servedPaths = {
+  unary: Object.values(unaryCalls).map((call) => call.path),
+  stream: Object.values(streamCalls).map((call) => call.path),
+} as const;
+
+const nothing = (): void => {};
+
+function unknownMethod(path: string): CallStatus {
+  const [, service = "", method = ""] = path.split("/");
+  return { code: rpcCodeNumbers.UNIMPLEMENTED, text: `unknown method ${method} for service ${service}` };
+}
+
+const malformed = (error: unknown): CallStatus => ({
+  code: rpcCodeNumbers.INTERNAL,
+  text: `grpc: error unmarshalling request: ${error instanceof Error ? error.message : String(error)}`,
+});
