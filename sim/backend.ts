@@ -3,17 +3,17 @@
  * commit since the last synced one. Each bucket is a sorted array, because its keys are mostly appended in order; a view
  * shares the arrays until the next write. Deleted keys stay as gaps until they are half of the bucket.
  */
-import { assert } from "../core/assert.ts";
-import { compareBytes } from "../core/bytes.ts";
-import type { Random } from "../core/ports.ts";
 import {
+  assert,
   type Backend,
   type BackendInstall,
   type BackendView,
   type Bucket,
   buckets,
+  compareBytes,
+  type Random,
   type Visit,
-} from "../core/ports.ts";
+} from "../core/index.ts";
 
 const keyBytesMax = 511;
 const entryOverheadBytes = 16;
@@ -153,6 +153,7 @@ export class SimBackend implements Backend {
   #undo: Undo[] = [];
   /** Length of `#undo` at each commit since the last durable one; ascending. */
   #commits: number[] = [];
+  #durableCommits = 0;
   #install: SimInstall | undefined;
   #allocatedPages = 4;
 
@@ -197,20 +198,31 @@ export class SimBackend implements Backend {
 
   // ---- the world's side ---------------------------------------------------------------------------------------
 
-  /** Makes everything written so far one atomic batch. */
-  commit(): void {
+  /**
+   * Makes everything written so far one atomic batch, unless nothing was.
+   *
+   * @returns number of the last commit, counted from 1 over all lives
+   */
+  commit(): number {
     const length = this.#undo.length;
     if (length > (this.#commits.at(-1) ?? 0)) this.#commits.push(length);
+    return this.lastCommit;
   }
 
-  /** Commits not yet durable: what `synced` and `losePower` speak of. */
+  get lastCommit(): number {
+    return this.#durableCommits + this.#commits.length;
+  }
+
+  /** Commits that a power loss might still take back. */
   get unsyncedCommits(): number {
     return this.#commits.length;
   }
 
-  /** The oldest so many commits are durable. */
-  synced(commits: number): void {
-    if (commits === 0) return;
+  /** Commits up to that number are durable; a number passed already changes nothing. */
+  synced(commit: number): void {
+    const commits = Math.min(commit - this.#durableCommits, this.#commits.length);
+    if (commits <= 0) return;
+    this.#durableCommits += commits;
     const length = this.#commits[commits - 1] as number;
     if (length === this.#undo.length) this.#undo.length = 0;
     else this.#undo.splice(0, length);
@@ -238,7 +250,7 @@ export class SimBackend implements Backend {
     copy.#commits = [...this.#commits];
     copy.#allocatedPages = this.#allocatedPages;
     copy.crash();
-    copy.synced(copy.#commits.length);
+    copy.synced(copy.lastCommit);
     return copy;
   }
 

@@ -3,9 +3,7 @@
  * process keeps everything it wrote (the page cache survives); losing power keeps what was synced and some prefix of the
  * rest, whose last piece may be torn or read back as zeros. Timing of syncs is not here but in disk-queue.ts.
  */
-import { InvariantViolation } from "../core/assert.ts";
-import type { LogOperation } from "../core/output.ts";
-import type { Random } from "../core/ports.ts";
+import { InvariantViolation, type LogOperation, type Random } from "../core/index.ts";
 
 /** A segment as recovery reads it: its name and all its bytes. */
 export interface SegmentContent {

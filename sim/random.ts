@@ -3,7 +3,7 @@
  * numbers. A stream is known by its path of names; forking does not draw, so a new stream shifts none.
  * Generator: sfc32 (C. Doty-Humphrey, PractRand), keyed by a hash of the path.
  */
-import type { Random } from "../core/ports.ts";
+import type { Random } from "../core/index.ts";
 
 const twoTo32 = 4_294_967_296;
 

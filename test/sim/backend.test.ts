@@ -13,10 +13,11 @@ backendSuite({
     const random = new SimRandom(seed);
     return {
       backend,
-      commit: async () => backend.commit(),
-      sync: async () => {
+      commit: async () => {
         backend.commit();
-        backend.synced(backend.unsyncedCommits);
+      },
+      sync: async () => {
+        backend.synced(backend.commit());
       },
       crash: async ({ powerLoss }) => {
         if (powerLoss) backend.losePower(random);
@@ -90,7 +91,7 @@ test("after any steps it holds what a list of whole copies holds", () => {
             break;
           case "sync": {
             const number = Math.min(step.number, backend.unsyncedCommits);
-            backend.synced(number);
+            backend.synced(backend.lastCommit - backend.unsyncedCommits + number);
             commits = commits.slice(number);
             break;
           }

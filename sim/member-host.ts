@@ -1,0 +1,453 @@
+/*
+ * One simulated machine: a member's process with its clock, log disk and backend, its lives and its pauses. It feeds
+ * inputs to the member, carries the outputs out in order, and can die between any two of them. Group commit: one log
+ * sync is under way at a time, and what is written meanwhile joins the next.
+ */
+
+import {
+  type ClusterId,
+  type Input,
+  type LogOperation,
+  type MemberConfig,
+  type MemberId,
+  type MemberRecord,
+  type Output,
+  type PeerMessage,
+  type Random,
+  type RefusalName,
+  type Reply,
+  type Role,
+  type StreamReply,
+  type WriteId,
+  writeIdOf,
+} from "../core/index.ts";
+import type { MemberStart } from "../core/member.ts";
+import { SimBackend } from "./backend.ts";
+import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+import { kindOrders, kinds } from "./event-kinds.ts";
+import type { Watched } from "./invariants.ts";
+import { combine32 } from "./random.ts";
+import type { Schedule, ScheduledEvent } from "./schedule.ts";
+
+/** What the simulator uses of a member. */
+export interface SimMember extends Watched {
+  step(input: Input): readonly Output[];
+}
+export type StartMember = (
+  start: MemberStart,
+) =>
+  | { readonly ok: true; readonly member: SimMember; readonly outputs: readonly Output[] }
+  | { readonly ok: false; readonly reason: string };
+
+/** What a machine needs of the world around it. */
+export interface HostWorld {
+  readonly schedule: Schedule;
+  /** Simulated time now. */
+  readonly timeUs: number;
+  send(from: number, message: PeerMessage): void;
+  replied(host: MemberHost, requestId: number, reply: Reply): void;
+  streamReplied(host: MemberHost, streamId: number, reply: StreamReply): void;
+  streamEnded(host: MemberHost, streamId: number, refusal: RefusalName | undefined): void;
+  roleChanged(host: MemberHost, role: Role, term: number): void;
+  stepped(host: MemberHost): void;
+  lifeStarted(host: MemberHost): void;
+  lifeEnded(host: MemberHost, detail: string): void;
+  /** The member stopped itself, refused to start, or threw. */
+  memberFailed(host: MemberHost, rule: string, reason: string): void;
+}
+
+export interface HostOptions {
+  readonly slot: number;
+  readonly name: string;
+  readonly memberId: MemberId;
+  readonly clusterId: ClusterId;
+  readonly members: readonly MemberRecord[];
+  readonly config: MemberConfig;
+  readonly clockOffsetMs: number;
+  readonly clockDriftPpm: number;
+  readonly syncMs: { readonly min: number; readonly max: number };
+  readonly seed: number;
+  readonly random: Random;
+  readonly startMember: StartMember;
+  readonly world: HostWorld;
+}
+
+/** A crash that waits for its place between two outputs. */
+interface ArmedCrash {
+  readonly afterOutputs: number;
+  readonly powerLoss: boolean;
+}
+
+/** Content of a machine's disk, put aside. */
+export interface DiskCopy {
+  readonly disk: SimDisk;
+  readonly backend: SimBackend;
+}
+
+/** Events a paused machine keeps; beyond it they are lost, as from a full socket buffer. */
+const heldEventsMax = 100_000;
+const crashDeadlineUs = 200_000;
+/** Steps between two commits of the backend; drawn per member, so that crashes fall between different commits. */
+const commitIntervals: readonly number[] = [1, 3, 10, 50, 1_000_000];
+
+export class MemberHost {
+  readonly slot: number;
+  readonly name: string;
+  readonly memberId: MemberId;
+  readonly clock: SimClock;
+  /** Counts processes, from 1; 0 before the first start. */
+  life = 0;
+  member: SimMember | undefined;
+  paused = false;
+  /** Its disk was replaced by an old copy: it may rightly refuse to go on. */
+  tampered = false;
+  /** Ids of the present life's requests and streams. */
+  lastRequestId = 0;
+  lastStreamId = 0;
+  readonly #options: HostOptions;
+  readonly #world: HostWorld;
+  #disk = new SimDisk();
+  #backend = new SimBackend();
+  #slowByUs = 0;
+  #syncRunning = false;
+  /** Highest write that asked for a sync and is not covered by the running one; 0: none. */
+  #syncWanted = 0;
+  #syncs = 0;
+  #backendSyncRunning = false;
+  readonly #commitInterval: number;
+  #stepsToCommit: number;
+  #crash: ArmedCrash | undefined;
+  /** What came for the member while it was paused, in order. */
+  #held: ScheduledEvent[] = [];
+  #tickHeld = false;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.#world = options.world;
+    this.slot = options.slot;
+    this.name = options.name;
+    this.memberId = options.memberId;
+    this.clock = new SimClock({ timeUs: 0, offsetMs: options.clockOffsetMs, driftPpm: options.clockDriftPpm });
+    this.#commitInterval = commitIntervals[combine32(options.seed, options.slot) % commitIntervals.length] ?? 1;
+    this.#stepsToCommit = this.#commitInterval;
+  }
+
+  get isUp(): boolean {
+    return this.member !== undefined;
+  }
+
+  get nowMs(): number {
+    return this.clock.nowMs(this.#world.timeUs);
+  }
+
+  // ---- lives ---------------------------------------------------------------------------------------------------
+
+  start(): void {
+    if (this.member !== undefined) return;
+    const options = this.#options;
+    this.life += 1;
+    this.lastRequestId = 0;
+    this.lastStreamId = 0;
+    const started = this.#guard(() =>
+      options.startMember({
+        identity: this.#identity(),
+        config: options.config,
+        segments: this.#disk.open(),
+        backend: this.#backend,
+        members: options.members,
+        random: options.random.fork(`life/${this.life}`),
+        incarnation: this.life,
+        nowMs: this.nowMs,
+      }),
+    );
+    if (started === undefined) return;
+    if (!started.ok) {
+      this.#world.memberFailed(this, "member-refused-to-start", started.reason);
+      return;
+    }
+    this.member = started.member;
+    this.#world.lifeStarted(this);
+    const phaseUs =
+      combine32(combine32(options.seed, this.slot), this.life) % this.clock.durationUs(options.config.tickMs);
+    this.#world.schedule.add(
+      this.#world.timeUs + 1 + phaseUs,
+      kindOrders[kinds.tick] ?? 0,
+      kinds.tick,
+      this.slot,
+      this.life,
+      0,
+      undefined,
+    );
+    this.#world.stepped(this);
+    this.#carryOut(started.outputs);
+  }
+
+  /** Ends the process at once. */
+  kill(how: { readonly powerLoss: boolean }, detail: string): void {
+    if (this.member === undefined) return;
+    this.member = undefined;
+    this.paused = false;
+    this.#crash = undefined;
+    this.#held = [];
+    this.#tickHeld = false;
+    this.#syncRunning = false;
+    this.#syncWanted = 0;
+    this.#backendSyncRunning = false;
+    let lost = "";
+    if (how.powerLoss) {
+      const random = this.#options.random.fork(`power/${this.life}`);
+      const log = this.#disk.losePower(random);
+      const commits = this.#backend.losePower(random);
+      lost = `, power lost: ${log.lostOperations} log operations (${log.end}), ${commits} backend commits`;
+    } else this.#backend.crash();
+    this.#world.lifeEnded(this, `${detail}${lost}`);
+  }
+
+  /** Ends the process after so many outputs of its next step that has any, or a little later if none comes. */
+  killWithinStep(crash: ArmedCrash): void {
+    if (this.member === undefined || this.paused) {
+      this.kill(crash, "killed");
+      return;
+    }
+    this.#crash = crash;
+    this.#schedule(crashDeadlineUs, kinds.crashDeadline, 0, undefined);
+  }
+
+  /** Carries an armed crash out now, before something else happens to the member. */
+  settleCrash(): void {
+    if (this.#crash !== undefined) this.kill(this.#crash, "killed");
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Goes on with what came meanwhile; of the missed ticks one is left, as timers do. */
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const event of held) {
+      const { kind, slot, life, number, payload } = event;
+      this.#world.schedule.add(this.#world.timeUs, kindOrders[kind] ?? 0, kind, slot, life, number, payload);
+    }
+    if (this.#tickHeld) this.#schedule(0, kinds.tick, 0, undefined);
+    this.#tickHeld = false;
+  }
+
+  /** Keeps an event for later while the member is paused; false: it is not paused. */
+  hold(event: ScheduledEvent): boolean {
+    if (!this.paused) return false;
+    if (event.kind === kinds.tick) this.#tickHeld = true;
+    else if (this.#held.length < heldEventsMax) this.#held.push(event);
+    return true;
+  }
+
+  slowDisk(byMs: number): void {
+    this.#slowByUs = byMs * 1_000;
+  }
+
+  copyDisk(): DiskCopy {
+    return { disk: this.#disk.copy(), backend: this.#backend.copy() };
+  }
+
+  /** The member must be down. */
+  restoreDisk(copy: DiskCopy): void {
+    this.#disk = copy.disk.copy();
+    this.#backend = copy.backend.copy();
+    this.tampered = true;
+  }
+
+  // ---- inputs --------------------------------------------------------------------------------------------------
+
+  step(input: Input): void {
+    const { member } = this;
+    if (member === undefined) return;
+    let outputs: readonly Output[];
+    try {
+      outputs = member.step(input);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.#world.stepped(this);
+    this.#stepsToCommit -= 1;
+    if (outputs.length > 0) this.#carryOut(outputs);
+    if (this.#stepsToCommit <= 0) {
+      this.#stepsToCommit = this.#commitInterval;
+      this.#backend.commit();
+    }
+  }
+
+  /** One event of this machine's present life. */
+  handle(event: ScheduledEvent): void {
+    const { kind, number } = event;
+    switch (kind) {
+      case kinds.tick:
+        if (!this.hold(event)) this.#tick();
+        return;
+      case kinds.logSynced:
+        this.#logSynced(number, writeIdOf(Number(event.payload)));
+        return;
+      case kinds.backendSynced:
+        this.#backendSynced(number, event.payload === undefined ? undefined : writeIdOf(Number(event.payload)));
+        return;
+      case kinds.writeDone:
+      case kinds.backendDone:
+        if (!this.hold(event)) this.#hear(kind, writeIdOf(number));
+        return;
+      case kinds.crashDeadline:
+        this.settleCrash();
+        return;
+    }
+  }
+
+  #tick(): void {
+    this.#schedule(this.clock.durationUs(this.#options.config.tickMs), kinds.tick, 0, undefined);
+    const commit = this.#backend.commit();
+    if (!this.#backendSyncRunning && this.#backend.unsyncedCommits > 0) {
+      this.#backendSyncRunning = true;
+      this.#schedule(this.#syncUs() * 4, kinds.backendSynced, commit, undefined);
+    }
+    this.step({ type: "tick", nowMs: this.nowMs });
+  }
+
+  /** The disk did its part, whether the member runs or is paused. */
+  #logSynced(operations: number, writeId: WriteId): void {
+    this.#disk.synced(operations);
+    this.#syncRunning = false;
+    if (this.#syncWanted > 0) this.#beginSync();
+    this.#hear(kinds.writeDone, writeId);
+  }
+
+  #backendSynced(commit: number, writeId: WriteId | undefined): void {
+    this.#backend.synced(commit);
+    if (writeId === undefined) this.#backendSyncRunning = false;
+    else this.#hear(kinds.backendDone, writeId);
+  }
+
+  /** The member hears of the end of its write now, or when it goes on. */
+  #hear(kind: number, writeId: WriteId): void {
+    if (this.paused) this.#schedule(0, kind, writeId, undefined);
+    else if (kind === kinds.writeDone) this.step({ type: "writeDone", nowMs: this.nowMs, writeId });
+    else this.step({ type: "backendSynced", nowMs: this.nowMs, writeId });
+  }
+
+  // ---- outputs -------------------------------------------------------------------------------------------------
+
+  #carryOut(outputs: readonly Output[]): void {
+    const crash = this.#crash;
+    if (crash === undefined || outputs.length === 0) {
+      for (let position = 0; position < outputs.length && this.member !== undefined; position++) {
+        this.#carryOutOne(outputs[position] as Output);
+      }
+      return;
+    }
+    const kept = Math.min(crash.afterOutputs, outputs.length);
+    for (let position = 0; position < kept && this.member !== undefined; position++) {
+      this.#carryOutOne(outputs[position] as Output);
+    }
+    const torn = outputs[kept];
+    if (torn?.type === "writeLog") this.#write(torn.operations.slice(0, torn.operations.length >> 1));
+    this.kill(crash, `killed after ${kept} of ${outputs.length} outputs of a step`);
+  }
+
+  #carryOutOne(output: Output): void {
+    const world = this.#world;
+    switch (output.type) {
+      case "sendMessage":
+        world.send(this.slot, output.message);
+        return;
+      case "writeLog":
+        if (!this.#write(output.operations) || !output.sync) return;
+        this.#syncWanted = output.writeId;
+        if (!this.#syncRunning) this.#beginSync();
+        return;
+      case "syncBackend":
+        this.#schedule(this.#syncUs() * 2, kinds.backendSynced, this.#backend.commit(), output.writeId);
+        return;
+      case "reply":
+        world.replied(this, output.requestId, output.reply);
+        return;
+      case "streamReply":
+        world.streamReplied(this, output.streamId, output.reply);
+        return;
+      case "streamEnded":
+        world.streamEnded(this, output.streamId, output.refusal);
+        return;
+      case "event":
+        if (output.event.type === "roleChanged") world.roleChanged(this, output.event.role, output.event.term);
+        return;
+      case "stop":
+        world.memberFailed(this, "member-stopped", output.reason);
+        this.kill({ powerLoss: false }, `stopped: ${output.reason}`);
+        return;
+    }
+  }
+
+  /** False: the member lost count of its own disk, and is dead. */
+  #write(operations: readonly LogOperation[]): boolean {
+    try {
+      for (const operation of operations) this.#disk.carryOut(operation);
+      return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+  }
+
+  #beginSync(): void {
+    const writeId = writeIdOf(this.#syncWanted);
+    this.#syncWanted = 0;
+    this.#syncRunning = true;
+    this.#schedule(this.#syncUs(), kinds.logSynced, this.#disk.unsyncedOperations, writeId);
+  }
+
+  /** A function of how many syncs this machine made, so that one sync more moves no other machine's. */
+  #syncUs(): number {
+    const { min, max } = this.#options.syncMs;
+    const minUs = Math.round(min * 1_000);
+    const maxUs = Math.max(minUs, Math.round(max * 1_000));
+    this.#syncs += 1;
+    const drawn = combine32(combine32(this.#options.seed ^ 0x5d15c, this.slot), this.#syncs);
+    return minUs + (drawn % (maxUs - minUs + 1)) + this.#slowByUs;
+  }
+
+  #schedule(afterUs: number, kind: number, number: number, payload: unknown): void {
+    const { schedule, timeUs } = this.#world;
+    schedule.add(timeUs + afterUs, kindOrders[kind] ?? 0, kind, this.slot, this.life, number, payload);
+  }
+
+  #identity(): MemberStart["identity"] {
+    const { name, memberId, clusterId } = this.#options;
+    return { name, memberId, clusterId, clientUrls: [`http://${name}:2379`] };
+  }
+
+  #guard<Result>(body: () => Result): Result | undefined {
+    try {
+      return body();
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  #failed(error: unknown): void {
+    const reason = error instanceof Error ? `${error.name}: ${error.message}${placeOf(error)}` : String(error);
+    this.#world.memberFailed(this, "member-stopped", reason);
+    this.kill({ powerLoss: false }, `stopped: ${reason}`);
+  }
+}
+
+/** The first two frames of a stack that are not the assertion itself, without the folders they are in. */
+function placeOf(error: Error): string {
+  const frames = (error.stack ?? "")
+    .split("\n")
+    .filter((line) => line.startsWith("    at ") && !line.includes("assert"));
+  const names = frames
+    .slice(0, 2)
+    .map((line) => line.trim().replace(/\(?(file:\/\/)?\/[^ ]*\/([^/]+?:\d+):\d+\)?/, "$2"));
+  return names.length === 0 ? "" : ` [${names.join(", ")}]`;
+}

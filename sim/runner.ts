@@ -1,0 +1,100 @@
+/*
+ * One plan → one result: the world runs it, then the checks judge the history it left. White-box invariants come first
+ * in the list of checks, under the name "invariants".
+ */
+import { startMember } from "../core/member.ts";
+import { checkByName } from "../scenarios/check/all.ts";
+import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
+import { drawPlan } from "../scenarios/draw.ts";
+import type { Plan } from "../scenarios/plan.ts";
+import type { RunResult } from "../scenarios/run.ts";
+import type { Scenario } from "../scenarios/scenario.ts";
+import { SimRandom } from "./random.ts";
+import { recode } from "./recode.ts";
+import { World, type WorldOptions } from "./world.ts";
+
+/** Steps a check may spend on one history. */
+const defaultBudget: CheckBudget = { steps: 2_000_000 };
+
+export interface RunOptions {
+  /** Every so manyth message goes through its bytes and back. */
+  readonly recodeEvery?: number;
+  readonly budget?: CheckBudget;
+}
+
+/** The plan of that seed in the simulated world. */
+export const planOf = (scenario: Scenario, seed: number): Plan =>
+  drawPlan(scenario, { seed, random: new SimRandom(seed), world: "sim" });
+
+/** A world of real members, ready to run the plan. */
+export function worldOf(plan: Plan, options: Pick<RunOptions, "recodeEvery"> = {}): World {
+  const world: WorldOptions = { startMember, recode };
+  return new World(plan, options.recodeEvery === undefined ? world : { ...world, recodeEvery: options.recodeEvery });
+}
+
+export function runPlan(plan: Plan, options: RunOptions = {}): RunResult {
+  const startedMs = performance.now();
+  const world = worldOf(plan, options);
+  world.run();
+  return judge(world, { startedMs, budget: options.budget ?? defaultBudget });
+}
+
+/** What the world saw and what the checks say of it. */
+export function judge(world: World, how: { readonly startedMs: number; readonly budget?: CheckBudget }): RunResult {
+  const { plan } = world;
+  const budget = how.budget ?? defaultBudget;
+  const history = world.recorder.history;
+  const checks: CheckResult[] = [invariantsOf(world)];
+  // A run that a broken invariant cut short has no end to judge: its history would accuse clients of what never came.
+  if (world.broken === undefined) {
+    checks.push(finalOf(world));
+    for (const name of plan.checks) checks.push(checkNamed(name).check(history, budget));
+  }
+  return {
+    scenario: plan.scenario,
+    seed: plan.seed,
+    world: "sim",
+    target: "faultline",
+    plan,
+    history,
+    checks,
+    verdict: worstVerdict(checks.map((check) => check.verdict)),
+    digest: `${world.digest}`,
+    events: world.events,
+    simulatedMs: Math.floor(world.timeUs / 1_000),
+    wallMs: Math.round(performance.now() - how.startedMs),
+    operations: world.operations,
+  };
+}
+
+function checkNamed(name: string): ReturnType<typeof checkByName> & object {
+  const check = checkByName(name);
+  if (check === undefined) throw new Error(`the plan asks for a check that does not exist: ${name}`);
+  return check;
+}
+
+function invariantsOf(world: World): CheckResult {
+  const { broken, invariants } = world;
+  const name = "invariants";
+  const judged = invariants.checked;
+  if (broken === undefined) {
+    const detail = `${judged} states and entries inside the cluster kept Raft's promises`;
+    return { name, verdict: "holds", detail, violations: [], judged };
+  }
+  const at = `${(world.timeUs / 1_000).toFixed(3)} ms, event ${world.events}`;
+  const violation = { rule: broken.rule, text: `${broken.text} (at ${at})`, calls: [], watches: [] };
+  return { name, verdict: "violated", detail: violation.text, violations: [violation], judged };
+}
+
+/** Once everything is healed and quiet, every member answers. */
+function finalOf(world: World): CheckResult {
+  const name = "final-reads";
+  const missing = world.missing ?? ["the final reads were not reached"];
+  const judged = world.hosts.length * 2;
+  if (missing.length === 0) {
+    const detail = "every member answered a final read and gave its hash";
+    return { name, verdict: "holds", detail, violations: [], judged };
+  }
+  const violations = missing.map((text) => ({ rule: "final-read-missing", text, calls: [], watches: [] }));
+  return { name, verdict: "violated", detail: missing[0] ?? "", violations, judged };
+}
