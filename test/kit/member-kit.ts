@@ -1,0 +1,149 @@
+/*
+ * A machine on a fresh memory backend with a log of its own: tests say requests, it makes entries of them.
+ */
+import { type CommandRequest, encodeCommand } from "../../core/apply/command.ts";
+import { type Applied, Machine } from "../../core/apply/machine.ts";
+import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
+import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
+import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
+import type { Entry } from "../../core/raft/message.ts";
+import type {
+  Answer,
+  Compare,
+  CompareOperand,
+  CompareResult,
+  DeleteRangeRequest,
+  KeyValue,
+  MemberRecord,
+  PutRequest,
+  RangeAnswer,
+  RangeRequest,
+  TxnRequest,
+} from "../../core/server/request.ts";
+import { MemoryBackend } from "./memory-backend.ts";
+
+export const bytes = bytesOfText;
+
+export const putOf = (key: string, value = "", more: Partial<PutRequest> = {}): PutRequest => ({
+  type: "put",
+  key: bytes(key),
+  value: bytes(value),
+  lease: leaseIdOf(0n),
+  prevKv: false,
+  ignoreValue: false,
+  ignoreLease: false,
+  ...more,
+});
+
+export const deleteOf = (key: string, rangeEnd?: string, prevKv = false): DeleteRangeRequest => ({
+  type: "deleteRange",
+  key: bytes(key),
+  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
+  prevKv,
+});
+
+export const rangeOf = (key: string, rangeEnd?: string, more: Partial<RangeRequest> = {}): RangeRequest => ({
+  type: "range",
+  key: bytes(key),
+  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
+  limit: 0,
+  revision: 0,
+  sortOrder: "none",
+  sortTarget: "key",
+  serializable: false,
+  keysOnly: false,
+  countOnly: false,
+  minModRevision: 0,
+  maxModRevision: 0,
+  minCreateRevision: 0,
+  maxCreateRevision: 0,
+  ...more,
+});
+
+export const compareOf = (key: string, result: CompareResult, operand: CompareOperand, rangeEnd?: string): Compare => ({
+  key: bytes(key),
+  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
+  result,
+  operand,
+});
+
+export const txnOf = (parts: Partial<TxnRequest>): TxnRequest => ({
+  type: "txn",
+  compares: [],
+  success: [],
+  failure: [],
+  ...parts,
+});
+
+/** "key=value" of each. */
+export const texts = (keyValues: readonly KeyValue[]): string[] =>
+  keyValues.map(({ key, value }) => `${textOfBytes(key)}=${textOfBytes(value)}`);
+
+export const memberRecord = (id: bigint, more: Partial<MemberRecord> = {}): MemberRecord => ({
+  memberId: memberIdOf(id),
+  name: "",
+  peerUrls: [`http://127.0.0.1:${id}`],
+  clientUrls: [],
+  isLearner: false,
+  ...more,
+});
+
+export class TestMachine {
+  readonly backend: MemoryBackend;
+  readonly config: MemberConfig;
+  readonly log: Entry[] = [];
+  machine: Machine;
+
+  constructor(config: Partial<MemberConfig> = {}, backend = new MemoryBackend()) {
+    this.backend = backend;
+    this.config = { ...defaultMemberConfig, ...config };
+    this.machine = this.open();
+  }
+
+  private open(): Machine {
+    return new Machine({ backend: this.backend, config: this.config, bootstrapMembers: [memberRecord(1n)] });
+  }
+
+  /** Proposes and applies; also the changes. */
+  do(request: CommandRequest, nowMs = 0): Applied {
+    const id = { origin: memberIdOf(1n), incarnation: 1, sequence: this.log.length };
+    const data = encodeCommand({ id, request });
+    const entry: Entry = { index: indexOf(this.log.length + 1), term: termOf(1), kind: "command", data };
+    this.log.push(entry);
+    return this.machine.apply(entry, nowMs);
+  }
+
+  /** The answer of a request that is not refused. */
+  answer(request: CommandRequest, nowMs = 0): Answer {
+    const { result } = this.do(request, nowMs);
+    if (!result?.ok) throw new Error(`refused: ${result?.refusal}`);
+    return result.answer;
+  }
+
+  refusal(request: CommandRequest): string | undefined {
+    const { result } = this.do(request);
+    return result === undefined || result.ok ? undefined : result.refusal;
+  }
+
+  range(request: RangeRequest): RangeAnswer {
+    const result = this.machine.range(request);
+    if (!result.ok) throw new Error(`refused: ${result.refusal}`);
+    return result.answer;
+  }
+
+  get revision(): number {
+    return this.machine.store.currentRevision;
+  }
+
+  /** Background work until none is left. */
+  settle(): void {
+    for (let tick = 0; tick < 1_000; tick++) this.machine.tick();
+  }
+
+  /** Loses all but so many commits after the last sync, opens again and applies the lost entries once more. */
+  crash(commitsKept: number): void {
+    this.backend.crash(commitsKept);
+    this.machine = this.open();
+    for (const entry of this.log.slice(this.machine.appliedIndex)) this.machine.apply(entry, 0);
+  }
+}
