@@ -40,6 +40,7 @@ export const script = String.raw`
     const add = (kind, label, height, lane) => { rows.push({ kind, label, top, height, lane }); top += height; };
     const gap = (title) => { top += 8; rows.push({ kind: "title", label: title, top, height: 20 }); top += 20; };
     const only = onlyEvidence.checked;
+    if (data.phases.length > 0) add("phases", "phases", 22, data.phases);
     add("faults", "faults", 26, data.faults);
     gap("Members");
     for (const lane of data.members) add("member", lane.name, 24, lane);
@@ -174,7 +175,7 @@ export const script = String.raw`
     while (low < high) { const mid = (low + high) >> 1; if (list[mid][endField] < ms) low = mid + 1; else high = mid; }
     return low;
   }
-  const phaseWords = { safety: "safety: faults happen", liveness: "liveness: healed, progress is owed", final: "final reads" };
+  const phaseWords = { safety: "safety: faults happen", liveness: "liveness: progress is owed", final: "final reads" };
 
   function drawLanes() {
     const height = buildRows();
@@ -182,8 +183,7 @@ export const script = String.raw`
     const inner = width - gutter - rightPad;
     // phases as tinted columns
     data.phases.forEach((phase, n) => {
-      const next = n + 1 < data.phases.length ? data.phases[n + 1].atMs : endMs;
-      const x = clampX(xOf(phase.atMs)), w = clampX(xOf(next)) - x;
+      const x = clampX(xOf(phase.atMs)), w = clampX(xOf(phaseEnd(n))) - x;
       if (w <= 0) return;
       if (n % 2 === 0) { ctx.fillStyle = colours.panel; ctx.fillRect(x, 0, w, height); }
     });
@@ -200,7 +200,8 @@ export const script = String.raw`
     ctx.save();
     ctx.beginPath(); ctx.rect(gutter - 2, 0, inner + 4, height); ctx.clip();
     for (const row of rows) {
-      if (row.kind === "faults") drawFaults(ctx, row);
+      if (row.kind === "phases") drawPhases(ctx, row);
+      else if (row.kind === "faults") drawFaults(ctx, row);
       else if (row.kind === "member") drawMember(ctx, row);
       else if (row.kind === "client") drawClient(ctx, row);
       else if (row.kind === "watch") drawWatches(ctx, row);
@@ -219,6 +220,18 @@ export const script = String.raw`
     }
     ctx.fillStyle = colours.line;
     ctx.fillRect(gutter - 3, 0, 1, height);
+  }
+
+  const phaseEnd = (n) => (n + 1 < data.phases.length ? data.phases[n + 1].atMs : endMs);
+  function drawPhases(ctx, row) {
+    data.phases.forEach((phase, n) => {
+      const x = clampX(xOf(phase.atMs)), w = clampX(xOf(phaseEnd(n))) - x;
+      if (w <= 0) return;
+      ctx.fillStyle = colours.line;
+      ctx.fillRect(x, row.top + 2, 1.5, row.height - 4);
+      const label = fitText(ctx, phaseWords[phase.phase] || phase.phase, w - 10);
+      if (label) { ctx.fillStyle = colours.quiet; ctx.textAlign = "left"; ctx.fillText(label, x + 6, row.top + row.height / 2); }
+    });
   }
 
   function drawFaults(ctx, row) {
@@ -341,7 +354,7 @@ export const script = String.raw`
 
   // ---- what is under the pointer -----------------------------------------------------------------------------------
   function hit(x, y) {
-    const row = rows.find((r) => y >= r.top && y < r.top + r.height && r.kind !== "title");
+    const row = rows.find((r) => y >= r.top && y < r.top + r.height && r.kind !== "title" && r.kind !== "phases");
     if (!row || x < gutter - 2) return null;
     const ms = msOf(x), slack = ((toMs - fromMs) / (width - gutter)) * 4;
     if (row.kind === "faults") {

@@ -1,0 +1,55 @@
+/*
+ * faultline list: what there is to run, to break and to check, by name, with one sentence each.
+ */
+import { checks } from "../scenarios/check/all.ts";
+import { faultMeanings } from "../scenarios/faults.ts";
+import { scenarios } from "../scenarios/index.ts";
+import { runVerb, UsageError } from "./command.ts";
+
+interface Row {
+  readonly name: string;
+  readonly meaning: string;
+  /** More for tools; people see it in brackets. */
+  readonly more?: { readonly [field: string]: unknown };
+}
+
+const kinds: { readonly [kind: string]: () => readonly Row[] } = {
+  scenarios: () =>
+    scenarios.map(({ name, why, worlds, checks: names }) => ({ name, meaning: why, more: { worlds, checks: names } })),
+  faults: () => Object.entries(faultMeanings).map(([name, meaning]) => ({ name, meaning })),
+  checks: () => checks.map(({ name, meaning }) => ({ name, meaning })),
+};
+
+/** @param argv after the verb */
+export function runList(argv: readonly string[]): Promise<number> {
+  return runVerb("faultline list", argv, (program) => {
+    program
+      .description("list scenarios, faults or checks (planted bugs: faultline bugs --help)")
+      .argument("[KIND]", `${Object.keys(kinds).join(", ")} (default: all)`)
+      .option("--json", "one JSON object a line")
+      .addHelpText("after", "\nExample:\n  faultline list scenarios\n")
+      .action((kind: string | undefined, flags: { readonly json?: boolean }) => {
+        if (kind === "bugs") throw new UsageError("planted bugs are listed by faultline bugs --help");
+        if (kind !== undefined && !Object.hasOwn(kinds, kind)) {
+          throw new UsageError(`faultline list ${kind}: there is ${Object.keys(kinds).join(", ")}`);
+        }
+        const chosen = kind === undefined ? Object.keys(kinds) : [kind];
+        for (const name of chosen) print(name, kinds[name]?.() ?? [], flags.json === true, chosen.length > 1);
+      });
+  });
+}
+
+function print(kind: string, rows: readonly Row[], json: boolean, titled: boolean): void {
+  if (json) {
+    for (const { name, meaning, more } of rows) {
+      process.stdout.write(`${JSON.stringify({ kind: kind.slice(0, -1), name, meaning, ...more })}\n`);
+    }
+    return;
+  }
+  const width = Math.max(0, ...rows.map(({ name }) => name.length));
+  if (titled) process.stdout.write(`${kind}\n`);
+  for (const { name, meaning, more } of rows) {
+    const worlds = Array.isArray(more?.["worlds"]) ? ` [${more["worlds"].join(", ")}]` : "";
+    process.stdout.write(`${titled ? "  " : ""}${name.padEnd(width)}  ${meaning}${worlds}\n`);
+  }
+}
