@@ -16,6 +16,7 @@ export { crc32c } from "./crc32c.ts";
 export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers } from "./errors.ts";
 export * from "./ids.ts";
 export type { Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
+export { type Member, type MemberIdentity, type MemberStart, type MemberStarted, startMember } from "./member.ts";
 export type { LogOperation, MemberEvent, Output } from "./output.ts";
 export {
   type Backend,
@@ -32,3 +33,4 @@ export type * from "./raft/message.ts";
 export type * from "./raft/ready.ts";
 export type * from "./request.ts";
 export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
+export type { LogSegment } from "./storage/log-store.ts";

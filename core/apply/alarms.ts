@@ -9,7 +9,7 @@ import { emptyBytes } from "../bytes.ts";
 import type { RefusalName } from "../errors.ts";
 import { compareIds, type MemberId, memberIdOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
-import type { AlarmRecord, AlarmRequest, AlarmType } from "../server/request.ts";
+import type { AlarmRecord, AlarmRequest, AlarmType } from "../request.ts";
 import type { CommandRequest } from "./command.ts";
 import { quotaCost } from "./quota.ts";
 

@@ -23,7 +23,7 @@ import type {
   SortTarget,
   TxnOperation,
   TxnRequest,
-} from "../server/request.ts";
+} from "../request.ts";
 
 /** One write on its way through the log, unique over all members and all their lives. */
 export interface ProposalId {

@@ -26,7 +26,7 @@ import type {
   RangeRequest,
   TxnAnswer,
   TxnRequest,
-} from "../server/request.ts";
+} from "../request.ts";
 import { Alarms } from "./alarms.ts";
 import { type CommandRequest, decodeCommand, type ProposalId } from "./command.ts";
 import { Membership } from "./membership.ts";

@@ -9,7 +9,7 @@ import { assert } from "../assert.ts";
 import { utf8Decode, utf8Encode } from "../bytes.ts";
 import { compareIds, hexOf, type MemberId, memberIdOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
-import type { MemberRecord } from "../server/request.ts";
+import type { MemberRecord } from "../request.ts";
 
 export class Membership {
   private readonly backend: Backend;

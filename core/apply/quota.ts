@@ -6,7 +6,7 @@
  *   far a compaction got; a verdict taken from them would let one member store what another refuses.
  * Source: etcd v3 API, Alarm, NOSPACE, quota cost.
  */
-import type { Request, TxnOperation, TxnRequest } from "../server/request.ts";
+import type { Request, TxnOperation, TxnRequest } from "../request.ts";
 import type { CommandRequest } from "./command.ts";
 
 const putOverheadBytes = 256;

@@ -29,7 +29,7 @@ import type {
   TxnOperation,
   TxnRequest,
   TxnResponse,
-} from "../server/request.ts";
+} from "../request.ts";
 
 /** The state a write works on. */
 export interface KeySpace {

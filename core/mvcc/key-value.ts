@@ -7,7 +7,7 @@ import { assert } from "../assert.ts";
 import { copyInto, varintLength } from "../byte-io.ts";
 import { emptyBytes } from "../bytes.ts";
 import { type LeaseId, leaseIdOf, noLease, revisionOf } from "../ids.ts";
-import type { KeyValue } from "../server/request.ts";
+import type { KeyValue } from "../request.ts";
 
 const keyTag = 0x0a;
 const createTag = 0x10;

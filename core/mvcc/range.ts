@@ -3,7 +3,7 @@
  * store's; this page decides how much is fetched and what is left of it. Source: etcd v3 API, KV.Range.
  */
 import { compareBytes, emptyBytes } from "../bytes.ts";
-import type { KeyValue, RangeAnswer, RangeRequest } from "../server/request.ts";
+import type { KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
 
 /** How many key-values in key order the answer needs; Infinity: all of them. */
 export function fetchLimit(request: RangeRequest): number {

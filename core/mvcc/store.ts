@@ -14,7 +14,7 @@ import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import { type LeaseId, noLease, type Revision, revisionOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
-import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../server/request.ts";
+import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
 import type { Change, HistorySource } from "./change.ts";
 import { Compaction } from "./compaction.ts";
 import { hashOfHistory } from "./hash.ts";

@@ -6,7 +6,7 @@
  */
 import { assert } from "../assert.ts";
 import { textOfBytes } from "../bytes.ts";
-import type { KeyRange } from "../server/request.ts";
+import type { KeyRange } from "../request.ts";
 import type { KeyIndex } from "./key-index.ts";
 
 /** A full block is cut in two halves. */

@@ -8,7 +8,7 @@ import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import { noLease } from "../ids.ts";
 import { intervalOf, type KeyInterval } from "../mvcc/tree-index.ts";
-import type { PutRequest, RangeRequest, Request, TxnOperation, TxnRequest } from "./request.ts";
+import type { PutRequest, RangeRequest, Request, TxnOperation, TxnRequest } from "../request.ts";
 
 /** The first thing wrong with the request; undefined when it may go on. */
 export function refusalOfRequest(

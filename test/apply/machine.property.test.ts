@@ -12,7 +12,7 @@ import { defaultMemberConfig, leaseTtlMinSeconds, type MemberConfig } from "../.
 import { indexOf, memberIdOf, revisionOf, termOf } from "../../core/ids.ts";
 import { isTombstone, mainRevisionOf, subRevisionOf } from "../../core/mvcc/revision.ts";
 import type { Entry } from "../../core/raft/message.ts";
-import type { RangeRequest } from "../../core/server/request.ts";
+import type { RangeRequest } from "../../core/request.ts";
 import { refusalOfRequest } from "../../core/server/validate.ts";
 import { MemoryBackend } from "../kit/memory-backend.ts";
 import { plain } from "../kit/plain.ts";

@@ -19,7 +19,7 @@ import type {
   TxnAnswer,
   TxnOperation,
   TxnRequest,
-} from "../../core/server/request.ts";
+} from "../../core/request.ts";
 
 export class Refused extends Error {
   readonly refusal: RefusalName;

@@ -19,7 +19,7 @@ import type {
   RangeAnswer,
   RangeRequest,
   TxnRequest,
-} from "../../core/server/request.ts";
+} from "../../core/request.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 
 export const bytes = bytesOfText;

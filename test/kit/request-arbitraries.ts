@@ -14,7 +14,7 @@ import type {
   RangeRequest,
   TxnOperation,
   TxnRequest,
-} from "../../core/server/request.ts";
+} from "../../core/request.ts";
 
 export const keyTexts = ["a", "a\0", "ab", "b", "b\xff", "c", "\xff", "\xff\xff"] as const;
 
@@ -134,7 +134,13 @@ export const commandRequests: fc.Arbitrary<CommandRequest> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       type: fc.constant("alarm" as const),
-      action: fc.constantFrom("get" as const, "activate" as const, "deactivate" as const, "deactivate" as const),
+      action: fc.constantFrom(
+        "get" as const,
+        "activate" as const,
+        "deactivate" as const,
+        "deactivate" as const,
+        "deactivate" as const,
+      ),
       memberId: fc.constantFrom(0n, 1n, 0xffff_ffff_ffff_fff0n).map(memberIdOf),
       alarm: fc.constantFrom("none" as const, "noSpace" as const, "corrupt" as const),
     }),

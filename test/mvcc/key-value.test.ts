@@ -4,7 +4,7 @@ import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf, revisionOf } from "../../core/ids.ts";
 import { decodeKey, decodeKeyValue, encodeKeyValue, encodeTombstone } from "../../core/mvcc/key-value.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "../../core/mvcc/revision.ts";
-import type { KeyValue } from "../../core/server/request.ts";
+import type { KeyValue } from "../../core/request.ts";
 
 const counts = fc.oneof(fc.nat(300), fc.maxSafeInteger().map(Math.abs));
 const keyValues: fc.Arbitrary<KeyValue> = fc.record({
