@@ -1,0 +1,264 @@
+/*
+ * Members joined by an instant, lossless network and instant disks, for tests of what a member answers. Time passes only
+ * when a test says so. Not the simulator: no chance, no faults but cutting a member off, no history.
+ */
+import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
+import type { RefusalName } from "../../core/errors.ts";
+import { clusterIdOf, memberIdOf, type RequestId, requestIdOf, type StreamId, streamIdOf } from "../../core/ids.ts";
+import type { Input, PeerMessage, StreamKind } from "../../core/input.ts";
+import { type Member, startMember } from "../../core/member.ts";
+import type { MemberEvent, Output } from "../../core/output.ts";
+import type { Random } from "../../core/ports.ts";
+import type { MemberRecord, Reply, Request, StreamReply, StreamRequest } from "../../core/request.ts";
+import type { LogSegment } from "../../core/storage/log-store.ts";
+import { MemoryBackend } from "./memory-backend.ts";
+
+/** Small integers in a fixed order: enough for election timeouts and lease ids of a test. */
+function countingRandom(seed: number): Random {
+  let state = seed;
+  const next = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state;
+  };
+  return {
+    nextUint32: next,
+    below: (bound) => next() % bound,
+    fork: (name) => countingRandom([...name].reduce((hash, letter) => (hash * 31 + letter.charCodeAt(0)) >>> 0, seed)),
+  };
+}
+
+export interface TestStream {
+  readonly replies: StreamReply[];
+  /** undefined while open; "ok" or the refusal once the member ended it. */
+  ended: RefusalName | "ok" | undefined;
+}
+
+export class TestMember {
+  readonly name: string;
+  readonly backend = new MemoryBackend({ crashes: false });
+  readonly segments = new Map<string, Uint8Array>();
+  member: Member | undefined;
+  life = 0;
+  isCutOff = false;
+  readonly events: MemberEvent[] = [];
+  readonly replies = new Map<RequestId, Reply>();
+  readonly streams = new Map<StreamId, TestStream>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get running(): Member {
+    if (this.member === undefined) throw new Error(`${this.name} is down`);
+    return this.member;
+  }
+}
+
+export class TestCluster {
+  readonly config: MemberConfig;
+  readonly members: readonly TestMember[];
+  readonly #records: readonly MemberRecord[];
+  readonly #inbox: PeerMessage[] = [];
+  #delivering = false;
+  #lastId = 0;
+  nowMs = 1_000;
+
+  constructor(options: { readonly size: number; readonly learners?: number; readonly config?: Partial<MemberConfig> }) {
+    this.config = { ...defaultMemberConfig, ...options.config };
+    const size = options.size + (options.learners ?? 0);
+    this.#records = Array.from({ length: size }, (_, position) => ({
+      memberId: memberIdOf(BigInt(position + 1)),
+      name: "",
+      peerUrls: [`http://127.0.0.1:${10_000 + position}`],
+      clientUrls: [],
+      isLearner: position >= options.size,
+    }));
+    this.members = this.#records.map((_, position) => new TestMember(`m${position + 1}`));
+    for (const each of this.members) this.start(each);
+  }
+
+  member(position: number): TestMember {
+    const found = this.members[position - 1];
+    if (found === undefined) throw new Error(`there is no member ${position}`);
+    return found;
+  }
+
+  /** The member that leads in the highest term, cut off or not. */
+  get leader(): TestMember {
+    const leaders = this.members.filter((each) => each.member?.raft.role === "leader");
+    const newest = leaders.sort((a, b) => b.running.raft.term - a.running.raft.term)[0];
+    if (newest === undefined) throw new Error("there is no leader");
+    return newest;
+  }
+
+  get followers(): readonly TestMember[] {
+    const { leader } = this;
+    return this.members.filter((each) => each !== leader);
+  }
+
+  start(each: TestMember): void {
+    each.life += 1;
+    const position = this.members.indexOf(each);
+    const record = this.#records[position];
+    if (record === undefined) throw new Error("a member of another cluster");
+    const segments: LogSegment[] = [...each.segments].map(([name, bytes]) => ({ name, bytes }));
+    const started = startMember({
+      identity: {
+        name: each.name,
+        memberId: record.memberId,
+        clusterId: clusterIdOf(77n),
+        clientUrls: [`http://127.0.0.1:${20_000 + position}`],
+      },
+      config: this.config,
+      segments,
+      backend: each.backend,
+      members: this.#records,
+      random: countingRandom(position + 1),
+      incarnation: each.life,
+      nowMs: this.nowMs,
+    });
+    if (!started.ok) throw new Error(started.reason);
+    each.member = started.member;
+    this.#carryOut(each, started.outputs);
+    this.#deliver();
+  }
+
+  /** The process ends; its disks stay. */
+  stop(each: TestMember): void {
+    each.member = undefined;
+    each.streams.clear();
+  }
+
+  /** Lets time pass, a tick at a time. */
+  pass(ms: number): void {
+    const endMs = this.nowMs + ms;
+    while (this.nowMs < endMs) {
+      this.nowMs += this.config.tickMs;
+      for (const each of this.members) this.#step(each, { type: "tick", nowMs: this.nowMs });
+      this.#deliver();
+    }
+  }
+
+  /** Lets time pass until some member leads and every running, connected member knows it. */
+  elect(): TestMember {
+    for (let waited = 0; waited < 100; waited++) {
+      const connected = this.members.filter((each) => each.member !== undefined && !each.isCutOff);
+      const known = new Set(connected.map((each) => each.running.raft.leaderId));
+      const [leaderId] = known;
+      const found = connected.find((each) => each.running.raft.id === leaderId && each.running.raft.role === "leader");
+      if (known.size === 1 && found !== undefined) return found;
+      this.pass(this.config.tickMs);
+    }
+    throw new Error("no leader was elected in a hundred ticks");
+  }
+
+  /** Sends a request; its reply is in {@link reply} once it came. */
+  submit(each: TestMember, request: Request, requireLeader = false): RequestId {
+    this.#lastId += 1;
+    const requestId = requestIdOf(this.#lastId);
+    this.#step(each, { type: "clientRequest", nowMs: this.nowMs, requestId, request, requireLeader });
+    this.#deliver();
+    return requestId;
+  }
+
+  reply(each: TestMember, requestId: RequestId): Reply | undefined {
+    return each.replies.get(requestId);
+  }
+
+  /** Sends a request and returns its reply, which must come without time passing. */
+  call(each: TestMember, request: Request): Reply {
+    const reply = this.reply(each, this.submit(each, request));
+    if (reply === undefined) throw new Error(`${request.type} got no reply at once`);
+    return reply;
+  }
+
+  openStream(each: TestMember, kind: StreamKind, requireLeader = false): { id: StreamId; stream: TestStream } {
+    this.#lastId += 1;
+    const id = streamIdOf(this.#lastId);
+    const stream: TestStream = { replies: [], ended: undefined };
+    each.streams.set(id, stream);
+    this.#step(each, { type: "streamOpened", nowMs: this.nowMs, streamId: id, kind, requireLeader });
+    this.#deliver();
+    return { id, stream };
+  }
+
+  send(each: TestMember, streamId: StreamId, request: StreamRequest): void {
+    this.#step(each, { type: "streamRequest", nowMs: this.nowMs, streamId, request });
+    this.#deliver();
+  }
+
+  #step(each: TestMember, input: Input): void {
+    if (each.member !== undefined) this.#carryOut(each, each.member.step(input));
+  }
+
+  #carryOut(each: TestMember, outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      switch (output.type) {
+        case "sendMessage":
+          this.#inbox.push(output.message);
+          break;
+        case "writeLog":
+          for (const operation of output.operations) applyLogOperation(each.segments, operation);
+          if (output.sync) this.#step(each, { type: "writeDone", nowMs: this.nowMs, writeId: output.writeId });
+          break;
+        case "syncBackend":
+          this.#step(each, { type: "backendSynced", nowMs: this.nowMs, writeId: output.writeId });
+          break;
+        case "reply":
+          each.replies.set(output.requestId, output.reply);
+          break;
+        case "streamReply":
+          each.streams.get(output.streamId)?.replies.push(output.reply);
+          this.#step(each, { type: "streamDrained", nowMs: this.nowMs, streamId: output.streamId, replies: 1 });
+          break;
+        case "streamEnded": {
+          const stream = each.streams.get(output.streamId);
+          if (stream !== undefined) stream.ended = output.refusal ?? "ok";
+          break;
+        }
+        case "event":
+          each.events.push(output.event);
+          break;
+        case "stop":
+          throw new Error(`${each.name} stopped: ${output.reason}`);
+      }
+    }
+  }
+
+  #deliver(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
+      const from = this.member(Number(message.from));
+      const to = this.member(Number(message.to));
+      if (!from.isCutOff && !to.isCutOff) this.#step(to, { type: "peerMessage", nowMs: this.nowMs, message });
+    }
+    this.#delivering = false;
+  }
+}
+
+/** Carries one log operation out on segments in memory. */
+export function applyLogOperation(
+  segments: Map<string, Uint8Array>,
+  operation: Extract<Output, { type: "writeLog" }>["operations"][number],
+): void {
+  const bytes = segments.get(operation.segment) ?? new Uint8Array(0);
+  switch (operation.type) {
+    case "create":
+      segments.set(operation.segment, new Uint8Array(0));
+      break;
+    case "append": {
+      const longer = new Uint8Array(Math.max(bytes.length, operation.offset + operation.bytes.length));
+      longer.set(bytes);
+      longer.set(operation.bytes, operation.offset);
+      segments.set(operation.segment, longer);
+      break;
+    }
+    case "truncate":
+      segments.set(operation.segment, bytes.slice(0, operation.sizeBytes));
+      break;
+    case "remove":
+      segments.delete(operation.segment);
+      break;
+  }
+}

@@ -1,0 +1,313 @@
+import { describe, expect, test } from "vitest";
+import { leaseIdOf } from "../../core/ids.ts";
+import type { StreamReply } from "../../core/request.ts";
+import { TestCluster } from "../kit/cluster.ts";
+import { accepted, deleteRange, pairOf, pairs, put, range, txn, versionIs, watchFrom } from "../kit/requests.ts";
+
+const lease = leaseIdOf(7n);
+
+function electedCluster(
+  size: number,
+  config: ConstructorParameters<typeof TestCluster>[0]["config"] = {},
+): TestCluster {
+  const cluster = new TestCluster({ size, config });
+  cluster.elect();
+  return cluster;
+}
+
+function watchTexts(replies: readonly StreamReply[]): readonly string[] {
+  return replies.flatMap((reply) =>
+    reply.type === "watch"
+      ? reply.events.map((event) => `${event.type} ${pairOf(event.keyValue)} @${event.keyValue.modRevision}`)
+      : [],
+  );
+}
+
+describe("writes", () => {
+  test("a put at any member is answered there, with the new revision", () => {
+    const cluster = electedCluster(3);
+    for (const [position, each] of cluster.members.entries()) {
+      const reply = cluster.call(each, put(`k${position}`, "v"));
+      expect(reply).toMatchObject({ ok: true, header: { revision: position + 2, memberId: each.running.raft.id } });
+    }
+    cluster.pass(200);
+    for (const each of cluster.members)
+      expect(pairs(cluster.call(each, range("k", "l")))).toEqual(["k0=v", "k1=v", "k2=v"]);
+  });
+
+  test("a write without a leader waits for one, and ends as an exceeded deadline", () => {
+    const cluster = electedCluster(3);
+    const [alone] = cluster.followers;
+    if (alone === undefined) throw new Error("no follower");
+    alone.isCutOff = true;
+    cluster.pass(3_000);
+    const requestId = cluster.submit(alone, put("k", "v"));
+    cluster.pass(6_900);
+    expect(cluster.reply(alone, requestId)).toBeUndefined();
+    cluster.pass(200);
+    expect(cluster.reply(alone, requestId)).toEqual({ ok: false, refusal: "deadlineExceeded" });
+  });
+
+  test("a write that waited for a leader is proposed once there is one", () => {
+    const cluster = new TestCluster({ size: 3 });
+    const first = cluster.member(1);
+    const requestId = cluster.submit(first, put("early", "v"));
+    cluster.elect();
+    cluster.pass(300);
+    expect(cluster.reply(first, requestId)).toMatchObject({ ok: true, header: { revision: 2 } });
+  });
+
+  test("a write of a cut-off leader is never acknowledged, and gone once a new leader took over", () => {
+    const cluster = electedCluster(3);
+    const old = cluster.leader;
+    old.isCutOff = true;
+    const requestId = cluster.submit(old, put("lost", "1"));
+    cluster.pass(4_000);
+    const fresh = cluster.leader;
+    expect(fresh).not.toBe(old);
+    accepted(cluster.call(fresh, put("kept", "2")));
+    old.isCutOff = false;
+    cluster.pass(8_000);
+    expect(cluster.reply(old, requestId)).toMatchObject({ ok: false });
+    for (const each of cluster.members) expect(pairs(cluster.call(each, range("a", "z")))).toEqual(["kept=2"]);
+  });
+
+  test("a caller that wants a leader is refused at once where none is known", () => {
+    const cluster = new TestCluster({ size: 3 });
+    const requestId = cluster.submit(cluster.member(1), put("k", "v"), true);
+    expect(cluster.reply(cluster.member(1), requestId)).toEqual({ ok: false, refusal: "noLeader" });
+  });
+
+  test("a command larger than allowed is refused before it is proposed", () => {
+    const cluster = electedCluster(1, { requestBytesMax: 200 });
+    expect(cluster.call(cluster.leader, put("k", "v".repeat(300)))).toEqual({ ok: false, refusal: "requestTooLarge" });
+    expect(cluster.leader.running.currentRevision).toBe(1);
+  });
+
+  test("a write beyond the quota is refused only after the alarm is in the log, and deletes stay possible", () => {
+    const cluster = electedCluster(3, { quotaBytes: 1 });
+    cluster.pass(100);
+    expect(cluster.call(cluster.leader, put("k", "v"))).toEqual({ ok: false, refusal: "noSpace" });
+    const alarms = { type: "alarm", action: "get", memberId: cluster.leader.running.raft.id, alarm: "none" } as const;
+    cluster.pass(200);
+    for (const each of cluster.members) {
+      expect(accepted(cluster.call(each, alarms))).toMatchObject({
+        alarms: [{ memberId: cluster.leader.running.raft.id, alarm: "noSpace" }],
+      });
+    }
+    expect(accepted(cluster.call(cluster.leader, deleteRange("k")))).toMatchObject({ deleted: 0 });
+  });
+});
+
+describe("reads", () => {
+  test("a linearizable read at a follower sees every write acknowledged before it", () => {
+    const cluster = electedCluster(3);
+    for (let round = 1; round <= 5; round++) {
+      accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+      for (const each of cluster.members) expect(pairs(cluster.call(each, range("k")))).toEqual([`k=${round}`]);
+    }
+  });
+
+  test("a cut-off leader answers no linearizable read, but a serializable one", () => {
+    const cluster = electedCluster(3);
+    accepted(cluster.call(cluster.leader, put("k", "old")));
+    const old = cluster.leader;
+    old.isCutOff = true;
+    const requestId = cluster.submit(old, range("k"));
+    expect(pairs(cluster.call(old, range("k", undefined, { serializable: true })))).toEqual(["k=old"]);
+    cluster.pass(3_000);
+    accepted(cluster.call(cluster.leader, put("k", "new")));
+    cluster.pass(4_200);
+    expect(cluster.reply(old, requestId)).toEqual({ ok: false, refusal: "timedOut" });
+  });
+
+  test("a read that was cut off while it waited is answered after the network heals, with fresh data", () => {
+    const cluster = electedCluster(3);
+    const old = cluster.leader;
+    old.isCutOff = true;
+    const requestId = cluster.submit(old, range("k"));
+    cluster.pass(3_000);
+    accepted(cluster.call(cluster.leader, put("k", "new")));
+    old.isCutOff = false;
+    cluster.pass(1_500);
+    expect(pairs(cluster.reply(old, requestId))).toEqual(["k=new"]);
+  });
+
+  test("a transaction without operations is answered locally, even without a leader", () => {
+    const cluster = electedCluster(3);
+    const [alone] = cluster.followers;
+    if (alone === undefined) throw new Error("no follower");
+    alone.isCutOff = true;
+    cluster.pass(3_000);
+    expect(accepted(cluster.call(alone, txn({ compares: [versionIs("k", 0)] })))).toMatchObject({ succeeded: true });
+  });
+
+  test("a transaction of ranges is a linearizable read", () => {
+    const cluster = electedCluster(3);
+    const old = cluster.leader;
+    old.isCutOff = true;
+    const requestId = cluster.submit(old, txn({ success: [range("k")] }));
+    expect(cluster.reply(old, requestId)).toBeUndefined();
+  });
+});
+
+describe("leases", () => {
+  const granted = (cluster: TestCluster, ttlSeconds: number): void => {
+    accepted(cluster.call(cluster.leader, { type: "leaseGrant", leaseId: lease, ttlSeconds }));
+  };
+
+  test("a member chooses an unused positive id, and raises a short time to live to the least", () => {
+    const cluster = electedCluster(3);
+    const answer = accepted(
+      cluster.call(cluster.leader, { type: "leaseGrant", leaseId: leaseIdOf(0n), ttlSeconds: 0 }),
+    );
+    if (answer.type !== "leaseGrant") throw new Error("wrong answer");
+    expect(answer.ttlSeconds).toBe(2);
+    expect(answer.leaseId > 0n && answer.leaseId < 1n << 63n).toBe(true);
+  });
+
+  test("an expired lease takes its keys in one revision, and watchers see it", () => {
+    const cluster = electedCluster(3);
+    granted(cluster, 5);
+    accepted(cluster.call(cluster.leader, put("b", "1", { lease })));
+    accepted(cluster.call(cluster.leader, put("a", "2", { lease })));
+    const [follower] = cluster.followers;
+    if (follower === undefined) throw new Error("no follower");
+    const { id, stream } = cluster.openStream(follower, "watch");
+    cluster.send(follower, id, watchFrom("a", "z"));
+    cluster.pass(4_500);
+    expect(pairs(cluster.call(cluster.leader, range("a", "z")))).toEqual(["a=2", "b=1"]);
+    cluster.pass(1_500);
+    expect(pairs(cluster.call(cluster.leader, range("a", "z")))).toEqual([]);
+    expect(watchTexts(stream.replies)).toEqual(["delete a= @4", "delete b= @4"]);
+  });
+
+  test("a keep-alive at a follower is forwarded to the leader and keeps the keys", () => {
+    const cluster = electedCluster(3);
+    granted(cluster, 5);
+    accepted(cluster.call(cluster.leader, put("a", "1", { lease })));
+    const [follower] = cluster.followers;
+    if (follower === undefined) throw new Error("no follower");
+    const { id, stream } = cluster.openStream(follower, "leaseKeepAlive");
+    for (let round = 0; round < 5; round++) {
+      cluster.pass(3_000);
+      cluster.send(follower, id, { type: "leaseKeepAlive", leaseId: lease });
+    }
+    expect(stream.replies.map((reply) => reply.type === "leaseKeepAlive" && reply.ttlSeconds)).toEqual([5, 5, 5, 5, 5]);
+    expect(pairs(cluster.call(cluster.leader, range("a")))).toEqual(["a=1"]);
+  });
+
+  test("a cut-off leader renews nothing", () => {
+    const cluster = electedCluster(3);
+    granted(cluster, 5);
+    const old = cluster.leader;
+    const { id, stream } = cluster.openStream(old, "leaseKeepAlive");
+    old.isCutOff = true;
+    cluster.send(old, id, { type: "leaseKeepAlive", leaseId: lease });
+    cluster.pass(500);
+    expect(stream.replies).toEqual([]);
+    cluster.pass(8_000);
+    expect(stream.replies).toEqual([]);
+    expect(stream.ended).toBe("noLeader");
+  });
+
+  test("a dead lease answers a keep-alive with 0 and a question with -1", () => {
+    const cluster = electedCluster(3);
+    for (const each of cluster.members) {
+      const { id, stream } = cluster.openStream(each, "leaseKeepAlive");
+      cluster.send(each, id, { type: "leaseKeepAlive", leaseId: lease });
+      expect(stream.replies).toMatchObject([{ type: "leaseKeepAlive", leaseId: lease, ttlSeconds: 0 }]);
+      const answer = accepted(cluster.call(each, { type: "leaseTimeToLive", leaseId: lease, keys: true }));
+      expect(answer).toMatchObject({ ttlSeconds: -1, grantedTtlSeconds: 0, keys: [] });
+    }
+  });
+
+  test("keep-alives of one stream are answered in the order in which they came", () => {
+    const cluster = electedCluster(3);
+    const [follower] = cluster.followers;
+    if (follower === undefined) throw new Error("no follower");
+    const ids = [11n, 12n, 13n].map(leaseIdOf);
+    for (const leaseId of ids) accepted(cluster.call(cluster.leader, { type: "leaseGrant", leaseId, ttlSeconds: 10 }));
+    const { id, stream } = cluster.openStream(follower, "leaseKeepAlive");
+    for (const leaseId of [...ids, leaseIdOf(99n), ...ids])
+      cluster.send(follower, id, { type: "leaseKeepAlive", leaseId });
+    expect(stream.replies.map((reply) => reply.type === "leaseKeepAlive" && reply.leaseId)).toEqual([
+      ...ids,
+      99n,
+      ...ids,
+    ]);
+  });
+});
+
+describe("streams and members", () => {
+  test("a watch that wants a leader ends after three looks without one", () => {
+    const cluster = electedCluster(3);
+    const [alone] = cluster.followers;
+    if (alone === undefined) throw new Error("no follower");
+    const strict = cluster.openStream(alone, "watch", true);
+    const patient = cluster.openStream(alone, "watch", false);
+    alone.isCutOff = true;
+    cluster.pass(8_000);
+    expect(strict.stream.ended).toBe("noLeader");
+    expect(patient.stream.ended).toBeUndefined();
+  });
+
+  test("each member publishes its name and client address through the log", () => {
+    const cluster = electedCluster(3);
+    cluster.pass(2_500);
+    for (const each of cluster.members) {
+      expect(each.events).toContainEqual({ type: "published" });
+      expect(each.running.members.map((record) => [record.name, record.clientUrls])).toEqual([
+        ["m1", ["http://127.0.0.1:20000"]],
+        ["m2", ["http://127.0.0.1:20001"]],
+        ["m3", ["http://127.0.0.1:20002"]],
+      ]);
+    }
+  });
+
+  test("a learner serves only status and serializable reads", () => {
+    const cluster = new TestCluster({ size: 1, learners: 1 });
+    cluster.elect();
+    accepted(cluster.call(cluster.member(1), put("k", "v")));
+    cluster.pass(500);
+    const learner = cluster.member(2);
+    expect(cluster.call(learner, range("k"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
+    expect(cluster.call(learner, put("k", "w"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
+    expect(pairs(cluster.call(learner, range("k", undefined, { serializable: true })))).toEqual(["k=v"]);
+    expect(accepted(cluster.call(learner, { type: "status" }))).toMatchObject({ isLearner: true });
+  });
+
+  test("a follower too far behind for the log gets a snapshot, its watchers lose nothing", () => {
+    const cluster = electedCluster(3, { snapshotEntries: 20, snapshotCatchUpEntries: 5, snapshotChunkBytes: 200 });
+    const [behind] = cluster.followers;
+    if (behind === undefined) throw new Error("no follower");
+    const { id, stream } = cluster.openStream(behind, "watch");
+    cluster.send(behind, id, watchFrom("a", "z"));
+    behind.isCutOff = true;
+    for (let round = 1; round <= 100; round++) accepted(cluster.call(cluster.leader, put(`k${round % 7}`, `${round}`)));
+    behind.isCutOff = false;
+    cluster.pass(6_000);
+    expect(behind.events).toContainEqual(expect.objectContaining({ type: "snapshotInstalled" }));
+    expect(behind.running.appliedIndex).toBe(cluster.leader.running.appliedIndex);
+    expect(behind.running.hashKv(0)).toEqual(cluster.leader.running.hashKv(0));
+    expect(watchTexts(stream.replies)).toEqual(
+      Array.from({ length: 100 }, (_, position) => `put k${(position + 1) % 7}=${position + 1} @${position + 2}`),
+    );
+  });
+
+  test("a member that was ended comes back from its own disks with everything it had", () => {
+    const cluster = electedCluster(3);
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    for (const each of cluster.members) {
+      const revision = each.running.currentRevision;
+      const hash = each.running.hashKv(0);
+      cluster.stop(each);
+      cluster.start(each);
+      expect(each.running.currentRevision).toBe(revision);
+      expect(each.running.hashKv(0)).toEqual(hash);
+      cluster.elect();
+      accepted(cluster.call(cluster.leader, put("more", each.name)));
+      cluster.pass(300);
+    }
+  });
+});
