@@ -30,17 +30,19 @@ interface Life {
   endExpected: boolean;
 }
 
-/** How long a process may take after SIGTERM before it is killed. */
-const gracefulMs = 5_000;
-
 export class Supervisor {
   readonly #lives = new Map<string, Life>();
   readonly #onEnd: (end: ProcessEnd) => void;
+  readonly #gracefulMs: number;
   readonly #lastLine = () => this.#killAllNow();
 
-  /** @param options.onEnd called for every end of a process, asked for or not */
-  constructor(options: { readonly onEnd: (end: ProcessEnd) => void }) {
+  /**
+   * @param options.onEnd called for every end of a process, asked for or not
+   * @param options.gracefulMs how long a process may take after SIGTERM before it is killed; 5 s when absent
+   */
+  constructor(options: { readonly onEnd: (end: ProcessEnd) => void; readonly gracefulMs?: number }) {
     this.#onEnd = options.onEnd;
+    this.#gracefulMs = options.gracefulMs ?? 5_000;
     process.on("exit", this.#lastLine);
   }
 
@@ -106,7 +108,7 @@ export class Supervisor {
     life.endExpected = true;
     if (life.paused) life.child.kill("SIGCONT");
     life.child.kill("SIGTERM");
-    const timer = setTimeout(() => life.child.kill("SIGKILL"), gracefulMs);
+    const timer = setTimeout(() => life.child.kill("SIGKILL"), this.#gracefulMs);
     await life.ended;
     clearTimeout(timer);
   }

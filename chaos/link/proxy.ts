@@ -137,15 +137,17 @@ class Connection {
   readonly to: string;
   lostBytes = false;
   readonly #options: ConnectionOptions;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #lines: readonly DelayLine[];
   #open = true;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.from = options.from;
     this.to = options.to;
-    this.#carry(options.near, options.far, () => this.#cut(this.from, this.to));
-    this.#carry(options.far, options.near, () => this.#cut(this.to, this.from));
+    this.#lines = [
+      this.#carry(options.near, options.far, () => this.#cut(this.from, this.to)),
+      this.#carry(options.far, options.near, () => this.#cut(this.to, this.from)),
+    ];
     for (const socket of [options.near, options.far]) {
       socket.on("error", () => this.destroy());
       socket.on("close", () => this.destroy());
@@ -156,7 +158,7 @@ class Connection {
   destroy(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const line of this.#lines) line.close();
     this.#options.near.destroy();
     this.#options.far.destroy();
     this.#options.closed();
@@ -166,26 +168,14 @@ class Connection {
     return from !== undefined && to !== undefined && this.#options.isCut(from, to);
   }
 
-  /** Passes bytes on in order, each piece after the law's delay; the end of the source follows its last byte. */
-  #carry(source: Socket, sink: Socket, isCut: () => boolean): void {
+  /** Passes bytes on, each piece after the law's delay; the end of the source follows its last byte. */
+  #carry(source: Socket, sink: Socket, isCut: () => boolean): DelayLine {
     const { lawOf, random } = this.#options;
-    let lastDueMs = 0;
+    const line = new DelayLine();
     let heldBytes = 0;
-    const later = (work: () => void) => {
+    const delayMs = () => {
       const { minDelayMs, maxDelayMs } = lawOf();
-      const nowMs = performance.now();
-      const delayMs = maxDelayMs === 0 ? 0 : minDelayMs + random.below(maxDelayMs - minDelayMs + 1);
-      const dueMs = Math.max(lastDueMs, nowMs + delayMs);
-      if (dueMs <= nowMs) {
-        work();
-        return;
-      }
-      lastDueMs = dueMs;
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        work();
-      }, dueMs - nowMs);
-      this.#timers.add(timer);
+      return maxDelayMs === 0 ? 0 : minDelayMs + random.below(maxDelayMs - minDelayMs + 1);
     };
     source.on("data", (bytes: Buffer) => {
       if (isCut()) {
@@ -199,7 +189,7 @@ class Connection {
       }
       heldBytes += bytes.length;
       if (heldBytes > heldBytesMax) source.pause();
-      later(() => {
+      line.after(delayMs(), () => {
         heldBytes -= bytes.length;
         // A cut that began while the bytes were on their way swallows them too.
         if (isCut()) this.lostBytes = true;
@@ -210,7 +200,40 @@ class Connection {
     sink.on("drain", () => source.resume());
     source.on("end", () => {
       if (isCut()) this.lostBytes = true;
-      else later(() => sink.end());
+      else line.after(delayMs(), () => sink.end());
     });
+    return line;
+  }
+}
+
+/** Work done after a delay each, but never before the work handed in earlier. */
+class DelayLine {
+  readonly #waiting: { readonly dueMs: number; readonly work: () => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  after(delayMs: number, work: () => void): void {
+    if (delayMs === 0 && this.#waiting.length === 0) {
+      work();
+      return;
+    }
+    const dueMs = Math.max(performance.now() + delayMs, this.#waiting.at(-1)?.dueMs ?? 0);
+    this.#waiting.push({ dueMs, work });
+    this.#timer ??= setTimeout(() => this.#run(), delayMs);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#waiting.length = 0;
+  }
+
+  #run(): void {
+    this.#timer = undefined;
+    const nowMs = performance.now();
+    for (let next = this.#waiting[0]; next !== undefined && next.dueMs <= nowMs; next = this.#waiting[0]) {
+      this.#waiting.shift();
+      next.work();
+    }
+    const next = this.#waiting[0];
+    if (next !== undefined) this.#timer = setTimeout(() => this.#run(), Math.max(1, next.dueMs - nowMs));
   }
 }
