@@ -11,6 +11,7 @@ import {
   type MemberConfig,
   type MemberId,
   type MemberRecord,
+  type MemberStart,
   type Output,
   type PeerMessage,
   type Random,
@@ -21,7 +22,6 @@ import {
   type WriteId,
   writeIdOf,
 } from "../core/index.ts";
-import type { MemberStart } from "../core/member.ts";
 import { SimBackend } from "./backend.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";

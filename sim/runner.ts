@@ -2,7 +2,7 @@
  * One plan → one result: the world runs it, then the checks judge the history it left. White-box invariants come first
  * in the list of checks, under the name "invariants".
  */
-import { startMember } from "../core/member.ts";
+import { startMember } from "../core/index.ts";
 import { checkByName } from "../scenarios/check/all.ts";
 import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";

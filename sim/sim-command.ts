@@ -1,0 +1,197 @@
+/*
+ * `faultline sim`: scenarios times seeds in the simulated world, a line for each run that does not hold, and a sum.
+ */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
+import { fileNameOf, RunDirectory } from "../reports/run-directory.ts";
+import { jsonOfRun, linesOfRun, repeatLine } from "../reports/verdict.ts";
+import { scenarios as allScenarios, scenarioNamed } from "../scenarios/index.ts";
+import type { RunResult } from "../scenarios/run.ts";
+import type { Scenario } from "../scenarios/scenario.ts";
+import { runTasks } from "./pool.ts";
+import {
+  chooseRuns,
+  namesNear,
+  parseSeeds,
+  parseShard,
+  type SeedRange,
+  type Shard,
+  shardOfRunner,
+} from "./selection.ts";
+import type { RunAnswer, RunTask } from "./worker.ts";
+
+interface Flags {
+  readonly seed?: number;
+  readonly seeds?: string;
+  readonly jobs?: number;
+  readonly shard?: string;
+  readonly verify?: true;
+  readonly out?: string;
+  readonly json?: true;
+}
+
+/** Exit code of a command that was interrupted, as shells have it. */
+const interruptedCode = 130;
+export const defaultOut = join("reports", "out");
+
+export function run(argv: readonly string[]): Promise<number> {
+  return runVerb("faultline sim", argv, (program, setExit) => {
+    program
+      .description(
+        "Runs scenarios in the seeded simulator. Without a scenario all of them run; without a seed, each with seed 1.\n" +
+          "A range of seeds is spread over several scenarios: seed s runs scenario s mod count.",
+      )
+      .argument("[scenario...]", "names, as `faultline list scenarios` shows them")
+      .option("--seed <S>", "one seed, for every chosen scenario", wholeNumber({ min: 0, max: 2 ** 40 }))
+      .option("--seeds <N|A..B>", "seeds 1..N, or A..B")
+      .option("--jobs <J>", "threads (default: one for each core)", wholeNumber({ min: 1, max: 1_024 }))
+      .option("--shard <i/n>", "only seeds of share i of n: s mod n = i − 1 (default: what the CI runner says)")
+      .option("--verify", "run each plan twice side by side, every message through its bytes; they must not differ")
+      .option(
+        "--out <DIR>",
+        `where runs are written: those that do not hold, and a single one (default: ${defaultOut})`,
+      )
+      .option("--json", "one JSON object a run on standard output")
+      .addHelpText(
+        "after",
+        "\nExamples:\n  faultline sim --seeds 2000\n  faultline sim leader-killed --seed 17 --verify\n",
+      )
+      .action(async (names: readonly string[], flags: Flags) => setExit(await campaign(names, flags)));
+  });
+}
+
+async function campaign(names: readonly string[], flags: Flags): Promise<number> {
+  const runs = chooseRuns({ scenarios: scenariosOf(names), seeds: seedsOf(flags), shard: shardOf(flags) });
+  const keep = runs.length === 1 && flags.out !== undefined;
+  const tasks = runs.map(({ scenario, seed }): RunTask => {
+    return { scenario: scenario.name, seed, verify: flags.verify === true, keep };
+  });
+  const tally = new Tally(tasks.length, flags);
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort();
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  try {
+    const jobs = Math.min(flags.jobs ?? availableParallelism(), Math.max(1, tasks.length));
+    await runTasks(tasks, { jobs, signal: stop.signal, onAnswer: (answer) => tally.add(answer) });
+  } finally {
+    process.removeListener("SIGINT", interrupt);
+    process.removeListener("SIGTERM", interrupt);
+  }
+  tally.finish(stop.signal.aborted);
+  if (tally.failed > 0) return exitCodes.failed;
+  return stop.signal.aborted ? interruptedCode : exitCodes.passed;
+}
+
+/** Counts answers, prints those that need a reader, and writes their runs. */
+class Tally {
+  readonly #total: number;
+  readonly #flags: Flags;
+  readonly #progress = new Progress();
+  readonly #startedMs = performance.now();
+  #done = 0;
+  #events = 0;
+  failed = 0;
+
+  constructor(total: number, flags: Flags) {
+    this.#total = total;
+    this.#flags = flags;
+  }
+
+  add({ result, difference }: RunAnswer): void {
+    this.#done += 1;
+    this.#events += result.events ?? 0;
+    const holds = result.verdict === "holds" && difference === undefined;
+    if (!holds) this.failed += 1;
+    const kept = !holds || result.history.length > 0 ? writeRun(result, this.#flags.out ?? defaultOut) : undefined;
+    if (this.#flags.json) process.stdout.write(`${JSON.stringify(jsonOfRun(result, kept))}\n`);
+    if (!holds || (this.#total === 1 && !this.#flags.json)) {
+      this.#progress.clear();
+      const lines = linesOfRun(result, kept);
+      if (difference !== undefined) lines.push(...differenceLines(result, difference));
+      process.stderr.write(`${lines.join("\n")}\n`);
+    }
+    this.#show();
+  }
+
+  finish(interrupted: boolean): void {
+    this.#progress.clear();
+    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    const rate = (this.#done / Math.max(seconds, 0.001)).toFixed(1);
+    const speed = (this.#events / Math.max(seconds, 0.001) / 1e6).toFixed(2);
+    const done = interrupted ? `interrupted after ${this.#done} of ${this.#total}` : `${this.#done}`;
+    process.stderr.write(
+      `${done} runs, ${this.failed} failed, in ${seconds.toFixed(1)} s (${rate} runs/s, ${speed} M events/s)\n`,
+    );
+  }
+
+  #show(): void {
+    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    const rate = this.#done / Math.max(seconds, 0.001);
+    const left = Math.ceil((this.#total - this.#done) / Math.max(rate, 0.001));
+    this.#progress.show(
+      `${this.#done}/${this.#total} runs, ${rate.toFixed(1)}/s, ${this.failed} failed, ${left} s left`,
+    );
+  }
+}
+
+/** @returns the directory */
+export function writeRun(result: RunResult, out: string): string {
+  const path = join(out, fileNameOf(`${result.scenario}-${result.seed}`));
+  const directory = RunDirectory.create(path, result.plan);
+  directory.writeHistory(result.history);
+  directory.writeVerdict(result);
+  return path;
+}
+
+export const differenceLines = (
+  result: RunResult,
+  difference: NonNullable<RunAnswer["difference"]>,
+): readonly string[] => [
+  `  the plan ran twice and differed at event ${difference.event}:`,
+  ...difference.lines.map((line) => `  ${line}`),
+  `  repeat   ${repeatLine(result)} --verify`,
+];
+
+function scenariosOf(names: readonly string[]): readonly Scenario[] {
+  const simulated = allScenarios.filter((scenario) => scenario.worlds.includes("sim"));
+  if (names.length === 0) return simulated;
+  return names.map((name) => {
+    const scenario = scenarioNamed(name);
+    if (scenario === undefined) {
+      const near = namesNear(
+        name,
+        allScenarios.map((known) => known.name),
+      );
+      const hint = near.length === 0 ? "faultline list scenarios shows all" : `did you mean ${near.join(" or ")}?`;
+      throw new UsageError(`no scenario is named "${name}"; ${hint}`);
+    }
+    if (!scenario.worlds.includes("sim")) {
+      throw new UsageError(
+        `scenario ${name} does not run in the simulator: ${scenario.worldsWhy ?? "use faultline drill"}`,
+      );
+    }
+    return scenario;
+  });
+}
+
+function seedsOf(flags: Flags): SeedRange | { readonly seed: number } {
+  if (flags.seeds === undefined) return { seed: flags.seed ?? 1 };
+  if (flags.seed !== undefined) throw new UsageError("give --seed or --seeds, not both");
+  const range = parseSeeds(flags.seeds);
+  if (range === undefined)
+    throw new UsageError(`--seeds ${flags.seeds}: give a count like 2000 or a range like 100..199`);
+  return range;
+}
+
+function shardOf(flags: Flags): Shard | undefined {
+  if (flags.shard === undefined) {
+    const shard = shardOfRunner(process.env);
+    if (shard !== undefined) process.stderr.write(`shard ${shard.index}/${shard.count}, as ${shard.runner} says\n`);
+    return shard;
+  }
+  const shard = parseShard(flags.shard);
+  if (shard === undefined) throw new UsageError(`--shard ${flags.shard}: give a share like 2/8, counted from 1`);
+  return shard;
+}
