@@ -63,7 +63,7 @@ export class Cluster {
     if (target.kind === "endpoints") {
       const clients = target.endpoints.map((endpoint) => new EtcdClient({ endpoint }));
       const cluster = new Cluster(target.endpoints, clients, undefined);
-      await cluster.#ready(options.signal);
+      await cluster.#ready(options);
       return cluster;
     }
     const processes = await MemberProcesses.open({ ...options, target });
@@ -73,7 +73,7 @@ export class Cluster {
     const cluster = new Cluster(processes.names, clients, processes);
     try {
       await Promise.all(processes.names.map((name) => processes.start(name)));
-      await cluster.#ready(options.signal);
+      await cluster.#ready(options);
       return cluster;
     } catch (error) {
       await cluster.close();
@@ -109,7 +109,7 @@ export class Cluster {
     await this.processes?.close();
   }
 
-  async #ready(signal: AbortSignal): Promise<void> {
+  async #ready({ signal, logFileOf }: ClusterOptions): Promise<void> {
     const deadlineMs = performance.now() + readyWithinMs;
     for (;;) {
       const all = await Promise.all(this.names.map((_, member) => this.status(member, 1_000)));
@@ -117,7 +117,8 @@ export class Cluster {
       const leaders = [...new Set(all.map((status) => status?.leaderId))].sort((a, b) => compareIds(a ?? 0n, b ?? 0n));
       if (leaders.length === 1 && leaders[0] !== undefined) return;
       const dead = this.names.find((name) => this.processes?.stateOf(name) === "down");
-      if (dead !== undefined) throw new ClusterProblem(`member ${dead} ended while the cluster started; see its log`);
+      if (dead !== undefined)
+        throw new ClusterProblem(`member ${dead} ended while the cluster started; see ${logFileOf(dead)}`);
       if (performance.now() > deadlineMs) {
         const silent = this.names.filter((_, member) => all[member]?.leaderId === undefined);
         throw new ClusterProblem(
