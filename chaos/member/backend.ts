@@ -10,16 +10,17 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open as openEnvironment, type RootDatabase } from "lmdb";
-import { assert } from "../../core/assert.ts";
-import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import {
+  assert,
   type Backend,
   type BackendInstall,
   type BackendView,
   type Bucket,
   buckets,
+  bytesOfText,
+  textOfBytes,
   type Visit,
-} from "../../core/ports.ts";
+} from "../../core/index.ts";
 
 type Bytes = Uint8Array;
 type Range = { readonly from: Bytes; readonly to: Bytes | undefined };

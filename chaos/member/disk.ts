@@ -24,9 +24,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { assert } from "../../core/assert.ts";
-import type { WriteId } from "../../core/ids.ts";
-import type { LogOperation } from "../../core/output.ts";
+import type { LogOperation, WriteId } from "../../core/index.ts";
+import { assert } from "../../core/index.ts";
 import { syncDirectory } from "./backend.ts";
 
 export interface LogDiskOptions {

@@ -4,7 +4,7 @@
  * Source: etcd configuration, §1 sources, §2 flags, §5 validation.
  */
 import { isIP } from "node:net";
-import { checkMemberConfig, defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
+import { checkMemberConfig, defaultMemberConfig, type MemberConfig } from "../../core/index.ts";
 import { type FlagName, flagTable, isFlagName } from "./flag-table.ts";
 import type { ClusterEntry } from "./identity.ts";
 

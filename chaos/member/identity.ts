@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ClusterId, clusterIdOf, compareIds, hexOf, type MemberId, memberIdOf } from "../../core/ids.ts";
-import type { MemberRecord } from "../../core/request.ts";
+import type { MemberRecord } from "../../core/index.ts";
+import { type ClusterId, clusterIdOf, compareIds, hexOf, type MemberId, memberIdOf } from "../../core/index.ts";
 import { syncDirectory } from "./backend.ts";
 
 /** One entry of `--initial-cluster`: a name and every URL it was given. */

@@ -35,12 +35,7 @@ export class Port {
    */
   async listen(address: ListenAddress): Promise<number> {
     const server = createServer({ noDelay: true }, (socket) => this.#sort(socket));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error: NodeJS.ErrnoException) => reject(bindError(address, error)));
-      // etcd's localhost is 127.0.0.1.
-      const host = address.host === "localhost" ? "127.0.0.1" : address.host === "" ? "::" : address.host;
-      server.listen({ host, port: address.port }, resolve);
-    });
+    await bind(server, address);
     this.#servers.push(server);
     const bound = server.address();
     return typeof bound === "object" && bound !== null ? bound.port : address.port;
@@ -91,8 +86,24 @@ export class Port {
   }
 }
 
+async function bind(server: Server, address: ListenAddress): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(bindError(address, error)));
+    // etcd's localhost is 127.0.0.1.
+    const host = address.host === "localhost" ? "127.0.0.1" : address.host === "" ? "::" : address.host;
+    server.listen({ host, port: address.port }, resolve);
+  });
+}
+
 function bindError(address: ListenAddress, error: NodeJS.ErrnoException): Error {
   const host = address.host === "localhost" ? "127.0.0.1" : address.host;
   const cause = error.code === "EADDRINUSE" ? "bind: address already in use" : error.message;
   return new Error(`listen tcp ${host}:${address.port}: ${cause}`);
+}
+
+/** Throws when the address cannot be bound; binds it only for that moment. */
+export async function probe(address: ListenAddress): Promise<void> {
+  const server = createServer();
+  await bind(server, address);
+  await new Promise((resolve) => server.close(resolve));
 }

@@ -1,0 +1,93 @@
+/*
+ * The verb `etcd`: one member as a process. It starts in etcd's order (flags, ports, data directory, log, publish,
+ * client port) and ends as etcd ends: by the signal it got, or with a line that says why.
+ */
+import { BackendProblem } from "./backend.ts";
+import { askRunningCluster, openDataDirectory, StartProblem } from "./data-directory.ts";
+import { type Environment, type MemberFlags, readFlags } from "./flags.ts";
+import { type Log, openLog } from "./log.ts";
+import { probe } from "./port.ts";
+import { MemberProcess } from "./process.ts";
+import { etcdVersion } from "./version.ts";
+
+/** What other members may take to say whether their cluster runs. */
+const askTimeoutMs = 1_000;
+const lingerMs = 1_000;
+
+const versionLines = [
+  `etcd Version: ${etcdVersion}`,
+  "Git SHA: Not provided (use ./build instead of go build)",
+  `Go Version: none, node ${process.version}`,
+  `Go OS/Arch: ${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`,
+];
+
+/** Runs one member until it is told to end. @returns the exit code */
+export async function run(argv: readonly string[]): Promise<number> {
+  const read = readFlags(argv, process.env as Environment, versionLines);
+  if (read.kind === "print") {
+    process.stdout.write(read.stdout);
+    process.stderr.write(read.stderr);
+    return read.exitCode;
+  }
+  if (read.kind === "refuse") {
+    openLog({ level: "info", outputs: ["stderr"] }).error("failed to verify flags", { error: read.error });
+    return 1;
+  }
+  const log = openLog({ level: read.flags.logLevel, outputs: read.flags.logOutputs });
+  for (const warning of read.warnings) log.warn(warning);
+  log.info("Running: ", { args: ["etcd", ...argv] });
+  try {
+    const member = await startProcess(read.flags, log);
+    return await endOf(member);
+  } catch (error) {
+    if (!(error instanceof StartProblem || error instanceof BackendProblem)) throw error;
+    const cause = error instanceof StartProblem ? error.error : error.message;
+    // etcd's own habit: what concerns the member list comes with the flags one may have forgotten.
+    if (cause.includes("--initial-cluster")) {
+      log.warn("failed to start", { error: cause });
+      log.warn("forgot to set --initial-cluster?");
+      log.warn("forgot to set --initial-advertise-peer-urls?");
+    }
+    log.fatal(error instanceof StartProblem ? error.message : "failed to open the backend", { error: cause });
+    return 1;
+  }
+}
+
+/** The steps before there is a member: ports that are free, a directory that is ours. */
+async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess> {
+  for (const address of [...flags.listenPeer, ...flags.listenClient]) {
+    // The ports are opened for good later; a taken one is better known before anything is touched.
+    await probe(address).catch((error: Error) => {
+      throw new StartProblem("listen failed", error.message);
+    });
+  }
+  const dial = (peerUrl: string): string => flags.peerDial.get(peerUrl) ?? peerUrl.replace(/^http:\/\//, "");
+  const directory = await openDataDirectory(flags, log, (members, own) =>
+    askRunningCluster(members, own, { clusterIsNew: flags.clusterIsNew, timeoutMs: askTimeoutMs, dial }),
+  );
+  try {
+    return await MemberProcess.start({ flags, log, directory, dial });
+  } catch (error) {
+    directory.backend.close();
+    directory.lock.release();
+    throw error;
+  }
+}
+
+/** Waits for a signal or for the member's own end. A signal ends the process as it would have without a handler. */
+async function endOf(member: MemberProcess): Promise<number> {
+  let signalled: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signalled ??= signal;
+    void member.stop(signal);
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  const exitCode = await member.ended;
+  process.off("SIGTERM", onSignal);
+  process.off("SIGINT", onSignal);
+  // Whatever still holds the event loop is of no use to anyone.
+  setTimeout(() => process.exit(exitCode), lingerMs).unref();
+  if (signalled !== undefined && process.pid !== 1) process.kill(process.pid, signalled);
+  return exitCode;
+}

@@ -1,0 +1,289 @@
+/*
+ * One member and everything around it: disk, backend, network, clock, client port. It starts the peer port first and
+ * the client port only when the cluster knows this member, and takes them down in the opposite order.
+ */
+import {
+  decodePeerMessage,
+  encodePeerMessage,
+  hexOf,
+  type Member,
+  type MemberEvent,
+  type MemberId,
+  startMember,
+} from "../../core/index.ts";
+import { nowMs } from "./clock.ts";
+import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
+import { LogDisk } from "./disk.ts";
+import type { MemberFlags } from "./flags.ts";
+import { clientHttp, peerHttp } from "./gateway.ts";
+import { GrpcTransport } from "./grpc.ts";
+import type { Log } from "./log.ts";
+import { Loop, type StopReason } from "./loop.ts";
+import { Metrics } from "./metrics.ts";
+import { PeerNetwork } from "./network.ts";
+import { Port } from "./port.ts";
+import { realRandom } from "./random.ts";
+import { Seam } from "./seam.ts";
+import { clusterVersion, etcdVersion } from "./version.ts";
+
+export interface ProcessStart {
+  readonly flags: MemberFlags;
+  readonly log: Log;
+  readonly directory: OpenedDirectory;
+  /** Peer URL → "host:port" to dial. */
+  readonly dial: (peerUrl: string) => string;
+}
+
+/** The disk or an operator's mistake: 1. A member that found itself wrong: 2, as etcd's panics. */
+const exitCodes = { asked: 0, failed: 1, broken: 2 } as const;
+/** How long calls under way may take to finish when the process is asked to end. */
+const graceMs = 2_000;
+
+export class MemberProcess {
+  /** Resolves with the exit code when everything is closed. */
+  readonly ended: Promise<number>;
+  readonly #start: ProcessStart;
+  readonly #loop: Loop;
+  readonly #disk: LogDisk;
+  readonly #network: PeerNetwork;
+  readonly #seam: Seam;
+  readonly #metrics: Metrics;
+  readonly #grpc: GrpcTransport;
+  readonly #peerPort: Port;
+  readonly #clientPort: Port;
+  #end: (exitCode: number) => void = () => {};
+  #leaderId: MemberId | undefined;
+  #ending = false;
+
+  /** @throws StartProblem when the directory's content does not allow it, or a port is taken */
+  static async start(start: ProcessStart): Promise<MemberProcess> {
+    const { flags, directory, log } = start;
+    const { memberId, clusterId, members, incarnation } = directory.identity;
+    log.info("starting an etcd server", {
+      "etcd-version": etcdVersion,
+      name: flags.name,
+      "data-dir": flags.dataDirectory,
+      "initial-advertise-peer-urls": flags.advertisePeerUrls,
+      "advertise-client-urls": flags.advertiseClientUrls,
+      "heartbeat-interval": `${flags.config.tickMs}ms`,
+      "election-timeout": `${flags.electionTimeoutMs}ms`,
+      "local-member-id": hexOf(memberId),
+      "cluster-id": hexOf(clusterId),
+    });
+    const started = startMember({
+      identity: { name: flags.name, memberId, clusterId, clientUrls: flags.advertiseClientUrls },
+      config: flags.config,
+      segments: directory.segments,
+      backend: directory.backend,
+      members,
+      random: realRandom(),
+      incarnation,
+      nowMs: nowMs(),
+    });
+    if (!started.ok) throw new StartProblem("cannot start", started.reason);
+    const process = new MemberProcess(start, started.member);
+    for (const address of flags.listenPeer) {
+      await process.#peerPort.listen(address).catch((error: Error) => {
+        throw new StartProblem("listen failed", error.message);
+      });
+    }
+    process.#network.start();
+    process.#loop.start(started.outputs);
+    return process;
+  }
+
+  private constructor(start: ProcessStart, member: Member) {
+    this.#start = start;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    const { flags, directory, log } = start;
+    const { backend } = directory;
+    const { memberId, clusterId } = directory.identity;
+    this.#seam = new Seam({
+      submit: (input) => this.#loop.step(input),
+      facts: { version: etcdVersion, storageVersion: clusterVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
+    });
+    this.#metrics = new Metrics({
+      memberIdHex: hexOf(memberId),
+      version: etcdVersion,
+      clusterVersion,
+      quotaBytes: flags.config.quotaBytes,
+      hasLeader: () => member.raft.leaderId !== undefined,
+      isLeader: () => member.raft.role === "leader",
+      committedIndex: () => member.raft.commitIndex,
+      appliedIndex: () => member.appliedIndex,
+      pendingCalls: () => this.#seam.waitingCalls,
+      openStreams: () => this.#seam.openStreams,
+      currentRevision: () => member.currentRevision,
+      compactRevision: () => member.compactRevision,
+      backendSize: () => backend.size(),
+    });
+    this.#network = new PeerNetwork({
+      memberId,
+      clusterId,
+      peers: member.members.map((record) => ({
+        memberId: record.memberId,
+        addresses: record.peerUrls.map(start.dial),
+      })),
+      encode: encodePeerMessage,
+      decode: decodePeerMessage,
+      onMessage: (message) => this.#loop.step({ type: "peerMessage", message }),
+      log,
+    });
+    this.#disk = new LogDisk({
+      directory: directory.walDirectory,
+      fsync: flags.fsync,
+      onDone: (writeId) => this.#loop.step({ type: "writeDone", writeId }),
+      onFailure: (error) => this.#loop.fail({ kind: "disk", text: `the log could not be written: ${error.message}` }),
+      onBatch: (batch) => this.#noteBatch(batch),
+    });
+    this.#loop = new Loop(member, {
+      tickMs: flags.config.tickMs,
+      commitMs: flags.backendCommitMs,
+      commitWrites: flags.backendCommitWrites,
+      backend,
+      disk: this.#disk,
+      network: this.#network,
+      seam: this.#seam,
+      onEvent: (event) => this.#note(event),
+      onStop: (reason) => this.#fail(reason),
+      onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
+    });
+    this.#grpc = new GrpcTransport(this.#seam, {
+      requestBytesMax: flags.config.requestBytesMax,
+      concurrentCallsMax: flags.concurrentCallsMax,
+      keepaliveIntervalMs: flags.keepaliveIntervalMs,
+      keepaliveTimeoutMs: flags.keepaliveTimeoutMs,
+    });
+    this.#peerPort = new Port({
+      protocols: [this.#network],
+      http: peerHttp({ clusterIdHex: hexOf(clusterId), members: () => member.members }),
+    });
+    this.#clientPort = new Port({
+      protocols: [this.#grpc],
+      http: clientHttp({
+        seam: this.#seam,
+        metrics: this.#metrics,
+        hasLeader: () => member.raft.leaderId !== undefined,
+      }),
+    });
+  }
+
+  // ---- while it runs -------------------------------------------------------------------------------------------
+
+  async #serveClients(): Promise<void> {
+    const { flags, log } = this.#start;
+    log.info("ready to serve client requests");
+    for (const address of flags.listenClient) {
+      try {
+        await this.#clientPort.listen(address);
+      } catch (error) {
+        this.#loop.fail({ kind: "disk", text: `listener failed: ${error instanceof Error ? error.message : error}` });
+        return;
+      }
+      log.info("serving client traffic insecurely; this is strongly discouraged!", {
+        address: address.url.replace(/^http:\/\//, ""),
+      });
+    }
+  }
+
+  #note(event: MemberEvent): void {
+    const { log, directory } = this.#start;
+    const own = hexOf(directory.identity.memberId);
+    switch (event.type) {
+      case "roleChanged":
+        log.info(`${own} became ${event.role} at term ${event.term}`, { logger: "raft" });
+        break;
+      case "leaderChanged":
+        this.#noteLeader(event.leaderId, event.term);
+        break;
+      case "published":
+        log.info("published local member to cluster through raft", {
+          "local-member-id": own,
+          "cluster-id": hexOf(directory.identity.clusterId),
+        });
+        void this.#serveClients();
+        break;
+      case "snapshotInstalled":
+        log.info("applied snapshot", { "incoming-leader-snapshot-index": event.index });
+        break;
+      case "logCompacted":
+        log.info("compacted Raft logs", { "compact-index": event.firstIndex });
+        break;
+      case "log":
+        log[event.level](event.text, event.fields);
+        break;
+    }
+  }
+
+  #noteLeader(leaderId: MemberId | undefined, term: number): void {
+    const { log, directory } = this.#start;
+    const own = hexOf(directory.identity.memberId);
+    const previous = this.#leaderId;
+    this.#leaderId = leaderId;
+    this.#metrics.noteLeaderChange();
+    const text =
+      leaderId === undefined
+        ? `raft.node: ${own} lost leader ${previous === undefined ? "" : hexOf(previous)} at term ${term}`
+        : `raft.node: ${own} elected leader ${hexOf(leaderId)} at term ${term}`;
+    log.info(text, { logger: "raft" });
+  }
+
+  #noteBatch(batch: { readonly syncMs: number; readonly bytes: number }): void {
+    this.#metrics.noteFsync(batch);
+    if (batch.syncMs < slowSyncMs) return;
+    this.#start.log.warn("slow fdatasync", { took: `${batch.syncMs.toFixed(1)}ms`, "expected-duration": "1s" });
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------
+
+  /** Ends in good order: no new calls, those under way finish, the log and the backend are flushed. */
+  async stop(signal: string): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { log, directory } = this.#start;
+    log.info("received signal; shutting down", { signal });
+    this.#clientPort.stopListening();
+    await Promise.race([this.#seam.drain(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
+    this.#loop.stop();
+    this.#seam.abandon();
+    await this.#disk.close();
+    let exitCode: number = exitCodes.asked;
+    try {
+      directory.backend.commit();
+    } catch (error) {
+      exitCode = exitCodes.failed;
+      log.error("the backend could not be committed", {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    await this.#grpc.stop(graceMs);
+    this.#closeRest();
+    log.info("closed etcd server", { name: this.#start.flags.name });
+    this.#end(exitCode);
+  }
+
+  /** Ends at once: nothing is promised any more, and nothing more is written. */
+  #fail(reason: StopReason): void {
+    this.#ending = true;
+    this.#start.log.fatal(reason.kind === "disk" ? "stopping: a disk or listener failed" : "stopping: panic", {
+      error: reason.text,
+    });
+    this.#seam.abandon();
+    void this.#grpc.stop(0);
+    this.#closeRest();
+    this.#end(reason.kind === "disk" ? exitCodes.failed : exitCodes.broken);
+  }
+
+  #closeRest(): void {
+    this.#clientPort.destroy();
+    this.#network.stop();
+    this.#peerPort.destroy();
+    this.#start.directory.backend.close();
+    this.#start.directory.lock.release();
+  }
+}
+
+/** etcd's bound for a sync worth a warning. */
+const slowSyncMs = 1_000;
