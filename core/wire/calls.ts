@@ -5,7 +5,7 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { assert } from "../assert.ts";
 import type { StreamKind } from "../input.ts";
-import type { Answer, Header, Request, StreamReply, StreamRequest } from "../server/request.ts";
+import type { Answer, Header, Request, StreamReply, StreamRequest } from "../request.ts";
 import { memberListAnswerFromWire, memberListAnswerToWire, memberListFromWire, memberListToWire } from "./cluster.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
 import { headerFromWire, headerToWire } from "./key-value.ts";

@@ -3,7 +3,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { memberIdOf } from "../ids.ts";
-import type { Answer, Header, MemberListRequest, MemberRecord } from "../server/request.ts";
+import type { Answer, Header, MemberListRequest, MemberRecord } from "../request.ts";
 import {
   MemberListRequestSchema,
   MemberListResponseSchema,

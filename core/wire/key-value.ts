@@ -5,7 +5,7 @@
 import { create } from "@bufbuild/protobuf";
 import { emptyBytes } from "../bytes.ts";
 import { clusterIdOf, leaseIdOf, memberIdOf, type Revision, revisionOf, termOf } from "../ids.ts";
-import type { Header, KeyValue } from "../server/request.ts";
+import type { Header, KeyValue } from "../request.ts";
 import { ResponseHeaderSchema, type ResponseHeader as WireHeader } from "./gen/etcdserverpb/rpc_pb.ts";
 import { KeyValueSchema, type KeyValue as WireKeyValue } from "./gen/mvccpb/kv_pb.ts";
 import { int64FromNumber, numberFromInt64 } from "./integers.ts";

@@ -23,7 +23,7 @@ import type {
   TxnOperation,
   TxnRequest,
   TxnResponse,
-} from "../server/request.ts";
+} from "../request.ts";
 import {
   CompactionRequestSchema,
   CompactionResponseSchema,

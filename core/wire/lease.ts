@@ -13,7 +13,7 @@ import type {
   LeaseRevokeRequest,
   LeaseTimeToLiveRequest,
   StreamRequest,
-} from "../server/request.ts";
+} from "../request.ts";
 import {
   LeaseGrantRequestSchema,
   LeaseGrantResponseSchema,

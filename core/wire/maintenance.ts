@@ -4,7 +4,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { memberIdOf } from "../ids.ts";
-import type { AlarmRequest, AlarmType, Answer, HashKvRequest, Header, StatusRequest } from "../server/request.ts";
+import type { AlarmRequest, AlarmType, Answer, HashKvRequest, Header, StatusRequest } from "../request.ts";
 import {
   AlarmMemberSchema,
   AlarmRequestSchema,

@@ -3,7 +3,7 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { watchIdOf } from "../ids.ts";
-import type { StreamRequest, WatchEvent, WatchReply } from "../server/request.ts";
+import type { StreamRequest, WatchEvent, WatchReply } from "../request.ts";
 import {
   WatchCreateRequest_FilterType as FilterType,
   WatchCancelRequestSchema,
