@@ -17,9 +17,9 @@ export class ByteWriter {
   private bytes: Uint8Array;
   private position = 0;
 
-  /** `sizeBytes` is a guess of the final size: a good one saves a copy. */
-  constructor(sizeBytes: number) {
-    this.bytes = new Uint8Array(sizeBytes);
+  /** Space for the expected result: enough of it saves a copy, the rest is wasted. */
+  constructor(space: Uint8Array) {
+    this.bytes = space;
   }
 
   /** What was written so far; nothing may be written after. */

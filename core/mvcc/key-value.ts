@@ -5,6 +5,7 @@
  */
 import { assert } from "../assert.ts";
 import { copyInto, varintLength } from "../byte-io.ts";
+import type { ByteSlab } from "../byte-slab.ts";
 import { emptyBytes } from "../bytes.ts";
 import { type LeaseId, leaseIdOf, noLease, revisionOf } from "../ids.ts";
 import type { KeyValue } from "../request.ts";
@@ -16,7 +17,8 @@ const versionTag = 0x20;
 const valueTag = 0x2a;
 const leaseTag = 0x30;
 
-export function encodeKeyValue(keyValue: KeyValue): Uint8Array {
+/** The stored bytes, a piece of the slab. */
+export function encodeKeyValue(keyValue: KeyValue, slab: ByteSlab): Uint8Array {
   const { key, value, lease } = keyValue;
   const leaseLength = lease === noLease ? 0 : lease < 0n ? 10 : leaseVarintLength(lease);
   const size =
@@ -26,7 +28,7 @@ export function encodeKeyValue(keyValue: KeyValue): Uint8Array {
     numberLength(keyValue.version) +
     byteStringLength(value) +
     (leaseLength === 0 ? 0 : 1 + leaseLength);
-  const bytes = new Uint8Array(size);
+  const bytes = slab.take(size);
   let position = writeByteString(bytes, 0, keyTag, key);
   position = writeNumber(bytes, position, createTag, keyValue.createRevision);
   position = writeNumber(bytes, position, modTag, keyValue.modRevision);

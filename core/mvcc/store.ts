@@ -9,6 +9,7 @@
  * Source: etcd v3 API, revision model, KV.Range, KV.Compact.
  */
 import { assert } from "../assert.ts";
+import { ByteSlab } from "../byte-slab.ts";
 import { bytesOfText, emptyBytes, textOfBytes } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
@@ -39,6 +40,7 @@ export class Store implements HistorySource {
   private readonly backend: Backend;
   private readonly config: Pick<MemberConfig, "compactionEntriesPerTickMax">;
   private readonly index = new TreeIndex();
+  private readonly slab = new ByteSlab();
   private readonly compaction: Compaction;
   /** Changes of the request under way. */
   private changes: Change[] = [];
@@ -222,7 +224,7 @@ export class Store implements HistorySource {
       value,
       lease,
     };
-    this.backend.put("key", encodeRevision(main, subRevision, false), encodeKeyValue(keyValue));
+    this.backend.put("key", encodeRevision(main, subRevision, false), encodeKeyValue(keyValue, this.slab));
     this.changes.push({ type: "put", keyValue, subRevision });
   }
 

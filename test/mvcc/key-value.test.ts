@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ByteSlab } from "../../core/byte-slab.ts";
 import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf, revisionOf } from "../../core/ids.ts";
 import { decodeKey, decodeKeyValue, encodeKeyValue, encodeTombstone } from "../../core/mvcc/key-value.ts";
@@ -27,14 +28,14 @@ describe("stored bytes", () => {
       lease: leaseIdOf(-1n),
     };
     const expected = [0x0a, 1, 0x6b, 0x10, 2, 0x18, 0xac, 0x02, 0x30, ...Array(9).fill(0xff), 0x01];
-    expect([...encodeKeyValue(keyValue)]).toEqual(expected);
+    expect([...encodeKeyValue(keyValue, new ByteSlab())]).toEqual(expected);
     expect([...encodeTombstone(bytesOfText("k"))]).toEqual([0x0a, 1, 0x6b]);
   });
 
   test("a key-value comes back as it was stored", () => {
     fc.assert(
       fc.property(keyValues, (keyValue) => {
-        const stored = encodeKeyValue(keyValue);
+        const stored = encodeKeyValue(keyValue, new ByteSlab());
         expect(decodeKeyValue(stored)).toEqual(keyValue);
         expect(decodeKey(stored)).toEqual(keyValue.key);
       }),
