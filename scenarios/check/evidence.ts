@@ -1,0 +1,269 @@
+/*
+ * What answers and watches tell about the writes behind them: who claims which revision, when each revision was seen
+ * first, what is known to have happened at revisions that nobody claims, and what is certain about each key. All of
+ * it is advice for the placement; only the verified order counts.
+ */
+import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
+import { answerWrote, type CompactHistory, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
+
+/** Something known about a revision without author: that key got that value there (undefined: was deleted). */
+export interface Fact {
+  readonly key: number;
+  readonly kv: HistoryKeyValue | undefined;
+  /** It comes from an answer that has to be linearizable itself, not from a watch or a stale read. */
+  readonly firm: boolean;
+  /** Id of the call or watch that showed it. */
+  readonly source: string;
+}
+
+/** Something certain about one key, in the state right after `revision`. */
+export interface Pin {
+  readonly revision: number;
+  /** write: an answered write that leaves nothing of what was before. */
+  readonly kind: "write" | "present" | "absent";
+  /** Revision of the last change; {@link unreported} when not known. */
+  readonly modRevision: number;
+  /** undefined: not known. */
+  readonly value: string | undefined;
+}
+
+export interface Evidence {
+  /** Largest revision that anybody saw. */
+  readonly maxRevision: number;
+  /** Position of the operation that claims to have written that revision, or −1. */
+  readonly author: Int32Array;
+  /** Answered revokes: whether they wrote depends on the state. */
+  readonly revokes: readonly Op[];
+  /** See verifyOrder. */
+  readonly seenAt: Int32Array;
+  /** deadline[m]: earliest return of anything that stands behind write m. */
+  readonly deadline: Int32Array;
+  readonly facts: ReadonlyMap<number, readonly Fact[]>;
+  /** Per key, in order of revisions; built when asked for. */
+  pins(): readonly (readonly Pin[])[];
+  readonly unclaimed: number;
+}
+export interface ClaimFault {
+  readonly rule: "claimed-twice" | "revision-beyond-writes" | "revision-before-start";
+  readonly op: Op | undefined;
+  readonly other: Op | undefined;
+  readonly revision: number;
+  readonly limit: number;
+}
+
+export function collectEvidence(history: CompactHistory): Evidence | ClaimFault {
+  const { ops, startRevision } = history;
+  let maxRevision = startRevision;
+  let writes = startRevision;
+  let top: Op | undefined;
+  for (const op of ops) {
+    if (op.outcome === "ok" && op.revision > maxRevision) {
+      maxRevision = op.revision;
+      top = op;
+    }
+    // A lease can end once for every grant, a write can take effect once: no revision lies beyond that.
+    if (op.outcome !== "failed" && (mayWrite(op.step) || op.step.kind === "grant")) writes++;
+  }
+  for (const watch of history.watches) {
+    for (const { reply } of watch.replies) if (reply.revision > maxRevision) maxRevision = reply.revision;
+  }
+  if (maxRevision > writes) {
+    return { rule: "revision-beyond-writes", op: top, other: undefined, revision: maxRevision, limit: writes };
+  }
+  const author = new Int32Array(maxRevision + 2).fill(-1);
+  const seenAt = new Int32Array(maxRevision + 2).fill(never);
+  const deadline = new Int32Array(maxRevision + 2).fill(never);
+  const revokes: Op[] = [];
+  let claimed = startRevision;
+  for (const op of ops) {
+    if (op.outcome !== "ok") continue;
+    const { revision } = op;
+    if (op.role !== "ordered") {
+      // A header proves that the revision existed when the answer came.
+      if (revision > startRevision && op.ret < (seenAt[revision] as number)) seenAt[revision] = op.ret;
+      continue;
+    }
+    if (revision < startRevision) return claimFault("revision-before-start", op, undefined, startRevision);
+    const answer = op.answer;
+    const wrote = answer === undefined ? false : answerWrote(answer);
+    if (wrote === undefined) revokes.push(op);
+    else if (wrote) {
+      const other = ops[author[revision] as number];
+      if (other !== undefined) return claimFault("claimed-twice", op, other, startRevision);
+      if (revision === startRevision) return claimFault("revision-before-start", op, undefined, startRevision + 1);
+      author[revision] = op.index;
+      claimed++;
+    }
+    // Rank 2R+1 stands behind write R, rank 2R behind write R−1.
+    const behind = wrote === false ? revision : revision - 1;
+    if (behind > 0 && op.ret < (deadline[behind] as number)) deadline[behind] = op.ret;
+  }
+  for (const watch of history.watches) {
+    for (const { at, reply } of watch.replies) {
+      if (reply.revision > 0 && at < (seenAt[reply.revision] as number)) seenAt[reply.revision] = at;
+      for (const event of reply.events) {
+        const revision = event.kv.modRevision;
+        if (revision <= maxRevision && revision > 0 && at < (seenAt[revision] as number)) seenAt[revision] = at;
+      }
+    }
+  }
+  let earliest = never;
+  for (let revision = maxRevision; revision >= 0; revision--) {
+    earliest = Math.min(earliest, deadline[revision] as number, seenAt[revision] as number);
+    deadline[revision] = earliest;
+  }
+  const unclaimed = maxRevision - claimed;
+  const facts = unclaimed > 0 ? collectFacts(history, author, maxRevision) : new Map<number, Fact[]>();
+  let pins: Pin[][] | undefined;
+  return {
+    maxRevision,
+    author,
+    revokes,
+    seenAt,
+    deadline,
+    facts,
+    unclaimed,
+    pins: () => {
+      pins ??= collectPins(history);
+      return pins;
+    },
+  };
+}
+
+const claimFault = (rule: ClaimFault["rule"], op: Op, other: Op | undefined, limit: number): ClaimFault => ({
+  rule,
+  op,
+  other,
+  revision: op.revision,
+  limit,
+});
+
+export const isClaimFault = (value: Evidence | ClaimFault): value is ClaimFault => "rule" in value;
+
+function collectFacts(history: CompactHistory, author: Int32Array, maxRevision: number): Map<number, Fact[]> {
+  const { startRevision } = history;
+  const facts = new Map<number, Fact[]>();
+  const add = (revision: number, key: string, fact: Omit<Fact, "key">): void => {
+    if (revision <= startRevision || revision > maxRevision || author[revision] !== -1) return;
+    const number = history.keyNumbers.get(key);
+    const list = facts.get(revision);
+    const full = { key: number ?? -1, ...fact };
+    if (list === undefined) facts.set(revision, [full]);
+    else if (!list.some((other) => other.key === full.key && other.firm === full.firm)) list.push(full);
+  };
+  const learn = (kv: HistoryKeyValue | undefined, firm: boolean, source: string): void => {
+    if (kv !== undefined && author[kv.modRevision] === -1) add(kv.modRevision, kv.key, { kv, firm, source });
+  };
+  const learnAnswer = (answer: OperationAnswer, step: Step, firm: boolean, source: string): void => {
+    switch (answer.op) {
+      case "range":
+        if (step.source.op === "range" && step.source.keysOnly === true) return;
+        for (const kv of answer.kvs) learn(kv, firm, source);
+        return;
+      case "put":
+        learn(answer.prevKv, firm, source);
+        return;
+      case "deleteRange":
+        for (const kv of answer.prevKvs ?? []) learn(kv, firm, source);
+        return;
+      case "txn": {
+        const branch = answer.succeeded ? step.txn?.success : step.txn?.failure;
+        answer.responses.forEach((response, position) => {
+          const inner = branch?.[position];
+          if (inner !== undefined) learnAnswer(response, inner, firm, source);
+        });
+        return;
+      }
+      default:
+        return;
+    }
+  };
+  for (const op of history.ops) {
+    if (op.answer !== undefined) learnAnswer(op.answer, op.step, op.role === "ordered", `call ${op.id}`);
+  }
+  for (const watch of history.watches) {
+    const source = `watch ${watch.open.watch}`;
+    for (const { reply } of watch.replies) {
+      for (const event of reply.events) {
+        if (event.type === "put") learn(event.kv, false, source);
+        else add(event.kv.modRevision, event.kv.key, { kv: undefined, firm: false, source });
+        learn(event.prevKv, false, source);
+      }
+    }
+  }
+  return facts;
+}
+
+function collectPins(history: CompactHistory): Pin[][] {
+  const pins: Pin[][] = history.keys.map(() => []);
+  for (const op of history.ops) {
+    if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
+    pinAnswer(pins, op.step, op.answer, op.revision, answerWrote(op.answer) === true);
+  }
+  // Before a write comes what is known of the state it met.
+  const rank = (pin: Pin): number => 2 * pin.revision + (pin.kind === "write" ? 0 : 1);
+  for (const list of pins) list.sort((a, b) => rank(a) - rank(b));
+  return pins;
+}
+
+function pinAnswer(pins: Pin[][], step: Step, answer: OperationAnswer, revision: number, wrote: boolean): void {
+  const pin = (key: number, at: number, kind: Pin["kind"], kv?: HistoryKeyValue, value = kv?.value): void => {
+    pins[key]?.push({ revision: at, kind, modRevision: kv?.modRevision ?? unreported, value });
+  };
+  const single = step.high === step.low + 1;
+  switch (answer.op) {
+    case "range": {
+      if (!single || step.source.op !== "range" || step.source.countOnly === true || step.revision > revision) return;
+      const kv = answer.kvs[0];
+      const at = step.revision > 0 ? step.revision : revision;
+      if (kv !== undefined) pin(step.low, at, "present", kv, step.source.keysOnly === true ? undefined : kv.value);
+      else if (answer.kvs.length === 0) pin(step.low, at, "absent");
+      return;
+    }
+    case "put":
+      if (answer.prevKv !== undefined) pin(step.low, revision - 1, "present", answer.prevKv);
+      else if (step.source.op === "put" && step.source.prevKv === true) pin(step.low, revision - 1, "absent");
+      pin(step.low, revision, "write");
+      return;
+    case "deleteRange":
+      if (!single) return;
+      if (answer.deleted === 0) pin(step.low, revision, "absent");
+      else {
+        pin(step.low, revision - 1, "present", answer.prevKvs?.[0]);
+        pin(step.low, revision, "write");
+      }
+      return;
+    case "txn": {
+      if (step.txn === undefined || step.txn.nested) return;
+      const before = wrote ? revision - 1 : revision;
+      if (answer.succeeded) {
+        for (const { low, high, source } of step.txn.compares) {
+          if (high !== low + 1 || source.result !== "equal") continue;
+          const zero = Number(source.operand) === 0;
+          if (source.target === "value") pin(low, before, "present", undefined, String(source.operand));
+          else if (source.target !== "lease" && zero) pin(low, before, "absent");
+          else if (source.target === "mod") {
+            pins[low]?.push({
+              revision: before,
+              kind: "present",
+              modRevision: Number(source.operand),
+              value: undefined,
+            });
+          }
+        }
+      }
+      const branch = answer.succeeded ? step.txn.success : step.txn.failure;
+      const first = branch[0];
+      const response = answer.responses[0];
+      // Only a first operation surely meets the state from before the transaction.
+      if (first?.kind === "range" && response !== undefined) pinAnswer(pins, first, response, before, false);
+      for (let position = 0; position < branch.length; position++) {
+        const inner = branch[position];
+        if (inner?.kind === "put") pin(inner.low, revision, "write");
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}

@@ -1,0 +1,388 @@
+/*
+ * The compact form of a history that every check reads: one record an operation, keys numbered in byte order, times
+ * as positions in the history. Built once, in two passes; nothing here judges.
+ */
+import type {
+  CompareOperation,
+  HistoryEvent,
+  HistoryMeta,
+  KvOperation,
+  Operation,
+  OperationAnswer,
+  TxnOperation,
+  WatchOpenEvent,
+  WatchReplyEvent,
+} from "../history.ts";
+
+/** A number (revision, version) that a foreign format does not record; never compared. Texts use "". */
+export const unreported = -1;
+/** Return position of a call that was never answered, or whose outcome is open. Larger than every position. */
+export const never = 0x3fff_ffff;
+
+export interface CompiledCompare {
+  readonly low: number;
+  readonly high: number;
+  readonly source: CompareOperation;
+}
+export interface CompiledTxn {
+  readonly compares: readonly CompiledCompare[];
+  readonly success: readonly Step[];
+  readonly failure: readonly Step[];
+  readonly nested: boolean;
+}
+export type StepKind = "range" | "put" | "delete" | "txn" | "compact" | "grant" | "revoke" | "other";
+
+/** One operation with its keys as numbers. All kinds share one shape, which keeps the replay fast. */
+export interface Step {
+  readonly kind: StepKind;
+  /** Keys low ≤ number < high. */
+  readonly low: number;
+  readonly high: number;
+  /** put. */
+  readonly value: string;
+  /** put ("0": none), grant, revoke. */
+  readonly lease: string;
+  /** range (0: current), compact. */
+  readonly revision: number;
+  /** A current range of one key without options. */
+  readonly plain: boolean;
+  readonly txn: CompiledTxn | undefined;
+  readonly source: Operation;
+}
+
+/**
+ * ordered: its header carries the exact revision of its effect, and it must be linearizable.
+ * read: serializable; may be stale. observation: its header only says that a revision existed.
+ */
+export type Role = "ordered" | "read" | "observation";
+
+export interface Op {
+  /** Position in {@link CompactHistory.ops}: order of calls. */
+  readonly index: number;
+  readonly id: number;
+  readonly client: number;
+  readonly member: string;
+  readonly role: Role;
+  readonly step: Step;
+  /** Positions in the history. */
+  readonly call: number;
+  readonly callMs: number;
+  ret: number;
+  retMs: number;
+  outcome: "ok" | "failed" | "unknown";
+  /** Header of the answer; {@link unreported} when the format has none. */
+  revision: number;
+  answer: OperationAnswer | undefined;
+}
+
+export interface WatchReplyAt {
+  readonly at: number;
+  readonly reply: WatchReplyEvent;
+}
+export interface Watch {
+  readonly open: WatchOpenEvent;
+  readonly at: number;
+  readonly replies: WatchReplyAt[];
+  endAt: number;
+}
+
+export interface CompactHistory {
+  readonly events: readonly HistoryEvent[];
+  readonly meta: HistoryMeta | undefined;
+  readonly startRevision: number;
+  /** In order of calls. */
+  readonly ops: readonly Op[];
+  /** In byte order; a key's number is its position. */
+  readonly keys: readonly string[];
+  readonly keyNumbers: ReadonlyMap<string, number>;
+  readonly watches: readonly Watch[];
+  /** Some operation reads the past: a replay has to keep it. */
+  readonly readsPast: boolean;
+  /** Every answered ordered operation has a revision. */
+  readonly revisioned: boolean;
+  /** What does not fit together in the file itself (an answer without a call, …); first one only. */
+  readonly malformed: string | undefined;
+}
+
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export function compileHistory(events: readonly HistoryEvent[]): CompactHistory {
+  const keys = sortedKeys(events);
+  const keyNumbers = new Map<string, number>();
+  for (let number = 0; number < keys.length; number++) keyNumbers.set(keys[number] as string, number);
+  const compiler = new Compiler(keys, keyNumbers);
+  const ops: Op[] = [];
+  const open = new Map<number, Op>();
+  const watches: Watch[] = [];
+  const watchByNumber = new Map<number, Watch>();
+  let meta: HistoryMeta | undefined;
+  let malformed: string | undefined;
+  let revisioned = true;
+  for (let at = 0; at < events.length; at++) {
+    const event = events[at] as HistoryEvent;
+    switch (event.type) {
+      case "call": {
+        const op = compiler.op(event, ops.length, at);
+        if (open.has(op.id)) malformed ??= `call ${op.id} appears twice`;
+        open.set(op.id, op);
+        ops.push(op);
+        break;
+      }
+      case "return": {
+        const op = open.get(event.id);
+        if (op === undefined || op.retMs !== -1) {
+          malformed ??= `the return of call ${event.id} has no open call`;
+          break;
+        }
+        op.retMs = event.atMs;
+        op.outcome = event.outcome;
+        if (event.outcome !== "unknown") op.ret = at;
+        if (event.outcome === "ok") {
+          op.revision = event.revision;
+          op.answer = event.answer;
+          if (event.answer.op !== op.step.source.op) malformed ??= `call ${event.id} is answered by another kind`;
+          if (op.role === "ordered" && event.revision === unreported) revisioned = false;
+        }
+        break;
+      }
+      case "watchOpen": {
+        const watch: Watch = { open: event, at, replies: [], endAt: never };
+        if (watchByNumber.has(event.watch)) malformed ??= `watch ${event.watch} is opened twice`;
+        watches.push(watch);
+        watchByNumber.set(event.watch, watch);
+        break;
+      }
+      case "watchReply": {
+        const watch = watchByNumber.get(event.watch);
+        if (watch === undefined) malformed ??= `a reply of watch ${event.watch} comes before it was opened`;
+        else watch.replies.push({ at, reply: event });
+        break;
+      }
+      case "watchEnd": {
+        const watch = watchByNumber.get(event.watch);
+        if (watch !== undefined) watch.endAt = Math.min(watch.endAt, at);
+        break;
+      }
+      case "meta":
+        meta ??= event;
+        break;
+      default:
+        break;
+    }
+  }
+  const startRevision = meta?.startRevision ?? 1;
+  const readsPast = compiler.readsPast;
+  return { events, meta, startRevision, ops, keys, keyNumbers, watches, readsPast, revisioned, malformed };
+}
+
+/** Position of the first key ≥ text. */
+export function lowerBound(keys: readonly string[], text: string): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((keys[middle] as string) < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Keys [low, high) that a key and a range end name. */
+export function keyInterval(
+  keys: readonly string[],
+  key: string,
+  rangeEnd: string | undefined,
+): { low: number; high: number } {
+  const low = lowerBound(keys, key);
+  if (rangeEnd === undefined || rangeEnd === "") return { low, high: keys[low] === key ? low + 1 : low };
+  const high = rangeEnd === "\0" ? keys.length : lowerBound(keys, rangeEnd);
+  return { low, high: Math.max(low, high) };
+}
+
+/** Every key an operation names by itself; keys that appear only in answers belong to nobody. */
+function sortedKeys(events: readonly HistoryEvent[]): string[] {
+  const found = new Set<string>();
+  for (let at = 0; at < events.length; at++) {
+    const event = events[at] as HistoryEvent;
+    if (event.type === "call") collectKeys(event.operation, found);
+  }
+  return [...found].sort(compareText);
+}
+
+function collectKeys(operation: Operation, into: Set<string>): void {
+  switch (operation.op) {
+    case "range":
+    case "deleteRange":
+      if (operation.rangeEnd === undefined || operation.rangeEnd === "") into.add(operation.key);
+      return;
+    case "put":
+      into.add(operation.key);
+      return;
+    case "txn":
+      for (const compare of operation.compares) if (compare.rangeEnd === undefined) into.add(compare.key);
+      for (const inner of operation.success) collectKeys(inner, into);
+      for (const inner of operation.failure) collectKeys(inner, into);
+      return;
+    default:
+      return;
+  }
+}
+
+class Compiler {
+  readonly #keys: readonly string[];
+  readonly #numbers: ReadonlyMap<string, number>;
+  readsPast = false;
+
+  constructor(keys: readonly string[], numbers: ReadonlyMap<string, number>) {
+    this.#keys = keys;
+    this.#numbers = numbers;
+  }
+
+  op(event: HistoryEvent & { readonly type: "call" }, index: number, at: number): Op {
+    const { id, client, member, atMs: callMs } = event;
+    return {
+      index,
+      id,
+      client,
+      member,
+      role: roleOf(event.operation),
+      step: this.step(event.operation),
+      call: at,
+      callMs,
+      ret: never,
+      retMs: -1,
+      outcome: "unknown",
+      revision: unreported,
+      answer: undefined,
+    };
+  }
+
+  step(source: Operation): Step {
+    let kind: StepKind = "other";
+    let low = 0;
+    let high = 0;
+    let value = "";
+    let lease = "0";
+    let revision = 0;
+    let plain = false;
+    let txn: CompiledTxn | undefined;
+    switch (source.op) {
+      case "range":
+        kind = "range";
+        plain = isPlain(source);
+        ({ low, high } = this.#interval(source.key, source.rangeEnd));
+        revision = source.revision ?? 0;
+        if (revision > 0) this.readsPast = true;
+        break;
+      case "put":
+        kind = "put";
+        low = this.#numbers.get(source.key) ?? 0;
+        high = low + 1;
+        value = source.value;
+        lease = source.lease ?? "0";
+        break;
+      case "deleteRange":
+        kind = "delete";
+        ({ low, high } = this.#interval(source.key, source.rangeEnd));
+        break;
+      case "txn":
+        kind = "txn";
+        txn = this.#txn(source);
+        break;
+      case "compact":
+        kind = "compact";
+        revision = source.revision;
+        break;
+      case "leaseGrant":
+        kind = "grant";
+        lease = source.lease;
+        break;
+      case "leaseRevoke":
+        kind = "revoke";
+        lease = source.lease;
+        break;
+      default:
+        break;
+    }
+    return { kind, low, high, value, lease, revision, plain, txn, source };
+  }
+
+  #interval(key: string, rangeEnd: string | undefined): { low: number; high: number } {
+    if (rangeEnd === undefined || rangeEnd === "") {
+      const low = this.#numbers.get(key) ?? 0;
+      return { low, high: low + 1 };
+    }
+    return keyInterval(this.#keys, key, rangeEnd);
+  }
+
+  #txn(source: TxnOperation): CompiledTxn {
+    const compares: CompiledCompare[] = [];
+    for (const compare of source.compares) {
+      compares.push({ ...this.#interval(compare.key, compare.rangeEnd), source: compare });
+    }
+    const success = source.success.map((inner) => this.step(inner));
+    const failure = source.failure.map((inner) => this.step(inner));
+    const nested = success.some((inner) => inner.kind === "txn") || failure.some((inner) => inner.kind === "txn");
+    return { compares, success, failure, nested };
+  }
+}
+
+function isPlain(source: KvOperation & { readonly op: "range" }): boolean {
+  return (
+    (source.rangeEnd === undefined || source.rangeEnd === "") &&
+    (source.revision ?? 0) <= 0 &&
+    source.keysOnly !== true &&
+    source.countOnly !== true
+  );
+}
+
+/** A transaction of nothing but serializable ranges (or of nothing) is answered from local state, as etcd documents. */
+function roleOf(operation: Operation): Role {
+  switch (operation.op) {
+    case "range":
+      return operation.serializable === true ? "read" : "ordered";
+    case "txn":
+      return operation.success.every(isSerializableRange) && operation.failure.every(isSerializableRange)
+        ? "read"
+        : "ordered";
+    case "leaseKeepAlive":
+    case "leaseTimeToLive":
+    case "hashKv":
+      return "observation";
+    default:
+      return "ordered";
+  }
+}
+
+const isSerializableRange = (operation: KvOperation): boolean =>
+  operation.op === "range" && operation.serializable === true;
+
+/** Whether the answer says that something changed; undefined where only the state can tell (a revoke). */
+export function answerWrote(answer: OperationAnswer): boolean | undefined {
+  switch (answer.op) {
+    case "put":
+      return true;
+    case "deleteRange":
+      return answer.deleted > 0;
+    case "txn":
+      return answer.responses.some((inner) => answerWrote(inner) === true);
+    case "leaseRevoke":
+      return undefined;
+    default:
+      return false;
+  }
+}
+
+/** Whether the step can change the store in some state. */
+export function mayWrite(step: Step): boolean {
+  switch (step.kind) {
+    case "put":
+    case "delete":
+    case "revoke":
+      return true;
+    case "txn":
+      return step.txn !== undefined && (step.txn.success.some(mayWrite) || step.txn.failure.some(mayWrite));
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,530 @@
+/*
+ * The revision witness: answers carry revisions, so the order of operations is known but for those without an answer.
+ * Known outcomes are sorted; revisions without author are given to unknown writes, answered revokes and lease expiries
+ * in order of revisions, with a replay in between and a search where evidence leaves a choice. The result is an order
+ * for verifyOrder, or a contradiction that no choice removes.
+ */
+import type { Evidence, Fact, Pin } from "./evidence.ts";
+import { KeyGroups } from "./key-groups.ts";
+import { type CompactHistory, compareText, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
+import { ReplayStore, type StoreMark, sameKv } from "./replay-store.ts";
+import type { Order } from "./verify-order.ts";
+
+export interface Contradiction {
+  readonly rule: "real-time" | "wrong-answer" | "wrong-revision" | "revision-without-author" | "seen-too-early";
+  readonly revision: number;
+  readonly op: Op | undefined;
+  readonly other: Op | undefined;
+  readonly expected: string;
+  readonly actual: string;
+  /** Other assignments of unknown writes were tried, and all failed. */
+  readonly choices: number;
+}
+export type Placement =
+  | { readonly type: "order"; readonly order: Order; readonly steps: number }
+  | { readonly type: "contradiction"; readonly contradiction: Contradiction; readonly steps: number }
+  | { readonly type: "exhausted"; readonly revision: number; readonly steps: number };
+
+/** The order when every revision has an author: by rank, then by call. Nothing is judged. */
+export function orderByRank(history: CompactHistory, evidence: Evidence): Order {
+  const { ops, startRevision } = history;
+  const { author, maxRevision } = evidence;
+  const starts = new Int32Array(2 * (maxRevision + 2) + 1);
+  const rankOf = (op: Op): number => 2 * op.revision + (author[op.revision] === op.index ? 0 : 1);
+  let count = 0;
+  for (let index = 0; index < ops.length; index++) {
+    const op = ops[index] as Op;
+    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < startRevision) continue;
+    const rank = rankOf(op) + 1;
+    starts[rank] = (starts[rank] as number) + 1;
+    count++;
+  }
+  for (let rank = 1; rank < starts.length; rank++) {
+    starts[rank] = (starts[rank] as number) + (starts[rank - 1] as number);
+  }
+  const entries = new Int32Array(count);
+  for (let index = 0; index < ops.length; index++) {
+    const op = ops[index] as Op;
+    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < startRevision) continue;
+    const rank = rankOf(op);
+    const position = starts[rank] as number;
+    starts[rank] = position + 1;
+    entries[position] = index;
+  }
+  return { entries, expiries: [] };
+}
+
+/** What can stand at a revision without author. */
+type Candidate =
+  | { readonly type: "op"; readonly op: Op; readonly priority: number; readonly due: number }
+  | { readonly type: "expiry"; readonly lease: string; readonly priority: number; readonly due: number };
+
+interface Choice {
+  readonly revision: number;
+  readonly candidates: readonly Candidate[];
+  next: number;
+  readonly mark: StoreMark;
+  readonly length: number;
+  readonly expiries: number;
+  readonly latest: Op | undefined;
+}
+/** Whom a failure concerns: nobody (it fits), every choice made so far, or one group of keys. */
+const nobody = -1;
+const all = -2;
+const nothing = KeyGroups.none;
+
+/** @param firmOnly believe only what answers show that must be linearizable themselves */
+export function placeOperations(
+  history: CompactHistory,
+  evidence: Evidence,
+  options: { readonly firmOnly: boolean; readonly stepsMax: number },
+): Placement {
+  return new Placer(history, evidence, options).run();
+}
+
+class Placer {
+  readonly #history: CompactHistory;
+  readonly #evidence: Evidence;
+  readonly #firmOnly: boolean;
+  readonly #stepsMax: number;
+  readonly #store: ReplayStore;
+  readonly #used: Uint8Array;
+  readonly #entries: number[] = [];
+  readonly #expiries: string[] = [];
+  readonly #gaps: readonly (readonly Op[] | undefined)[];
+  readonly #unknown: readonly Op[];
+  readonly #grants: readonly Op[];
+  readonly #byContent: ReadonlyMap<string, readonly Op[]>;
+  readonly #groups: KeyGroups;
+  readonly #choices: Choice[] = [];
+  #latest: Op | undefined;
+  #steps = 0;
+  #last: Contradiction | undefined;
+  #deepest: Contradiction | undefined;
+  #settled = false;
+  readonly #unclaimedUpTo: Int32Array;
+  #choicesMade = 0;
+
+  constructor(
+    history: CompactHistory,
+    evidence: Evidence,
+    options: { readonly firmOnly: boolean; readonly stepsMax: number },
+  ) {
+    this.#history = history;
+    this.#evidence = evidence;
+    this.#firmOnly = options.firmOnly;
+    this.#stepsMax = options.stepsMax;
+    this.#store = new ReplayStore(history, { keepPast: history.readsPast, keepTrail: true });
+    this.#store.explaining = true;
+    this.#used = new Uint8Array(history.ops.length);
+    this.#gaps = gapsOf(history, evidence);
+    const open = history.ops.filter((op) => op.role === "ordered" && op.outcome === "unknown");
+    this.#unknown = open.filter((op) => mayWrite(op.step));
+    this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
+    this.#byContent = contentIndex(this.#unknown);
+    this.#groups = new KeyGroups(history);
+    this.#unclaimedUpTo = new Int32Array(evidence.maxRevision + 1);
+    for (let revision = history.startRevision + 1; revision <= evidence.maxRevision; revision++) {
+      const before = this.#unclaimedUpTo[revision - 1] as number;
+      this.#unclaimedUpTo[revision] = before + (evidence.author[revision] === -1 ? 1 : 0);
+    }
+  }
+
+  run(): Placement {
+    const { startRevision } = this.#history;
+    const { author, maxRevision } = this.#evidence;
+    let revision = startRevision;
+    let blame = this.#placeGap(revision);
+    for (;;) {
+      if (blame !== nobody) {
+        const choice = this.#backTo(blame);
+        if (choice === undefined) return this.#contradicted();
+        if (this.#steps > this.#stepsMax) return { type: "exhausted", revision: choice.revision, steps: this.#steps };
+        revision = choice.revision;
+        const candidate = choice.candidates[choice.next++] as Candidate;
+        blame = this.#placeCandidate(candidate, revision);
+        if (blame === nobody) blame = this.#placeGap(revision);
+        continue;
+      }
+      if (revision >= maxRevision) {
+        const order = { entries: this.#entries, expiries: this.#expiries };
+        return { type: "order", order, steps: this.#steps };
+      }
+      revision++;
+      const writer = author[revision] as number;
+      if (writer >= 0) {
+        blame = this.#place(this.#history.ops[writer] as Op, revision);
+        if (blame === nobody) blame = this.#placeGap(revision);
+        continue;
+      }
+      const candidates = this.#candidates(revision);
+      if (candidates.length === 0) {
+        this.#failed({ rule: "revision-without-author", revision, op: undefined, other: undefined });
+        blame = all;
+      } else {
+        if (candidates.length > 1) this.#choicesMade++;
+        this.#choices.push({
+          revision,
+          candidates,
+          next: 1,
+          mark: this.#store.mark(),
+          length: this.#entries.length,
+          expiries: this.#expiries.length,
+          latest: this.#latest,
+        });
+        blame = this.#placeCandidate(candidates[0] as Candidate, revision);
+        if (blame === nobody) blame = this.#placeGap(revision);
+      }
+    }
+  }
+
+  /**
+   * The latest choice that can matter to a failure, set back to before it; undefined when none is left. While no
+   * candidate touches the failed group of keys, whatever stands there the failure stays: such choices are passed over.
+   */
+  #backTo(blame: number): Choice | undefined {
+    let reason = blame;
+    for (;;) {
+      const choice = this.#choices.at(-1);
+      if (choice === undefined) return undefined;
+      const relevant = reason === all || choice.candidates.some((candidate) => this.#touches(candidate, reason));
+      if (relevant) {
+        if (choice.next < choice.candidates.length) {
+          this.#store.undo(choice.mark);
+          this.#latest = choice.latest;
+          while (this.#entries.length > choice.length) {
+            const entry = this.#entries.pop() as number;
+            if (entry >= 0) this.#used[entry] = 0;
+          }
+          this.#expiries.length = choice.expiries;
+          return choice;
+        }
+        // With other writes at earlier revisions there might have been other candidates here.
+        reason = all;
+      }
+      this.#choices.pop();
+    }
+  }
+
+  #touches(candidate: Candidate, group: number): boolean {
+    return candidate.type === "expiry"
+      ? this.#groups.ofLease(candidate.lease) === group
+      : this.#groups.ofStep(candidate.op.step) === group;
+  }
+
+  #contradicted(): Placement {
+    const contradiction = this.#deepest as Contradiction;
+    return { type: "contradiction", contradiction, steps: this.#steps };
+  }
+
+  /** Remembers the failure that got furthest. */
+  #failed(what: Pick<Contradiction, "rule" | "revision" | "op" | "other"> & Partial<Contradiction>): void {
+    this.#last = { expected: "", actual: "", choices: this.#choicesMade, ...what };
+    if (this.#settled || (this.#deepest !== undefined && this.#deepest.revision > what.revision)) return;
+    this.#deepest = this.#last;
+  }
+
+  #placeCandidate(candidate: Candidate, revision: number): number {
+    if (candidate.type === "op") return this.#place(candidate.op, revision);
+    this.#steps++;
+    if (!this.#store.expire(candidate.lease)) return all;
+    this.#expiries.push(candidate.lease);
+    this.#entries.push(-this.#expiries.length);
+    return this.#seenInTime(revision);
+  }
+
+  /** @returns nobody when it fits, else the group of keys to blame */
+  #place(op: Op, revision: number): number {
+    this.#steps++;
+    this.#grantWhatItNeeds(op.step);
+    const before = this.#latest;
+    if (before === undefined || op.call > before.call) this.#latest = op;
+    const latest = this.#latest as Op;
+    if (latest.call > op.ret) {
+      this.#failed({ rule: "real-time", revision, op, other: latest });
+      return this.#fixed(latest) && this.#fixed(op) ? this.#certain() : all;
+    }
+    const from = this.#store.revision;
+    if (!this.#store.run(op.step, op.answer)) {
+      const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
+      this.#failed({ rule: "wrong-answer", revision, op, other: undefined, expected, actual });
+      return this.#inEveryCase(op, revision) ? this.#certain() : this.#groups.ofStep(op.step);
+    }
+    if (this.#store.revision !== revision) {
+      const expected = `revision ${this.#store.revision}`;
+      this.#failed({
+        rule: "wrong-revision",
+        revision,
+        op,
+        other: undefined,
+        expected,
+        actual: `revision ${revision}`,
+      });
+      return this.#groups.ofStep(op.step);
+    }
+    this.#used[op.index] = 1;
+    this.#entries.push(op.index);
+    return this.#store.revision === from ? nobody : this.#seenInTime(revision);
+  }
+
+  /** Somebody saw this revision before an operation behind it was called. */
+  #seenInTime(revision: number): number {
+    const latest = this.#latest;
+    if (latest === undefined || (this.#evidence.seenAt[revision] as number) > latest.call) return nobody;
+    this.#failed({ rule: "seen-too-early", revision, op: latest, other: undefined });
+    return this.#fixed(latest) ? this.#certain() : all;
+  }
+
+  /** Answered operations stand where they stand. */
+  #fixed(op: Op): boolean {
+    return op.ret !== never && op.step.kind !== "revoke";
+  }
+
+  /** The last failure is no matter of choices: it stands. */
+  #certain(): number {
+    this.#deepest = { ...(this.#last as Contradiction), choices: 0 };
+    this.#settled = true;
+    return nothing;
+  }
+
+  /** Whether a wrong answer is wrong whatever stands at the revisions without author. */
+  #inEveryCase(op: Op, revision: number): boolean {
+    const { author } = this.#evidence;
+    if (this.#unclaimed(this.#history.startRevision, revision) === 0) return true;
+    const { step, answer } = op;
+    if (step.high !== step.low + 1 || step.revision > 0) return false;
+    const written = lastWrite(this.#evidence.pins()[step.low] ?? [], revision);
+    const steady = written > 0 && this.#unclaimed(written, revision) === 0;
+    if (answer?.op === "deleteRange") return steady && answer.deleted === 0;
+    if (answer?.op !== "range" || !step.plain) return false;
+    const shown = answer.kvs[0];
+    if (shown === undefined) return steady && answer.count === 0;
+    if (shown.modRevision === unreported || answer.kvs.length > 1) return false;
+    // An answered put of this key lies between the shown change and this read.
+    if (shown.modRevision < written || shown.modRevision > revision) return true;
+    const writer = this.#history.ops[author[shown.modRevision] ?? -1];
+    if (writer?.step.kind === "put") return writer.step.low !== step.low || writer.step.value !== shown.value;
+    return steady && shown.modRevision !== written;
+  }
+
+  /** Revisions without author in (after, upTo]. */
+  #unclaimed(after: number, upTo: number): number {
+    return (this.#unclaimedUpTo[upTo] as number) - (this.#unclaimedUpTo[after] as number);
+  }
+
+  /** An unanswered grant takes effect at the last moment it is needed. */
+  #grantWhatItNeeds(step: Step): void {
+    if (this.#grants.length === 0) return;
+    if ((step.kind === "put" || step.kind === "revoke") && step.lease !== "0" && !this.#store.leaseAlive(step.lease)) {
+      const grant = this.#grants.find((op) => op.step.lease === step.lease && this.#used[op.index] === 0);
+      if (grant === undefined) return;
+      this.#store.run(grant.step, undefined);
+      this.#used[grant.index] = 1;
+      this.#entries.push(grant.index);
+      if (this.#latest === undefined || grant.call > this.#latest.call) this.#latest = grant;
+    }
+    for (const inner of step.txn?.success ?? []) this.#grantWhatItNeeds(inner);
+    for (const inner of step.txn?.failure ?? []) this.#grantWhatItNeeds(inner);
+  }
+
+  /** Operations that leave the revision: by call; those that depend on each other as they become possible. */
+  #placeGap(revision: number): number {
+    const gap = this.#gaps[revision];
+    if (gap === undefined) return nobody;
+    if (gap.every(needsKeysOnly)) {
+      for (let position = 0; position < gap.length; position++) {
+        const blame = this.#place(gap[position] as Op, revision);
+        if (blame !== nobody) return blame;
+      }
+      return nobody;
+    }
+    const waiting = gap.filter((op) => this.#used[op.index] === 0);
+    while (waiting.length > 0) {
+      let firstReturn = never;
+      for (const op of waiting) firstReturn = Math.min(firstReturn, op.ret);
+      const ready = waiting.filter((op) => op.call <= firstReturn).sort(gapOrder);
+      // Reads first: sooner never harms them. Compactions last, smallest first.
+      const next = ready.find((op) => this.#fits(op, revision)) ?? (ready[0] as Op);
+      const blame = this.#place(next, revision);
+      if (blame !== nobody) return blame;
+      waiting.splice(waiting.indexOf(next), 1);
+    }
+    return nobody;
+  }
+
+  #fits(op: Op, revision: number): boolean {
+    if (op.step.kind === "range" && op.step.revision === 0) return true;
+    this.#steps++;
+    const mark = this.#store.mark();
+    const fits = this.#store.run(op.step, op.answer) && this.#store.revision === revision;
+    this.#store.undo(mark);
+    return fits || (this.#grants.length > 0 && op.step.kind === "revoke");
+  }
+
+  /** Everything that can be the write of that revision, the most promising first. Complete but for the impossible. */
+  #candidates(revision: number): Candidate[] {
+    const found: Candidate[] = [];
+    const facts = (this.#evidence.facts.get(revision) ?? []).filter((fact) => fact.firm || !this.#firmOnly);
+    const deadline = this.#evidence.deadline[revision] as number;
+    for (const op of this.#evidence.revokes) {
+      if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, facts, found);
+    }
+    const shown = facts.find((fact) => fact.kv !== undefined);
+    const pool = shown?.kv === undefined ? this.#unknown : (this.#byContent.get(contentKey(shown.kv)) ?? []);
+    for (let position = 0; position < pool.length; position++) {
+      const op = pool[position] as Op;
+      if (op.call > deadline) break;
+      if (this.#used[op.index] === 0) this.#try(op, revision, facts, found);
+    }
+    if (shown === undefined) {
+      for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, facts, found);
+    }
+    return found.length < 2 ? found : found.sort(candidateOrder);
+  }
+
+  #try(op: Op, revision: number, facts: readonly Fact[], found: Candidate[]): void {
+    // Cheap refusal for the common case: a single key that is known to stay as it is.
+    if (op.step.kind === "put" && this.#promise(op.step.low, revision, op.step.value) === undefined) return;
+    this.#steps++;
+    const mark = this.#store.mark();
+    const length = this.#entries.length;
+    const latest = this.#latest;
+    this.#grantWhatItNeeds(op.step);
+    if (this.#store.run(op.step, op.answer) && this.#store.revision === revision && this.#agrees(facts)) {
+      const promise = this.#promiseOfChange(revision);
+      if (promise !== undefined) found.push({ type: "op", op, ...promise });
+    }
+    while (this.#entries.length > length) this.#used[this.#entries.pop() as number] = 0;
+    this.#latest = latest;
+    this.#store.undo(mark);
+  }
+
+  #tryExpiry(lease: string, revision: number, facts: readonly Fact[], found: Candidate[]): void {
+    this.#steps++;
+    const mark = this.#store.mark();
+    if (this.#store.expire(lease) && this.#agrees(facts)) {
+      const promise = this.#promiseOfChange(revision);
+      if (promise !== undefined) found.push({ type: "expiry", lease, ...promise });
+    }
+    this.#store.undo(mark);
+  }
+
+  #agrees(facts: readonly Fact[]): boolean {
+    return facts.every((fact) => {
+      if (fact.key < 0 || !this.#store.changed.includes(fact.key)) return false;
+      const record = this.#store.record(fact.key);
+      return record === undefined || fact.kv === undefined
+        ? record === fact.kv
+        : this.#firmOnly || fact.firm
+          ? sameKv(record, fact.kv)
+          : record.value === fact.kv.value;
+    });
+  }
+
+  #promiseOfChange(revision: number): { priority: number; due: number } | undefined {
+    let priority = 0;
+    let due = 0x7fff_ffff;
+    for (const key of this.#store.changed) {
+      const promise = this.#promise(key, revision, this.#store.record(key)?.value);
+      if (promise === undefined) return undefined;
+      priority = Math.max(priority, promise.priority);
+      due = Math.min(due, promise.due);
+    }
+    return { priority, due };
+  }
+
+  /**
+   * What is known of the key's next moment: 0 asks for this change until `due`, 1 is silent about it, 2 leaves it
+   * open, 3 speaks against it; undefined rules it out.
+   */
+  #promise(key: number, revision: number, value: string | undefined): { priority: number; due: number } | undefined {
+    const pin = nextPin(this.#evidence.pins()[key] ?? [], revision);
+    if (pin === undefined) return { priority: 2, due: 0x7fff_ffff };
+    const due = pin.revision;
+    if (pin.kind === "write") return { priority: 1, due };
+    if (pin.kind === "absent") return { priority: value === undefined ? 0 : 3, due };
+    if (pin.modRevision !== unreported) {
+      if (pin.modRevision < revision) return undefined;
+      if (pin.modRevision > revision) return { priority: 2, due };
+      return value === undefined ? undefined : { priority: 0, due };
+    }
+    if (pin.value === undefined) return { priority: value === undefined ? 3 : 1, due };
+    return { priority: pin.value === value ? 0 : 3, due };
+  }
+}
+
+function nextPin(pins: readonly Pin[], revision: number): Pin | undefined {
+  let low = 0;
+  let high = pins.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((pins[middle] as Pin).revision < revision) low = middle + 1;
+    else high = middle;
+  }
+  return pins[low];
+}
+
+/** Revision of the last answered put at or before `revision`; 0: none. */
+function lastWrite(pins: readonly Pin[], revision: number): number {
+  let low = 0;
+  let high = pins.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((pins[middle] as Pin).revision <= revision) low = middle + 1;
+    else high = middle;
+  }
+  while (low > 0 && pins[low - 1]?.kind !== "write") low--;
+  return pins[low - 1]?.revision ?? 0;
+}
+
+function candidateOrder(a: Candidate, b: Candidate): number {
+  if (a.priority !== b.priority) return a.priority - b.priority;
+  if (a.due !== b.due) return a.due - b.due;
+  if (a.type !== b.type) return a.type === "op" ? -1 : 1;
+  if (a.type === "op" && b.type === "op") return a.op.index - b.op.index;
+  return a.type === "expiry" && b.type === "expiry" ? compareText(a.lease, b.lease) : 0;
+}
+
+const gapRank = { range: 0, txn: 0, put: 0, delete: 0, other: 0, grant: 1, revoke: 2, compact: 3 } as const;
+function gapOrder(a: Op, b: Op): number {
+  const rank = gapRank[a.step.kind] - gapRank[b.step.kind];
+  if (rank !== 0) return rank;
+  return a.step.kind === "compact" ? a.step.revision - b.step.revision : a.index - b.index;
+}
+
+/** In a gap without such operations compactions and leases stay as they are, and any order will do. */
+function needsKeysOnly(op: Op): boolean {
+  return op.step.kind !== "compact" && op.step.kind !== "grant" && op.step.kind !== "revoke";
+}
+
+/** Answered operations that did not write, by revision, in order of calls; revokes are in both worlds. */
+function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)[] {
+  const gaps: (Op[] | undefined)[] = new Array(evidence.maxRevision + 1).fill(undefined);
+  for (const op of history.ops) {
+    if (op.role !== "ordered" || op.outcome !== "ok" || evidence.author[op.revision] === op.index) continue;
+    const gap = gaps[op.revision];
+    if (gap === undefined) gaps[op.revision] = [op];
+    else gap.push(op);
+  }
+  return gaps;
+}
+
+const contentKey = (kv: { readonly key: string; readonly value: string }): string =>
+  `${kv.key.length}:${kv.key}${kv.value}`;
+
+/** Unknown writes by what they may put where. */
+function contentIndex(unknown: readonly Op[]): Map<string, Op[]> {
+  const index = new Map<string, Op[]>();
+  const add = (step: Step, op: Op): void => {
+    if (step.source.op === "put") {
+      const key = contentKey(step.source);
+      const list = index.get(key);
+      if (list === undefined) index.set(key, [op]);
+      else if (list.at(-1) !== op) list.push(op);
+    }
+    for (const inner of step.txn?.success ?? []) add(inner, op);
+    for (const inner of step.txn?.failure ?? []) add(inner, op);
+  };
+  for (const op of unknown) add(op.step, op);
+  return index;
+}
