@@ -44,7 +44,7 @@ const kindBytes: { readonly [Kind in PeerMessage["type"]]: number } = Object.fro
 const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
 
 export function encodePeerMessage(message: PeerMessage): Uint8Array {
-  const writer = new ByteWriter(sizeGuess(message));
+  const writer = new ByteWriter(new Uint8Array(sizeGuess(message)));
   writer.byte(peerCodecVersion);
   writer.byte(kindBytes[message.type]);
   writer.id(message.from);

@@ -194,7 +194,7 @@ export function decodeBaseMoved(
 const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
 
 function beginRecord(sizeBytes: number): ByteWriter {
-  const writer = new ByteWriter(sizeBytes);
+  const writer = new ByteWriter(new Uint8Array(sizeBytes));
   for (let offset = 0; offset < headerBytes; offset++) writer.byte(0);
   return writer;
 }

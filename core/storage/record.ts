@@ -1,17 +1,18 @@
 /*
  * The frame around everything in the log: bytes whose every damage shows. Not here: what a record means (log-record.ts).
  *
- *     0        4      8             12              16             20           24    25          25+length
- *     | length | link | payload sum | solid segment | solid offset | header sum | kind | payload … | end mark |
+ *     0      1        5      9             13              17             21           25     26          26+length
+ *     | kind | length | link | payload sum | solid segment | solid offset | header sum | mark | payload … | mark |
  *
  * The header sum covers the header and is bound to the place (segment sequence and offset) and to the log's owner, so a
  * record that stands anywhere else is no record. `link` is the header sum of the record before it, across segments, so
  * a record that is missing from between two others shows. Header and payload have sums of their own: a damaged
  * payload does not hide where the next record begins.
  *
- * Kind and end mark are never zero. A write that was cut short by a crash leaves zeros, or nothing, at the end of the
- * record or in whole sectors of it; a record that has both of its ends and no empty sector was written completely, and
- * if its sums are wrong it was damaged later. That is how a torn write is told from bit rot.
+ * Kind and marks are never zero. A write that was cut short by a crash leaves zeros, or nothing, at the end of the
+ * record or in whole sectors of it. A header that begins and ends with something, and a payload that ends with something
+ * and has no empty sector, were written completely: if their sums are wrong they were damaged later. That is how a torn
+ * write is told from bit rot. Only a last record whose payload has a whole sector of zeros can be taken for torn.
  */
 import { crc32cOfSlice } from "../crc32c.ts";
 
@@ -27,13 +28,17 @@ export const comparePositions = (a: LogPosition, b: LogPosition): number =>
 /** `segment` begins a segment, `write` holds entries and hard state, `base` moves the log's beginning. */
 export type RecordKind = "segment" | "write" | "base";
 
-export const headerBytes = 25;
+export const headerBytes = 26;
 /** Bytes of a record that are not payload. */
 export const recordOverheadBytes = headerBytes + 1;
 
-const sumOffset = 20;
-const kindOffset = 24;
-const endMark = 0x5a;
+const lengthOffset = 1;
+const linkOffset = 5;
+const payloadSumOffset = 9;
+const solidOffset = 13;
+const sumOffset = 21;
+const markOffset = 25;
+const mark = 0x5a;
 const sectorBytes = 512;
 
 // Letters differ from zero, and from each other, in more than one bit.
@@ -61,15 +66,16 @@ export interface Seal {
 export function sealRecord(bytes: Uint8Array, seal: Seal): number {
   const payload = { from: headerBytes, to: bytes.length - 1 };
   const kind = kindBytes[seal.kind];
-  bytes[payload.to] = endMark;
-  write32(bytes, 0, payload.to - payload.from);
-  write32(bytes, 4, seal.link);
-  write32(bytes, 8, crc32cOfSlice(bytes, payload));
-  write32(bytes, 12, seal.solid.sequence);
-  write32(bytes, 16, seal.solid.offset);
-  const sum = crc32cOfSlice(bytes, { from: 0, to: sumOffset }, seedOf(seal.place, kind, seal.owner));
+  bytes[0] = kind;
+  write32(bytes, lengthOffset, payload.to - payload.from);
+  write32(bytes, linkOffset, seal.link);
+  write32(bytes, payloadSumOffset, crc32cOfSlice(bytes, payload));
+  write32(bytes, solidOffset, seal.solid.sequence);
+  write32(bytes, solidOffset + 4, seal.solid.offset);
+  const sum = crc32cOfSlice(bytes, { from: lengthOffset, to: sumOffset }, seedOf(seal.place, kind, seal.owner));
   write32(bytes, sumOffset, sum);
-  bytes[kindOffset] = kind;
+  bytes[markOffset] = mark;
+  bytes[payload.to] = mark;
   return sum;
 }
 
@@ -88,13 +94,13 @@ export interface FoundRecord {
 export function recordAt(bytes: Uint8Array, place: LogPosition, owner: number): FoundRecord | undefined {
   const at = place.offset;
   const payload = soundHeader(bytes, place, owner);
-  if (payload === undefined || payload.to >= bytes.length || bytes[payload.to] !== endMark) return undefined;
-  if (crc32cOfSlice(bytes, payload) !== read32(bytes, at + 8)) return undefined;
+  if (payload === undefined || payload.to >= bytes.length || bytes[payload.to] !== mark) return undefined;
+  if (crc32cOfSlice(bytes, payload) !== read32(bytes, at + payloadSumOffset)) return undefined;
   return {
-    kind: kindOfByte(bytes[at + kindOffset] as number) ?? "write",
+    kind: kindOfByte(bytes[at] as number) ?? "write",
     payload,
-    link: read32(bytes, at + 4),
-    solid: { sequence: read32(bytes, at + 12), offset: read32(bytes, at + 16) },
+    link: read32(bytes, at + linkOffset),
+    solid: { sequence: read32(bytes, at + solidOffset), offset: read32(bytes, at + solidOffset + 4) },
     sum: read32(bytes, at + sumOffset),
     next: payload.to + 1,
   };
@@ -126,7 +132,7 @@ export function looksTorn(bytes: Uint8Array, place: LogPosition, owner: number):
 export function furthestSolid(bytes: Uint8Array, from: LogPosition, owner: number): LogPosition | undefined {
   let furthest: LogPosition | undefined;
   for (let offset = from.offset; offset + recordOverheadBytes <= bytes.length; ) {
-    const kind = kindOfByte(bytes[offset + kindOffset] as number);
+    const kind = kindOfByte(bytes[offset] as number);
     const place = { sequence: from.sequence, offset };
     const record = kind && recordAt(bytes, place, kind === "segment" ? 0 : owner);
     if (record && (furthest === undefined || comparePositions(record.solid, furthest) > 0)) furthest = record.solid;
@@ -143,11 +149,12 @@ function soundHeader(
 ): { readonly from: number; readonly to: number } | undefined {
   const at = place.offset;
   if (at + headerBytes > bytes.length) return undefined;
-  const kind = bytes[at + kindOffset] as number;
-  if (kindOfByte(kind) === undefined) return undefined;
-  const sum = crc32cOfSlice(bytes, { from: at, to: at + sumOffset }, seedOf(place, kind, owner));
+  const kind = bytes[at] as number;
+  if (kindOfByte(kind) === undefined || bytes[at + markOffset] !== mark) return undefined;
+  const seed = seedOf(place, kind, owner);
+  const sum = crc32cOfSlice(bytes, { from: at + lengthOffset, to: at + sumOffset }, seed);
   if (sum !== read32(bytes, at + sumOffset)) return undefined;
-  return { from: at + headerBytes, to: at + headerBytes + read32(bytes, at) };
+  return { from: at + headerBytes, to: at + headerBytes + read32(bytes, at + lengthOffset) };
 }
 
 /** Different for every kind, every offset of a segment and (as far as 32 bits reach) every segment and owner. */

@@ -36,7 +36,7 @@ export class ChunkWriter {
   #entryBytes = 0;
 
   constructor(sizeBytes: number) {
-    this.#writer = new ByteWriter(sizeBytes + 64);
+    this.#writer = new ByteWriter(new Uint8Array(sizeBytes + 64));
     this.#writer.byte(formatVersion);
   }
 
@@ -59,7 +59,7 @@ export class ChunkWriter {
     const entries = this.#writer.finish();
     const sum = crc32cOfSlice(entries, { from: 1, to: entries.length }, before.sum);
     const total = { entries: before.entries + this.#entries, sum };
-    const trailer = new ByteWriter(32);
+    const trailer = new ByteWriter(new Uint8Array(32));
     if (place.last) {
       trailer.byte(totalTag);
       trailer.varint(total.entries);
@@ -119,7 +119,7 @@ export function readChunk(
 }
 
 function placeSum(place: ChunkPlace): number {
-  const writer = new ByteWriter(64);
+  const writer = new ByteWriter(new Uint8Array(64));
   writer.id(place.from);
   writer.varint(place.term);
   writer.varint(place.transferId);
