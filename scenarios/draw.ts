@@ -73,7 +73,7 @@ function drawMember(
     name,
     config: overridesOf(config),
     clockOffsetMs: between(random, { min: 0, max: offsetMsMax }),
-    clockDriftPpm: between(random, { min: -driftPpmMax, max: driftPpmMax }),
+    clockDriftPpm: between(random, { min: 0 - driftPpmMax, max: driftPpmMax }),
   };
 }
 

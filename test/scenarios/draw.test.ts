@@ -1,0 +1,200 @@
+import { describe, expect, test } from "vitest";
+import { checkMemberConfig, defaultMemberConfig } from "../../core/index.ts";
+import { drawPlan } from "../../scenarios/draw.ts";
+import type { Operation } from "../../scenarios/history.ts";
+import { scenarioNamed, scenarios } from "../../scenarios/index.ts";
+import type { Plan, PlannedKvOperation, PlannedOperation } from "../../scenarios/plan.ts";
+import { checkPlan, serialisePlan } from "../../scenarios/plan-format.ts";
+import type { Scenario, World } from "../../scenarios/scenario.ts";
+import { at } from "../../scenarios/timeline.ts";
+import { SimRandom } from "../../sim/random.ts";
+
+const draw = (scenario: Scenario, seed: number, world: World = "sim"): Plan =>
+  drawPlan(scenario, { seed, random: new SimRandom(seed), world });
+
+const steady = scenarioNamed("steady") as Scenario;
+
+describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))("%s", (_, scenario) => {
+  test("the same seed gives the same text, another seed another", () => {
+    const text = serialisePlan(draw(scenario, 7));
+    expect(serialisePlan(draw(scenario, 7))).toBe(text);
+    expect(serialisePlan(draw(scenario, 8))).not.toBe(text);
+  });
+
+  test("every drawn plan is one the reader accepts, in each of its worlds", () => {
+    for (const world of scenario.worlds) {
+      for (let seed = 1; seed <= 6; seed++) {
+        const plan = draw(scenario, seed, world);
+        expect(checkPlan(plan)).toMatchObject({ ok: true });
+        for (const member of plan.members) {
+          expect(checkMemberConfig({ ...defaultMemberConfig, ...member.config })).toBeUndefined();
+        }
+      }
+    }
+  });
+
+  test("faults fall into the safety phase, in the order of their times", () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const { faults, phases } = draw(scenario, seed);
+      for (const fault of faults) expect(fault.atMs).toBeLessThan(phases.safetyMs);
+      expect(faults.map((fault) => fault.atMs)).toEqual(faults.map((fault) => fault.atMs).toSorted((a, b) => a - b));
+    }
+  });
+
+  test("a scenario not for every world says why, and every text is a sentence", () => {
+    expect(scenario.worldsWhy === undefined).toBe(scenario.worlds.length === 2);
+    expect(scenario.why).toMatch(/^[A-Z].*\.$/);
+    expect(scenario.name).toMatch(/^[a-z]+(-[a-z]+)*$/);
+  });
+});
+
+test("names of scenarios are unique and in order", () => {
+  const names = scenarios.map((scenario) => scenario.name);
+  expect(names).toEqual([...new Set(names)].toSorted((a, b) => (a < b ? -1 : 1)));
+});
+
+test("every scenario but the steady one breaks something", () => {
+  for (const scenario of scenarios) {
+    let faults = 0;
+    for (let seed = 1; seed <= 5; seed++) faults += draw(scenario, seed).faults.length;
+    expect([scenario.name, faults > 0]).toEqual([scenario.name, scenario.name !== "steady"]);
+  }
+});
+
+test("another fault list leaves the drawn clients, members and links alone", () => {
+  const plain = draw(steady, 3);
+  const broken = draw({ ...steady, faults: [at(2_000).isolate("leader")] }, 3);
+  expect(broken.faults).toHaveLength(1);
+  expect({ ...broken, faults: [] }).toEqual(plain);
+});
+
+test("removing one call or one fault leaves every other part's text as it was", () => {
+  const plan = draw(scenarioNamed("leader-killed") as Scenario, 5);
+  const [client, ...others] = plan.clients;
+  if (client === undefined) throw new Error("no client");
+  const smaller: Plan = {
+    ...plan,
+    faults: plan.faults.slice(1),
+    clients: [{ ...client, calls: client.calls.toSpliced(10, 1) }, ...others],
+  };
+  expect(checkPlan(smaller).ok).toBe(true);
+  const before = serialisePlan(plan).split("\n");
+  const after = serialisePlan(smaller).split("\n");
+  expect(after.length).toBeLessThan(before.length);
+  const known = new Set(before);
+  expect(after.filter((line) => !known.has(line))).toEqual([]);
+});
+
+// ---- what a standard workload holds ----------------------------------------------------------------------------
+
+function kvOperationsOf(operation: PlannedOperation): PlannedKvOperation[] {
+  switch (operation.op) {
+    case "txn":
+      return [operation, ...[...operation.success, ...operation.failure].flatMap(kvOperationsOf)];
+    case "range":
+    case "put":
+    case "deleteRange":
+      return [operation];
+    default:
+      return [];
+  }
+}
+
+test("no value is written twice and no lease is granted twice in a plan", () => {
+  for (const scenario of scenarios) {
+    const plan = draw(scenario, 11);
+    const operations = plan.clients.flatMap((client) => client.calls.map((call) => call.operation));
+    const values = operations.flatMap(kvOperationsOf).flatMap((inner) => (inner.op === "put" ? [inner.value] : []));
+    expect(new Set(values).size).toBe(values.length);
+    const leases = operations.flatMap((operation) => (operation.op === "leaseGrant" ? [operation.lease] : []));
+    expect(new Set(leases).size).toBe(leases.length);
+  }
+});
+
+test("no transaction writes a key twice in one branch: etcd would refuse it", () => {
+  const written = (branch: readonly PlannedKvOperation[]): string[] =>
+    branch.flatMap((inner) => {
+      if (inner.op === "put" || inner.op === "deleteRange") return [inner.key];
+      return inner.op === "txn" ? [...written(inner.success), ...written(inner.failure)] : [];
+    });
+  for (let seed = 1; seed <= 10; seed++) {
+    for (const client of draw(steady, seed).clients) {
+      for (const { operation } of client.calls) {
+        if (operation.op !== "txn") continue;
+        for (const keys of [written(operation.success), written(operation.failure)]) {
+          expect(new Set(keys).size).toBe(keys.length);
+        }
+      }
+    }
+  }
+});
+
+test("over some seeds the standard workload makes every kind of operation, and a hundred a second", () => {
+  const seen = new Map<string, number>();
+  const count = (name: string): void => void seen.set(name, (seen.get(name) ?? 0) + 1);
+  let calls = 0;
+  for (let seed = 1; seed <= 10; seed++) {
+    const plan = draw(steady, seed);
+    for (const client of plan.clients) {
+      for (const { operation, atMs } of client.calls) {
+        if (atMs < plan.phases.safetyMs) calls += 1;
+        count(operation.op);
+        for (const inner of kvOperationsOf(operation)) {
+          if (inner.op !== "range") continue;
+          if ("revisionBack" in inner) count("old");
+          if (inner.serializable === true) count("serializable");
+          if (inner.rangeEnd !== undefined) count("many keys");
+        }
+      }
+    }
+  }
+  const kinds: (Operation["op"] | "old" | "serializable" | "many keys")[] = [
+    "range",
+    "put",
+    "deleteRange",
+    "txn",
+    "compact",
+    "leaseGrant",
+    "leaseRevoke",
+    "leaseKeepAlive",
+    "leaseTimeToLive",
+    "old",
+    "serializable",
+    "many keys",
+  ];
+  for (const kind of kinds) expect([kind, (seen.get(kind) ?? 0) > 5]).toEqual([kind, true]);
+  expect(calls / 10 / 55).toBeGreaterThan(85);
+  expect(calls / 10 / 55).toBeLessThan(115);
+});
+
+test("a watcher of every key from the first revision stands at each member", () => {
+  const plan = draw(steady, 4);
+  const everything = plan.watches.filter((watch) => watch.key === "\0" && watch.startRevision === 1);
+  expect(everything.map((watch) => watch.home)).toEqual([0, 1, 2]);
+});
+
+test("over some seeds both a quorum and everyone is healed first", () => {
+  const cores = Array.from({ length: 20 }, (_, seed) => draw(steady, seed + 1).phases.core?.length ?? 3);
+  expect(new Set(cores)).toEqual(new Set([2, 3]));
+});
+
+test("a stale member comes back only after every other one was restarted while it was down", () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    for (const world of ["sim", "real"] as const) {
+      const { faults, members } = draw(scenarioNamed("stale-snapshot-restored") as Scenario, seed, world);
+      const copy = faults.find(({ fault }) => fault.fault === "copyDisk");
+      const restore = faults.find(({ fault }) => fault.fault === "restoreDisk");
+      if (copy?.fault.fault !== "copyDisk" || restore === undefined) throw new Error("no copy or no restore");
+      const stale = copy.fault.target;
+      const timeOf = (name: string, kind: "kill" | "restart"): number =>
+        faults.find(({ fault }) => fault.fault === kind && fault.target === name)?.atMs ?? -1;
+      const back = timeOf(stale, "restart");
+      expect(copy.atMs).toBeLessThan(restore.atMs);
+      for (const { name } of members.filter((member) => member.name !== stale)) {
+        expect(timeOf(name, "kill")).toBeGreaterThanOrEqual(restore.atMs + 4_000);
+        expect(timeOf(name, "restart")).toBeGreaterThan(timeOf(name, "kill"));
+        expect(back).toBeGreaterThanOrEqual(timeOf(name, "restart") + 4_000);
+      }
+    }
+  }
+});
