@@ -425,8 +425,10 @@ const pagesOf = (stats: TreeStats): number => stats.treeBranchPageCount + stats.
 const lmdbRange = ({ from, to }: Range): { start: Bytes; end?: Bytes } =>
   to === undefined ? { start: from } : { start: from, end: to };
 
-/** LMDB's fast reads lend out one buffer for all; the caller gets bytes to keep. */
-const copied = (lent: Buffer | undefined): Bytes | undefined => (lent === undefined ? undefined : new Uint8Array(lent));
+/** LMDB's fast reads lend one buffer for all, whose `length` alone says how much of it is the value. */
+function copied(lent: Buffer | undefined): Bytes | undefined {
+  return lent === undefined ? undefined : new Uint8Array(lent.buffer, lent.byteOffset, lent.length).slice();
+}
 
 const plain = (bytes: Bytes): Bytes => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
