@@ -2,6 +2,7 @@
  * Every scenario by name.
  */
 import clockDriftLeases from "./clock/clock-drift-leases.ts";
+import fencedLocks from "./clock/fenced-locks.ts";
 import crashRecoverAll from "./crash/crash-recover-all.ts";
 import leaderKilled from "./crash/leader-killed.ts";
 import pausedLeader from "./crash/paused-leader.ts";
@@ -21,6 +22,7 @@ import steady from "./steady.ts";
 export const scenarios: readonly Scenario[] = [
   clockDriftLeases,
   crashRecoverAll,
+  fencedLocks,
   flappingLinks,
   leaderCutOff,
   leaderKilled,
