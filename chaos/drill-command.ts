@@ -10,9 +10,10 @@ import { overviewOf } from "../reports/overview.ts";
 import { fileNameOf, RunDirectory, summaryOf } from "../reports/run-directory.ts";
 import { longestWriteGap } from "../reports/summary.ts";
 import { exitCodeOfVerdict, jsonOfRun, linesOfRun } from "../reports/verdict.ts";
-import { runChecks } from "../scenarios/check/all.ts";
-import { worstVerdict } from "../scenarios/check/verdict.ts";
+import { checkByName } from "../scenarios/check/all.ts";
+import { type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";
+import type { HistoryEvent } from "../scenarios/history.ts";
 import { scenarioNamed, scenarios } from "../scenarios/index.ts";
 import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult } from "../scenarios/run.ts";
@@ -55,6 +56,9 @@ export function run(argv: readonly string[]): Promise<number> {
   });
 }
 
+/** Exit code of a command that was interrupted, as shells have it. */
+const interruptedCode = 130;
+
 const examples = `
 Examples:
   faultline drill leader-killed --target etcd --seed 7
@@ -96,13 +100,12 @@ async function drillAll(chosen: readonly Scenario[], flags: DrillFlags): Promise
       else process.stdout.write(`${linesOfRun(done.run, done.directory).join("\n")}\n`);
     }
     writeOverview(flags.out, results);
-    return exitCodeOfVerdict(
-      interruption.signal.aborted ? "unknown" : worstVerdict(results.map(({ run: { verdict } }) => verdict)),
-    );
+    const verdict = worstVerdict(results.map(({ run }) => run.verdict));
+    return interruption.signal.aborted && verdict !== "violated" ? interruptedCode : exitCodeOfVerdict(verdict);
   } catch (error) {
     if (!(error instanceof ClusterProblem)) throw error;
     process.stderr.write(`faultline: ${error.message}\n`);
-    return interruption.signal.aborted ? exitCodes.failed : exitCodes.broken;
+    return interruption.signal.aborted ? interruptedCode : exitCodes.broken;
   } finally {
     interruption.close();
   }
@@ -131,7 +134,7 @@ async function drillOne(
       random: seededRandom(`${plan.seed}/world`),
       sink: (event) => history.append(event),
       logFileOf: (member) => directory.memberLog(member),
-      judge: (events, checks) => runChecks(events, checks),
+      judge,
       signal,
     });
     const gap = longestWriteGap(judged.history);
@@ -143,6 +146,18 @@ async function drillOne(
     progress.clear();
     history.close();
   }
+}
+
+/** Steps a check may spend on one history. */
+const budget = { steps: 2_000_000 };
+
+/** The scenario's checks over a finished history. */
+export function judge(history: readonly HistoryEvent[], names: readonly string[]): CheckResult[] {
+  return names.map((name) => {
+    const check = checkByName(name);
+    if (check === undefined) throw new Error(`the plan asks for a check that does not exist: ${name}`);
+    return check.check(history, budget);
+  });
 }
 
 /** Pages over all runs of this command, when there is more than one. */
@@ -161,7 +176,7 @@ function writeOverview(out: string, results: readonly { readonly run: RunResult;
 class Interruption {
   readonly #controller = new AbortController();
   readonly #handle = () => {
-    if (this.#controller.signal.aborted) process.exit(exitCodes.failed);
+    if (this.#controller.signal.aborted) process.exit(interruptedCode);
     process.stderr.write("\nfaultline: ending; again to end at once\n");
     this.#controller.abort();
   };

@@ -16,7 +16,7 @@ export interface ShardBlob {
   readonly commit: string;
   /** Everything all shards must share, as one text: scenarios, seeds, flags. Compared, not read. */
   readonly config: string;
-  /** index is in 0..count − 1. */
+  /** index is in 1..count, as in --shard index/count. */
   readonly shard: { readonly index: number; readonly count: number };
   readonly runs: readonly RunSummary[];
 }
@@ -70,7 +70,9 @@ export function mergeBlobs(blobs: readonly { readonly path: string; readonly blo
     pathOfIndex.set(blob.shard.index, path);
   }
   const { count } = first.blob.shard;
-  const missing = Array.from({ length: count }, (_, index) => index).filter((index) => !pathOfIndex.has(index));
+  const missing = Array.from({ length: count }, (_, position) => position + 1).filter(
+    (index) => !pathOfIndex.has(index),
+  );
   if (missing.length > 0) throw new UsageError(`shards ${missing.join(", ")} of ${count} are missing`);
   return blobs
     .flatMap(({ blob }) => blob.runs)

@@ -21,20 +21,20 @@ const blobOf = (index: number, count: number, seeds: readonly number[], change: 
 });
 
 test("shards of one campaign become one list, in order of scenario and seed, whatever order they come in", () => {
-  const runs = mergeBlobs([blobOf(1, 2, [9, 1, 3]), blobOf(0, 2, [4, 2])]);
+  const runs = mergeBlobs([blobOf(2, 2, [9, 1, 3]), blobOf(1, 2, [4, 2])]);
   expect(runs.map(({ seed }) => seed)).toEqual([1, 2, 3, 4, 9]);
 });
 
 test("shards of different code, settings or counts are refused by name", () => {
-  const whole = blobOf(0, 2, [0]);
-  expect(() => mergeBlobs([whole, blobOf(1, 2, [1], { commit: "def" })])).toThrow(/shard-1\.json .*commit/);
-  expect(() => mergeBlobs([whole, blobOf(1, 2, [1], { config: "other" })])).toThrow(/config/);
-  expect(() => mergeBlobs([whole, blobOf(1, 3, [1])])).toThrow(/one of 3 shards/);
+  const whole = blobOf(1, 2, [0]);
+  expect(() => mergeBlobs([whole, blobOf(2, 2, [1], { commit: "def" })])).toThrow(/shard-2\.json .*commit/);
+  expect(() => mergeBlobs([whole, blobOf(2, 2, [1], { config: "other" })])).toThrow(/config/);
+  expect(() => mergeBlobs([whole, blobOf(2, 3, [1])])).toThrow(/one of 3 shards/);
 });
 
 test("a missing shard and a doubled one are refused", () => {
-  expect(() => mergeBlobs([blobOf(0, 3, [0]), blobOf(2, 3, [2])])).toThrow("shards 1 of 3 are missing");
-  expect(() => mergeBlobs([blobOf(0, 2, [0]), blobOf(0, 2, [0])])).toThrow(/both shard 0/);
+  expect(() => mergeBlobs([blobOf(1, 3, [0]), blobOf(3, 3, [2])])).toThrow("shards 2 of 3 are missing");
+  expect(() => mergeBlobs([blobOf(1, 2, [0]), blobOf(1, 2, [0])])).toThrow(/both shard 1/);
   expect(() => mergeBlobs([])).toThrow(/nothing to merge/);
 });
 
@@ -42,7 +42,7 @@ test("a blob is read back as it was written, and other files are refused", () =>
   const directory = mkdtempSync(join(tmpdir(), "faultline-blob-"));
   try {
     const path = join(directory, "blob.json");
-    const { blob } = blobOf(0, 1, [5]);
+    const { blob } = blobOf(1, 1, [5]);
     writeBlob(path, blob);
     expect(readBlob(path)).toEqual(blob);
     writeFileSync(path, "{}");

@@ -1,0 +1,121 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { judge } from "../../chaos/drill-command.ts";
+import { seededRandom } from "../../chaos/member/random.ts";
+import { parseTarget, type Target } from "../../chaos/target.ts";
+import { runDrill } from "../../chaos/world.ts";
+import { longestWriteGap } from "../../reports/summary.ts";
+import { drawPlan } from "../../scenarios/draw.ts";
+import type { PlannedFault } from "../../scenarios/faults.ts";
+import type { HistoryEvent } from "../../scenarios/history.ts";
+import { scenarioNamed } from "../../scenarios/index.ts";
+import type { Plan } from "../../scenarios/plan.ts";
+import type { RunResult } from "../../scenarios/run.ts";
+import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
+
+let logs: string;
+beforeEach(() => {
+  logs = mkdtempSync(join(tmpdir(), "faultline-drilltest-"));
+});
+afterEach(() => rmSync(logs, { recursive: true }));
+
+/** The standard workload for a few seconds with these faults. */
+function shortPlan(faults: readonly PlannedFault[], safetyMs: number): Plan {
+  const scenario = scenarioNamed("steady");
+  if (scenario === undefined) throw new Error("the scenario steady is gone");
+  const plan = drawPlan(scenario, { seed: 11, random: seededRandom("11"), world: "real" });
+  return {
+    ...plan,
+    members: plan.members.map((member) => ({ ...member, config: {} })),
+    faults,
+    phases: { safetyMs, progressBoundMs: 15_000, settleMs: 500 },
+  };
+}
+
+async function drill(plan: Plan, target: Target, signal = new AbortController().signal) {
+  const written: HistoryEvent[] = [];
+  const run: RunResult = await runDrill({
+    plan,
+    target,
+    random: seededRandom("drill-test"),
+    sink: (event) => written.push(event),
+    logFileOf: (member) => join(logs, `${member}.log`),
+    judge,
+    signal,
+  });
+  return { run, written };
+}
+
+const faultsOf = (run: RunResult) =>
+  run.history.flatMap((event) => (event.type === "fault" ? [{ fault: event.fault, result: event.result }] : []));
+const leftBehind = () => readdirSync(tmpdir()).filter((name) => name.startsWith("faultline-drill-"));
+
+describe("targets", () => {
+  test("a name, or host:port of each member; anything else is refused by what is wrong with it", () => {
+    expect(parseTarget("faultline")).toEqual({ kind: "faultline" });
+    expect(parseTarget("127.0.0.1:1, http://h:2")).toEqual({ kind: "endpoints", endpoints: ["127.0.0.1:1", "h:2"] });
+    expect(parseTarget("nonsense")).toHaveProperty("problem", expect.stringContaining('"nonsense" is no endpoint'));
+  });
+});
+
+describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
+  test("a killed leader is replaced, every check holds, and nothing is left behind", async () => {
+    const before = leftBehind();
+    const plan = shortPlan(
+      [
+        { atMs: 1_000, fault: { fault: "kill", target: "leader", powerLoss: true } },
+        { atMs: 3_500, fault: { fault: "restart", target: "all" } },
+      ],
+      4_500,
+    );
+    const { run, written } = await drill(plan, stockEtcd);
+    expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+    expect(run.verdict).toBe("holds");
+    expect(faultsOf(run)).toEqual([
+      { fault: "kill", result: "done" },
+      { fault: "powerLoss", result: "skipped" },
+      { fault: "restart", result: "done" },
+      { fault: "healAll", result: "done" },
+    ]);
+    const leaders = run.history.flatMap((event) =>
+      event.type === "role" && event.role === "leader" ? [event.member] : [],
+    );
+    expect(new Set(leaders).size).toBeGreaterThan(1);
+    const gap = longestWriteGap(run.history);
+    expect(gap !== undefined && gap.toMs > 1_000 && gap.fromMs < 3_500).toBe(true);
+    expect(written).toEqual(run.history);
+    expect(leftBehind()).toEqual(before);
+    expect(existsSync(join(logs, "n1.log"))).toBe(true);
+  });
+
+  test("a leader cut off from the others is replaced while clients still reach it", async () => {
+    const plan = shortPlan(
+      [
+        { atMs: 800, fault: { fault: "isolate", target: "leader" } },
+        { atMs: 4_000, fault: { fault: "healNetwork" } },
+      ],
+      5_000,
+    );
+    const { run } = await drill(plan, stockEtcd);
+    expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+    const terms = run.history.flatMap((event) =>
+      event.type === "role" && event.role === "leader" ? [event.term] : [],
+    );
+    expect(new Set(terms).size).toBeGreaterThan(1);
+  });
+
+  test("what cannot be made is skipped with a reason, and an interrupted run still ends in order", async () => {
+    const before = leftBehind();
+    const controller = new AbortController();
+    const plan = shortPlan([{ atMs: 100, fault: { fault: "clockJump", target: "n1", byMs: 1_000 } }], 60_000);
+    const timer = setTimeout(() => controller.abort(), 8_000);
+    const { run } = await drill(plan, stockEtcd, controller.signal);
+    clearTimeout(timer);
+    expect(faultsOf(run)).toEqual([{ fault: "clockJump", result: "skipped" }]);
+    expect(run.checks.find(({ name }) => name === "run-complete")?.verdict).toBe("unknown");
+    expect(run.verdict).toBe("unknown");
+    expect(leftBehind()).toEqual(before);
+  });
+});
