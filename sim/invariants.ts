@@ -111,15 +111,19 @@ export class Invariants {
 
   /** The costly rules, over all live members in id order (undefined: down). */
   sweep(members: readonly (Watched | undefined)[]): void {
+    const hashes: (Hashed | undefined)[] = [];
     for (let slot = 0; slot < members.length; slot++) {
       const member = members[slot];
       if (member === undefined) continue;
       if (member.raft.role === "leader") this.#checkLeader(slot, member.raft);
-      for (let other = slot + 1; other < members.length; other++) {
+      for (let other = 0; other < slot; other++) {
         const peer = members[other];
         if (peer === undefined) continue;
         this.#checkLogs(slot, member.raft, other, peer.raft);
-        this.#checkHashes(slot, member, other, peer);
+        if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) continue;
+        hashes[slot] ??= hashedOf(member);
+        hashes[other] ??= hashedOf(peer);
+        this.#checkHashes(slot, hashes[slot], other, hashes[other]);
       }
     }
   }
@@ -195,16 +199,12 @@ export class Invariants {
     }
   }
 
-  #checkHashes(slot: number, member: Watched, other: number, peer: Watched): void {
-    if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) return;
-    const left = member.hashKv(0);
-    const right = peer.hashKv(0);
-    if (!left.ok || !right.ok || left.compactRevision !== right.compactRevision) return;
+  #checkHashes(slot: number, member: Hashed | undefined, other: number, peer: Hashed | undefined): void {
+    if (member === undefined || peer === undefined || member.compactRevision !== peer.compactRevision) return;
     this.#checked += 1;
-    if (left.hash !== right.hash || left.hashRevision !== right.hashRevision) {
-      const where = `at applied index ${member.appliedIndex}, revision ${left.hashRevision}, against ${this.#names[other]}`;
-      this.#break("hashes-differ", slot, left.hash, right.hash, where);
-    }
+    if (member.hash === peer.hash && member.hashRevision === peer.hashRevision) return;
+    const where = `at revision ${member.hashRevision}, against ${this.#names[other]} at ${peer.hashRevision}`;
+    this.#break("hashes-differ", slot, member.hash, peer.hash, where);
   }
 
   #break(rule: string, slot: number, expected: number, found: number, more = ""): void {
@@ -213,6 +213,17 @@ export class Invariants {
       text: `${this.#names[slot]}: ${ruleTexts[rule] ?? rule} (${expected}, ${found}${more === "" ? "" : `; ${more}`})`,
     };
   }
+}
+
+interface Hashed {
+  readonly hash: number;
+  readonly compactRevision: number;
+  readonly hashRevision: number;
+}
+
+function hashedOf(member: Watched): Hashed | undefined {
+  const hashed = member.hashKv(0);
+  return hashed.ok ? hashed : undefined;
 }
 
 const ruleTexts: { readonly [rule: string]: string } = {
