@@ -118,7 +118,9 @@ export class Cluster {
       if (leaders.length === 1 && leaders[0] !== undefined) return;
       const dead = this.names.find((name) => this.processes?.stateOf(name) === "down");
       if (dead !== undefined)
-        throw new ClusterProblem(`member ${dead} ended while the cluster started; see ${logFileOf(dead)}`);
+        throw new ClusterProblem(
+          `member ${dead} ended while the cluster started (${this.processes?.lastEnd(dead)}); see ${logFileOf(dead)}`,
+        );
       if (performance.now() > deadlineMs) {
         const silent = this.names.filter((_, member) => all[member]?.leaderId === undefined);
         throw new ClusterProblem(
@@ -185,6 +187,11 @@ export class MemberProcesses {
 
   stateOf(name: string): ProcessState {
     return this.#supervisor.stateOf(name);
+  }
+
+  /** How the member's last process ended: "exit code 1", "SIGKILL". */
+  lastEnd(name: string): string {
+    return this.#supervisor.lastEndOf(name)?.how ?? "it was never started";
   }
 
   async start(name: string): Promise<void> {

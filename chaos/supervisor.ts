@@ -32,6 +32,7 @@ interface Life {
 
 export class Supervisor {
   readonly #lives = new Map<string, Life>();
+  readonly #lastEnds = new Map<string, ProcessEnd>();
   readonly #onEnd: (end: ProcessEnd) => void;
   readonly #gracefulMs: number;
   readonly #lastLine = () => this.#killAllNow();
@@ -53,6 +54,10 @@ export class Supervisor {
 
   pidOf(name: string): number | undefined {
     return this.#lives.get(name)?.pid;
+  }
+
+  lastEndOf(name: string): ProcessEnd | undefined {
+    return this.#lastEnds.get(name);
   }
 
   /**
@@ -79,6 +84,7 @@ export class Supervisor {
       child.once("exit", (code, signal) => {
         const end = { name: start.name, how: signal ?? `exit code ${code}`, expected: life.endExpected };
         if (this.#lives.get(start.name) === life) this.#lives.delete(start.name);
+        this.#lastEnds.set(start.name, end);
         this.#onEnd(end);
         resolve(end);
       });
