@@ -46,8 +46,8 @@ export interface Scenario {
     readonly config?: Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */
     readonly swarm?: boolean;
-    /** Start offsets and drift of members' clocks are drawn within these bounds; absent: true clocks. */
-    readonly clocks?: { readonly offsetMsMax: number; readonly driftPpmMax: number };
+    /** Members' clocks start so much ahead of the world's at most, drawn; absent: not at all. */
+    readonly clockOffsetMsMax?: number;
   };
   /** Fixed link law; absent: drawn per seed. */
   readonly link?: LinkLaw;

@@ -10,10 +10,13 @@ type Choices = { readonly [Field in keyof MemberConfig]?: readonly [MemberConfig
 
 const kib = 1_024;
 
-/** Timers keep an election below some seconds, so that a minute's run sees several. */
+/**
+ * Timers keep an election below some seconds, so that a minute's run sees several. Bounds of background work stay
+ * above what the workload makes: a watcher or a lease that falls behind for ever would be late by design.
+ */
 const simulatedChoices: Choices = {
-  tickMs: [20, 50, 100],
-  electionTicks: [5, 8, 10, 20],
+  tickMs: [30, 50],
+  electionTicks: [8, 20],
   preVote: [false],
   checkQuorum: [false],
   appendBytesMax: [0, kib, 16 * kib],
@@ -26,12 +29,12 @@ const simulatedChoices: Choices = {
   readRetryMs: [100, 200],
   proposalsMax: [3, 20],
   watchRepliesMax: [1, 4, 16],
-  watchRevisionsPerReplyMax: [1, 10],
-  watchersPerCatchUpMax: [1, 2],
-  watchCatchUpMs: [20, 300],
+  watchRevisionsPerReplyMax: [100, 300],
+  watchersPerCatchUpMax: [4],
+  watchCatchUpMs: [20, 50],
   watchProgressMs: [200, 1_000],
   leaseCheckMs: [100, 1_000],
-  leaseRevokesPerCheckMax: [1, 3],
+  leaseRevokesPerCheckMax: [5, 20],
   compactionEntriesPerTickMax: [5, 100],
 };
 

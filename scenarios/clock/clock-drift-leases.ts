@@ -19,13 +19,17 @@ export default scenario({
   why: "A lease never ends before its time to live by the keeper's clock, and no clock brings a dead one back.",
   worlds: ["sim"],
   worldsWhy: "A real member's clock can be bent only by a library preloaded under it.",
-  cluster: { voters: 3, clocks: { offsetMsMax: 3_600_000, driftPpmMax: 10_000 } },
+  cluster: { voters: 3, clockOffsetMsMax: 3_600_000 },
   workload: standardWorkload({
     operationsPerSecond: 60,
     swarm: false,
     sources: [leases({ weight: 10, ttlSeconds: { min: 5, max: 10 } }), puts(3), gets(3), compareAndSets(2)],
   }),
   faults: (context) => [
+    // Drift is a fault and not a member's setting, so that it stands in the history for the checks to see.
+    ...context.members.map((name) =>
+      at(0).clockDrift(name, between(context.random.fork(`drift/${name}`), { min: -10_000, max: 10_000 })),
+    ),
     ...strikes(kills, context, { quietMs: 8_000, lengthMs: 2_000 }),
     ...episodes(context.random.fork("jumps"), context, { quietMs: 6_000, lengthMs: 6_000 }).map(
       ({ fromMs }, number) => {

@@ -8,7 +8,7 @@ import { type CallContext, type OperationSource, uniqueValue } from "./source.ts
 
 /** Beyond the ids of {@link firstLeaseId} in lease.ts: a call grants at most one lease of either kind. */
 const firstLockLeaseId = 8_000_000_000;
-const lockKeys: readonly [string, ...string[]] = ["lock/a", "lock/b"];
+const lockKeys: readonly [string, ...string[]] = ["mutex/a", "mutex/b"];
 
 export interface LockOptions {
   readonly weight: number;
