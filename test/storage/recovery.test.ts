@@ -4,7 +4,17 @@ import { clusterIdOf, memberIdOf } from "../../core/ids.ts";
 import type { LogOperation } from "../../core/output.ts";
 import { encodeSegmentStart, type LogSegment, segmentName } from "../../core/storage/log-record.ts";
 import { createLog, type LogPosition, type LogStore, recoverLog } from "../../core/storage/log-store.ts";
-import { base, entry, hardState, identity, type LogContent, MemoryDisk, ModelLog, recovered } from "./log-kit.ts";
+import {
+  base,
+  entry,
+  hardState,
+  identity,
+  type LogContent,
+  MemoryDisk,
+  ModelLog,
+  recovered,
+  textOf,
+} from "./log-kit.ts";
 
 const segmentBytesMax = 1024;
 const config = { segmentBytesMax };
@@ -126,12 +136,17 @@ describe("recovery from a crash", () => {
           continue;
         }
         if (position === 1) continue;
+        const found = log.disk(position, preallocate).segments;
+        const place = found.findIndex(({ name }) => name === operation.segment);
+        const { name, bytes: whole } = found[place] as LogSegment;
         for (let length = 0; length < operation.bytes.length; length++) {
-          const disk = log.disk(position, preallocate);
-          const bytes = new Uint8Array(preallocate ? operation.bytes.length : length);
-          bytes.set(operation.bytes.subarray(0, length));
-          disk.carryOut([{ ...operation, bytes }]);
-          expect(recoverAndGoOn(disk.segments)).toEqual(before);
+          const bytes = new Uint8Array(preallocate ? whole.length : operation.offset + length);
+          bytes.set(whole.subarray(0, operation.offset));
+          bytes.set(operation.bytes.subarray(0, length), operation.offset);
+          found[place] = { name, bytes };
+          // To go on writing after each cut would show the same again and again.
+          const content = length % 16 === 0 ? recoverAndGoOn(found) : recovered(found, segmentBytesMax);
+          if (textOf(content) !== textOf(before)) expect({ length, position, content }).toEqual(before);
           cuts++;
         }
       }
@@ -320,7 +335,6 @@ describe("damage", () => {
   it("records that were lost from any places are seen: what was durable is missed, what was not is cut off", () => {
     const log = new RecordedLog().sync();
     for (let index = 1; index <= 5; index++) log.append(undefined, entry(index, 1)).sync();
-    const synced = log.contents.length - 1;
     for (let index = 6; index <= 10; index++) log.append(undefined, entry(index, 1));
     const records = recordsOf(log).slice(1);
     const [segment] = log.disk(log.operations.length, true).segments as [LogSegment];
@@ -331,15 +345,12 @@ describe("damage", () => {
         if (lost[record]) bytes.fill(0, from, to);
       });
       const first = lost.indexOf(true);
-      const laterSynced = lost.some(
-        (gone, record) =>
-          record > first + 0 && !gone && (record >= 6 || record > first) && record > 0 && first < Math.min(record, 5),
-      );
+      // Records 0..4 were synced one by one, so that each says that those before it were durable; 5..9 say so of 0..4.
+      const missed = lost.some((gone, record) => !gone && record > first && first < 5);
       const content = recovered([{ name: segment.name, bytes }], segmentBytesMax);
-      if (laterSynced) expect(content).toContain(`${segment.name}, offset ${records[first]?.from}`);
+      if (missed) expect(content).toContain(`${segment.name}, offset ${records[first]?.from}`);
       else expect(content).toEqual(log.contents[log.contents.length - 1 - (records.length - first)]);
     }
-    expect(synced).toBeGreaterThan(5);
   });
 
   it("records left out from between others are never passed over", () => {

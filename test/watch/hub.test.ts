@@ -1,0 +1,604 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import { emptyBytes, textOfBytes, utf8Encode } from "../../core/bytes.ts";
+import { defaultMemberConfig } from "../../core/config.ts";
+import { leaseIdOf, type Revision, revisionOf, streamIdOf, watchIdOf } from "../../core/ids.ts";
+import type { Change, HistorySource } from "../../core/mvcc/change.ts";
+import type { KeyValue, WatchCreateRequest } from "../../core/request.ts";
+import { WatchHub, type WatchReplyBody, type WatchRequest } from "../../core/watch/hub.ts";
+
+/** A store that is a list of changes, read from its beginning every time. */
+class ListStore implements HistorySource {
+  changes: Change[] = [];
+  currentRevision: Revision = revisionOf(1);
+  compactRevision: Revision = revisionOf(0);
+
+  /** One revision; undefined deletes. */
+  write(...pairs: readonly (readonly [key: string, value: string | undefined])[]): readonly Change[] {
+    const revision = revisionOf(this.currentRevision + 1);
+    const made = pairs.map(([key, value], subRevision): Change => {
+      const before = this.valueAt(utf8Encode(key), this.currentRevision);
+      const keyValue: KeyValue = {
+        key: utf8Encode(key),
+        createRevision: value === undefined ? revisionOf(0) : (before?.createRevision ?? revision),
+        modRevision: revision,
+        version: value === undefined ? 0 : (before?.version ?? 0) + 1,
+        value: value === undefined ? emptyBytes : utf8Encode(value),
+        lease: leaseIdOf(0n),
+      };
+      return { type: value === undefined ? "delete" : "put", keyValue, subRevision };
+    });
+    this.currentRevision = revision;
+    this.changes.push(...made);
+    return made;
+  }
+  changesFrom(from: Revision, revisionsMax: number): { changes: readonly Change[]; next: Revision } {
+    if (from < this.compactRevision) throw new Error("history before the compaction was asked for");
+    const found = this.changes.filter((change) => change.keyValue.modRevision >= from);
+    const revisions = [...new Set(found.map((change) => change.keyValue.modRevision))];
+    const next = revisions[revisionsMax] ?? revisionOf(this.currentRevision + 1);
+    return { changes: found.filter((change) => change.keyValue.modRevision < next), next };
+  }
+  valueAt(key: Uint8Array, revision: Revision): KeyValue | undefined {
+    if (revision < this.compactRevision) return undefined;
+    const text = textOfBytes(key);
+    const found = this.changes.filter(
+      (c) => c.keyValue.modRevision <= revision && textOfBytes(c.keyValue.key) === text,
+    );
+    const last = found[found.length - 1];
+    return last?.type === "put" ? last.keyValue : undefined;
+  }
+}
+
+const config = { ...defaultMemberConfig, watchProgressMs: 1_000_000 };
+const stream = streamIdOf(1);
+
+const create = (from: string, to: string | undefined, more: Partial<WatchCreateRequest> = {}): WatchRequest => ({
+  type: "watchCreate",
+  key: utf8Encode(from),
+  rangeEnd: to === undefined ? undefined : utf8Encode(to),
+  startRevision: 0,
+  progressNotify: false,
+  noPut: false,
+  noDelete: false,
+  prevKv: false,
+  watchId: watchIdOf(0n),
+  fragment: false,
+  ...more,
+});
+const cancel = (watchId: number): WatchRequest => ({ type: "watchCancel", watchId: watchIdOf(BigInt(watchId)) });
+const progress: WatchRequest = { type: "watchProgress" };
+
+/** A reply as one line: what a client would look at. */
+function line(reply: WatchReplyBody): string {
+  const parts = [`#${reply.watchId} @${reply.headerRevision}`];
+  if (reply.created) parts.push("created");
+  if (reply.canceled) parts.push("canceled");
+  if (reply.compactRevision > 0) parts.push(`compacted=${reply.compactRevision}`);
+  if (reply.cancelReason !== "") parts.push(`"${reply.cancelReason}"`);
+  for (const { type, keyValue, prevKv } of reply.events) {
+    const value = type === "put" ? `=${textOfBytes(keyValue.value)}` : " deleted";
+    parts.push(
+      `${textOfBytes(keyValue.key)}${value}@${keyValue.modRevision}${prevKv ? `(was ${textOfBytes(prevKv.value)})` : ""}`,
+    );
+  }
+  return parts.join(" ");
+}
+
+let store: ListStore;
+let hub: WatchHub;
+let replies: { streamId: number; reply: WatchReplyBody }[];
+let nowMs: number;
+
+function begin(changed: Partial<typeof config> = {}): void {
+  store = new ListStore();
+  replies = [];
+  nowMs = 0;
+  hub = new WatchHub({
+    source: store,
+    config: { ...config, ...changed },
+    emit: (streamId, reply) => replies.push({ streamId, reply }),
+  });
+  hub.open(stream);
+}
+const write = (...pairs: readonly (readonly [string, string | undefined])[]): void => {
+  const changes = store.write(...pairs);
+  hub.notify(changes, store.currentRevision);
+};
+const tick = (): void => {
+  nowMs += 100;
+  hub.tick(nowMs);
+};
+const taken = (): string[] => replies.splice(0).map(({ reply }) => line(reply));
+
+beforeEach(() => begin());
+
+describe("creating and cancelling", () => {
+  it("a created reply carries the current revision and comes before any event", () => {
+    write(["a", "1"]);
+    hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    tick();
+    write(["a", "2"]);
+    expect(taken()).toEqual(["#0 @2 created", "#0 @2 a=1@2", "#0 @3 a=2@3"]);
+  });
+
+  it("ids are given from 0, grow, pass over those a client chose, and are not used again after a cancel", () => {
+    hub.request(stream, create("a", undefined, { watchId: watchIdOf(1n) }));
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, cancel(2));
+    hub.request(stream, create("a", undefined));
+    expect(taken()).toEqual(["#1 @1 created", "#0 @1 created", "#2 @1 created", "#2 @1 canceled", "#3 @1 created"]);
+  });
+
+  it("an id in use, an empty range and a negative start are refused on id −1 and the stream goes on", () => {
+    hub.request(stream, create("a", undefined, { watchId: watchIdOf(7n) }));
+    hub.request(stream, create("a", undefined, { watchId: watchIdOf(7n) }));
+    hub.request(stream, create("b", "b"));
+    hub.request(stream, create("b", "a"));
+    hub.request(stream, create("a", undefined, { startRevision: -1 }));
+    write(["a", "1"]);
+    expect(taken()).toEqual([
+      "#7 @1 created",
+      '#-1 @1 created canceled "mvcc: duplicate watch ID provided on the WatchStream"',
+      '#-1 @1 created canceled "mvcc: watcher range is empty"',
+      '#-1 @1 created canceled "mvcc: watcher range is empty"',
+      '#-1 @1 created canceled "etcdserver: mvcc: required revision has been compacted"',
+      "#7 @2 a=1@2",
+    ]);
+  });
+
+  it("after a cancel is answered nothing of that id follows, and an unknown id is not answered", () => {
+    write(["a", "1"]);
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    hub.request(stream, cancel(0));
+    hub.request(stream, cancel(1));
+    hub.request(stream, cancel(0));
+    hub.request(stream, cancel(9));
+    write(["a", "2"]);
+    tick();
+    expect(taken()).toEqual(["#0 @2 created", "#1 @2 created", "#0 @2 canceled", "#1 @2 canceled"]);
+  });
+
+  it("an empty key is the key of one zero byte, and with a zero byte as end it is every key", () => {
+    hub.request(stream, create("", undefined));
+    hub.request(stream, create("", "\0"));
+    hub.request(stream, create("b", "\0"));
+    write(["a", "1"], ["b", "2"], ["\0", "3"]);
+    expect(taken().slice(3)).toEqual(["#0 @2 \0=3@2", "#1 @2 a=1@2 b=2@2 \0=3@2", "#2 @2 b=2@2"]);
+  });
+
+  it("requests on a closed stream are ignored, and its watches are gone", () => {
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, create("a", undefined, { startRevision: 1 }));
+    hub.close(stream);
+    hub.request(stream, create("a", undefined));
+    write(["a", "1"]);
+    tick();
+    expect(taken()).toEqual(["#0 @1 created", "#1 @1 created"]);
+  });
+});
+
+describe("events", () => {
+  it("a synced watch gets one reply for each revision, with its events in the order they were made", () => {
+    hub.request(stream, create("a", "c"));
+    write(["b", "1"], ["x", "2"], ["a", "3"], ["b", undefined]);
+    write(["x", "4"]);
+    write(["a", undefined]);
+    expect(taken()).toEqual(["#0 @1 created", "#0 @2 b=1@2 a=3@2 b deleted@2", "#0 @4 a deleted@4"]);
+  });
+
+  it("filters drop their kind of event, and a revision without events gives no reply", () => {
+    hub.request(stream, create("a", undefined, { noPut: true }));
+    hub.request(stream, create("a", undefined, { noDelete: true }));
+    hub.request(stream, create("a", undefined, { noPut: true, noDelete: true }));
+    write(["a", "1"]);
+    write(["a", undefined]);
+    expect(taken().slice(3)).toEqual(["#1 @2 a=1@2", "#0 @3 a deleted@3"]);
+  });
+
+  it("watches with different filters never share a list of events", () => {
+    hub.request(stream, create("a", "z"));
+    hub.request(stream, create("a", "z", { noDelete: true }));
+    hub.request(stream, create("a", "z"));
+    write(["a", "1"], ["b", undefined], ["c", "2"]);
+    const lists = replies.slice(3).map(({ reply }) => reply.events);
+    expect(lists.map((events) => events.length)).toEqual([3, 2, 3]);
+    expect(new Set(lists).size).toBe(3);
+  });
+
+  it("the previous value is the key one revision before, also when the key changes twice in one revision", () => {
+    hub.request(stream, create("a", undefined, { prevKv: true }));
+    write(["a", "1"]);
+    write(["a", "2"], ["a", "3"]);
+    write(["a", undefined]);
+    expect(taken().slice(1)).toEqual(["#0 @2 a=1@2", "#0 @3 a=2@3(was 1) a=3@3(was 1)", "#0 @4 a deleted@4(was 3)"]);
+  });
+
+  it("the previous value is left out when the revision before is compacted", () => {
+    write(["a", "1"]);
+    write(["a", "2"]);
+    store.compactRevision = revisionOf(3);
+    hub.request(stream, create("a", undefined, { prevKv: true, startRevision: 3 }));
+    tick();
+    expect(taken()).toEqual(["#0 @3 created", "#0 @3 a=2@3"]);
+  });
+
+  it("a watch that starts in the future is silent until then", () => {
+    hub.request(stream, create("a", undefined, { startRevision: 4 }));
+    write(["a", "2"]);
+    write(["a", "3"]);
+    write(["a", "4"]);
+    expect(taken()).toEqual(["#0 @1 created", "#0 @4 a=4@4"]);
+  });
+
+  it("history comes in replies of so many revisions, none of them split, with the current revision in the header", () => {
+    begin({ watchRevisionsPerReplyMax: 2 });
+    for (let revision = 2; revision <= 6; revision++) write(["a", "x"], ["b", "y"], ["a", "z"]);
+    hub.request(stream, create("a", undefined, { startRevision: 1 }));
+    tick();
+    tick();
+    tick();
+    tick();
+    write(["a", "w"]);
+    expect(taken()).toEqual([
+      "#0 @6 created",
+      "#0 @6 a=x@2 a=z@2 a=x@3 a=z@3",
+      "#0 @6 a=x@4 a=z@4 a=x@5 a=z@5",
+      "#0 @6 a=x@6 a=z@6",
+      "#0 @7 a=w@7",
+    ]);
+  });
+
+  it("only so many watches catch up in one round, and every one gets its turn", () => {
+    begin({ watchersPerCatchUpMax: 2, watchRevisionsPerReplyMax: 1 });
+    for (let revision = 2; revision <= 4; revision++) write(["a", "x"]);
+    for (let each = 0; each < 5; each++) hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    taken();
+    const rounds: string[][] = [];
+    for (let round = 0; round < 3; round++) {
+      tick();
+      rounds.push(taken().map((text) => text.split(" ")[0] ?? ""));
+    }
+    expect(rounds).toEqual([
+      ["#0", "#1"],
+      ["#2", "#3"],
+      ["#4", "#0"],
+    ]);
+  });
+});
+
+describe("a client that does not read", () => {
+  it("its watches fall behind, and go on without loss or repetition when it reads again", () => {
+    begin({ watchRepliesMax: 3 });
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, create("b", undefined));
+    for (let revision = 2; revision <= 9; revision++) write(["a", `${revision}`], ["c", "0"]);
+    tick();
+    expect(taken()).toEqual(["#0 @1 created", "#1 @1 created", "#0 @2 a=2@2"]);
+    hub.drained(stream, 3);
+    write(["a", "10"]);
+    write(["b", "11"]);
+    expect(taken()).toEqual(["#0 @9 a=3@3 a=4@4 a=5@5 a=6@6 a=7@7 a=8@8 a=9@9", "#0 @10 a=10@10", "#1 @11 b=11@11"]);
+  });
+
+  it("other streams are not held up", () => {
+    begin({ watchRepliesMax: 1 });
+    const other = streamIdOf(2);
+    hub.open(other);
+    hub.request(stream, create("a", undefined));
+    hub.request(other, create("a", undefined));
+    hub.drained(other, 1);
+    write(["a", "1"]);
+    expect(replies.map(({ streamId, reply }) => `${streamId}: ${line(reply)}`).slice(2)).toEqual(["2: #0 @2 a=1@2"]);
+  });
+
+  it("a revision is not split when the stream fills up in the middle of its watches", () => {
+    begin({ watchRepliesMax: 3 });
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, create("a", "c"));
+    write(["a", "1"], ["b", "2"]);
+    expect(taken()).toEqual(["#0 @1 created", "#1 @1 created", "#0 @2 a=1@2"]);
+    hub.drained(stream, 3);
+    expect(taken()).toEqual(["#1 @2 a=1@2 b=2@2"]);
+  });
+});
+
+describe("compaction", () => {
+  it("a watch that begins before the compacted revision is created, then cancelled with header revision 0", () => {
+    write(["a", "1"]);
+    write(["a", "2"]);
+    store.compactRevision = revisionOf(3);
+    hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    hub.request(stream, create("a", undefined, { startRevision: 3 }));
+    tick();
+    expect(taken()).toEqual(["#0 @3 created", "#1 @3 created", "#0 @0 canceled compacted=3", "#1 @3 a=2@3"]);
+  });
+
+  it("the id of a watch cancelled by a compaction stays known: it is taken, and a cancel is answered", () => {
+    write(["a", "1"]);
+    store.compactRevision = revisionOf(2);
+    hub.request(stream, create("a", undefined, { startRevision: 1, watchId: watchIdOf(5n) }));
+    tick();
+    hub.request(stream, create("a", undefined, { watchId: watchIdOf(5n) }));
+    write(["a", "2"]);
+    hub.request(stream, cancel(5));
+    hub.request(stream, cancel(5));
+    expect(taken()).toEqual([
+      "#5 @2 created",
+      "#5 @0 canceled compacted=2",
+      '#-1 @2 created canceled "mvcc: duplicate watch ID provided on the WatchStream"',
+      "#5 @3 canceled",
+    ]);
+  });
+
+  it("a synced watch is never cancelled by a compaction, however long it was idle", () => {
+    hub.request(stream, create("a", undefined));
+    for (let revision = 2; revision <= 9; revision++) write(["b", "x"]);
+    store.compactRevision = revisionOf(9);
+    tick();
+    write(["a", "1"]);
+    expect(taken()).toEqual(["#0 @1 created", "#0 @10 a=1@10"]);
+  });
+
+  it("a watch that fell behind is cancelled when compaction overtakes it", () => {
+    begin({ watchRepliesMax: 1 });
+    hub.request(stream, create("a", undefined));
+    write(["a", "1"]);
+    write(["a", "2"]);
+    store.compactRevision = revisionOf(3);
+    hub.drained(stream, 1);
+    expect(taken()).toEqual(["#0 @1 created", "#0 @0 canceled compacted=3"]);
+  });
+});
+
+describe("progress", () => {
+  it("a request is answered at once, on id −1, when every watch of the stream is synced", () => {
+    write(["a", "1"]);
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, progress);
+    hub.request(stream, progress);
+    expect(taken()).toEqual(["#0 @2 created", "#-1 @2", "#-1 @2"]);
+  });
+
+  it("a request while a watch is behind is answered after everything up to its revision was sent", () => {
+    write(["a", "1"]);
+    hub.request(stream, create("b", undefined));
+    hub.request(stream, create("a", undefined, { startRevision: 1 }));
+    hub.request(stream, progress);
+    expect(taken()).toEqual(["#0 @2 created", "#1 @2 created"]);
+    tick();
+    expect(taken()).toEqual(["#1 @2 a=1@2", "#-1 @2"]);
+    tick();
+    expect(taken()).toEqual([]);
+  });
+
+  it("a request on a stream without watches is not answered, also not later", () => {
+    hub.request(stream, progress);
+    hub.request(stream, create("a", undefined));
+    tick();
+    expect(taken()).toEqual(["#0 @1 created"]);
+  });
+
+  it("a request waits for room in the stream", () => {
+    begin({ watchRepliesMax: 1 });
+    hub.request(stream, create("a", undefined));
+    hub.request(stream, progress);
+    expect(taken()).toEqual(["#0 @1 created"]);
+    hub.drained(stream, 1);
+    expect(taken()).toEqual(["#-1 @1"]);
+  });
+
+  it("an idle synced watch that asked for it is told the revision once an interval, one that had events is not", () => {
+    begin({ watchProgressMs: 1000 });
+    hub.request(stream, create("a", undefined, { progressNotify: true }));
+    hub.request(stream, create("b", undefined, { progressNotify: true }));
+    hub.request(stream, create("c", undefined));
+    hub.request(stream, create("c", undefined, { progressNotify: true, startRevision: 50 }));
+    tick();
+    write(["a", "1"]);
+    taken();
+    for (let ticks = 0; ticks < 11; ticks++) tick();
+    expect(taken()).toEqual(["#1 @2"]);
+    for (let ticks = 0; ticks < 11; ticks++) tick();
+    expect(taken()).toEqual(["#0 @2", "#1 @2"]);
+  });
+});
+
+describe("a store that was replaced", () => {
+  it("synced watches read what they missed from the new store", () => {
+    hub.request(stream, create("a", undefined));
+    write(["a", "1"]);
+    store.write(["a", "2"]);
+    store.write(["b", "3"], ["a", "4"]);
+    hub.reset();
+    tick();
+    write(["a", "5"]);
+    expect(taken()).toEqual(["#0 @1 created", "#0 @2 a=1@2", "#0 @4 a=2@3 a=4@4", "#0 @5 a=5@5"]);
+  });
+
+  it("a watch whose missed history is compacted in the new store is cancelled", () => {
+    hub.request(stream, create("a", undefined));
+    write(["a", "1"]);
+    store.write(["a", "2"]);
+    store.write(["a", "3"]);
+    store.compactRevision = revisionOf(4);
+    hub.reset();
+    tick();
+    expect(taken()).toEqual(["#0 @1 created", "#0 @2 a=1@2", "#0 @0 canceled compacted=4"]);
+  });
+});
+
+describe("any sequence of creates, cancels, writes, slow reading, compactions and resets", () => {
+  const keys = ["a", "ab", "b", "ba", "c", "cc", "d"];
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        type: fc.constant("write" as const),
+        keys: fc.array(fc.tuple(fc.nat(6), fc.boolean()), { minLength: 1, maxLength: 4 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        type: fc.constant("create" as const),
+        stream: fc.nat(1),
+        from: fc.nat(6),
+        to: fc.option(fc.nat(6), { nil: undefined }),
+        start: fc.integer({ min: -3, max: 12 }),
+        noPut: fc.boolean(),
+        noDelete: fc.boolean(),
+        prevKv: fc.boolean(),
+        fromNow: fc.boolean(),
+        toEnd: fc.boolean(),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("cancel" as const), stream: fc.nat(1), watch: fc.nat(8) }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("drain" as const), stream: fc.nat(1), replies: fc.nat(6) }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("tick" as const) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("compact" as const), back: fc.nat(6) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("reset" as const), writes: fc.nat(3) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("progress" as const), stream: fc.nat(1) }) },
+  );
+
+  interface Seen {
+    readonly request: WatchCreateRequest;
+    /** First revision the watch is owed. */
+    readonly start: number;
+    readonly events: string[];
+    compacted: boolean;
+    canceled: boolean;
+  }
+
+  it("every watch gets exactly the filtered history, in order, in whole revisions, and no progress mark lies", () => {
+    const limits = fc.record({
+      watchRepliesMax: fc.integer({ min: 1, max: 6 }),
+      watchRevisionsPerReplyMax: fc.integer({ min: 1, max: 4 }),
+      watchersPerCatchUpMax: fc.integer({ min: 1, max: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), limits, (steps, limit) => {
+        begin(limit);
+        hub.open(streamIdOf(2));
+        const watches = new Map<string, Seen>();
+        const pending: [number, number] = [0, 0];
+        let requested: WatchCreateRequest | undefined;
+
+        /** All events the watch is owed from `start` up to and including that revision. */
+        const owed = (seen: Seen, upTo: number): string[] =>
+          store.changes
+            .filter(({ type, keyValue }) => {
+              const key = textOfBytes(keyValue.key);
+              const from = textOfBytes(seen.request.key);
+              const to = seen.request.rangeEnd && textOfBytes(seen.request.rangeEnd);
+              const inside = to === undefined ? key === from : key >= from && (to === "\0" || key < to);
+              const wanted = type === "put" ? !seen.request.noPut : !seen.request.noDelete;
+              return inside && wanted && keyValue.modRevision >= seen.start && keyValue.modRevision <= upTo;
+            })
+            .map((change) => `${change.keyValue.modRevision}.${change.subRevision}`);
+
+        const look = (): void => {
+          for (const { streamId, reply } of replies.splice(0)) {
+            const untaken = pending[streamId - 1] ?? 0;
+            pending[streamId - 1] = untaken + 1;
+            // Only what answers a request may come although the client does not read.
+            if (!reply.created && (!reply.canceled || reply.compactRevision > 0)) {
+              expect(untaken).toBeLessThan(limit.watchRepliesMax);
+            }
+            const id = `${streamId}/${reply.watchId}`;
+            expect(reply.fragment).toBe(false);
+            if (reply.created && !reply.canceled) {
+              if (requested === undefined) throw new Error("created without a request");
+              expect(watches.has(id)).toBe(false);
+              const start = requested.startRevision === 0 ? reply.headerRevision + 1 : requested.startRevision;
+              watches.set(id, { request: requested, start, events: [], compacted: false, canceled: false });
+              continue;
+            }
+            if (reply.created) continue;
+            if (reply.watchId === -1n) {
+              for (const [name, seen] of watches) {
+                if (!name.startsWith(`${streamId}/`) || seen.compacted || seen.canceled) continue;
+                expect(seen.events).toEqual(owed(seen, reply.headerRevision));
+              }
+              continue;
+            }
+            const seen = watches.get(id);
+            if (seen === undefined) throw new Error(`reply for unknown watch ${id}`);
+            expect(seen.canceled).toBe(false);
+            if (reply.canceled && reply.compactRevision > 0) {
+              expect(seen.compacted).toBe(false);
+              expect(reply.headerRevision).toBe(0);
+              seen.compacted = true;
+              continue;
+            }
+            if (reply.canceled) {
+              seen.canceled = true;
+              continue;
+            }
+            expect(seen.compacted).toBe(false);
+            const last = reply.events[reply.events.length - 1];
+            expect(reply.headerRevision).toBeGreaterThanOrEqual(last?.keyValue.modRevision ?? 0);
+            for (const event of reply.events) {
+              const change = store.changes.find((each) => each.keyValue === event.keyValue);
+              if (change === undefined) throw new Error("an event that never happened");
+              seen.events.push(`${change.keyValue.modRevision}.${change.subRevision}`);
+              if (!seen.request.prevKv) expect(event.prevKv).toBeUndefined();
+              else if (event.keyValue.modRevision - 1 >= store.compactRevision) {
+                expect(event.prevKv).toBe(
+                  store.valueAt(event.keyValue.key, revisionOf(event.keyValue.modRevision - 1)),
+                );
+              }
+            }
+            // Whole revisions: all that is owed up to the last one sent.
+            expect(seen.events).toEqual(owed(seen, last?.keyValue.modRevision ?? 0));
+          }
+        };
+
+        for (const each of steps) {
+          if (each.type === "write")
+            write(...each.keys.map(([k, put]) => [keys[k] ?? "a", put ? `${k}` : undefined] as const));
+          else if (each.type === "create") {
+            const to = each.toEnd ? "\0" : each.to === undefined ? undefined : keys[each.to];
+            const startRevision = each.fromNow ? 0 : Math.max(-1, store.currentRevision - 4 + each.start);
+            const request = create(keys[each.from] ?? "a", to, {
+              noPut: each.noPut,
+              noDelete: each.noDelete,
+              prevKv: each.prevKv,
+              startRevision,
+            });
+            requested = request.type === "watchCreate" ? request : undefined;
+            hub.request(streamIdOf(each.stream + 1), request);
+          } else if (each.type === "cancel") hub.request(streamIdOf(each.stream + 1), cancel(each.watch));
+          else if (each.type === "drain") {
+            const count = Math.min(each.replies, pending[each.stream] ?? 0);
+            pending[each.stream] = (pending[each.stream] ?? 0) - count;
+            hub.drained(streamIdOf(each.stream + 1), count);
+          } else if (each.type === "tick") tick();
+          else if (each.type === "compact") {
+            const to = revisionOf(Math.max(store.compactRevision, store.currentRevision - each.back));
+            store.compactRevision = to;
+          } else if (each.type === "reset") {
+            for (let count = 0; count < each.writes; count++) store.write(["a", "r"], ["c", undefined]);
+            hub.reset();
+          } else hub.request(streamIdOf(each.stream + 1), progress);
+          look();
+        }
+        // In the end everybody reads: nothing that is owed may be missing.
+        for (let round = 0; round < 400; round++) {
+          for (const id of [0, 1]) {
+            hub.drained(streamIdOf(id + 1), pending[id] ?? 0);
+            pending[id] = 0;
+          }
+          tick();
+          look();
+        }
+        for (const seen of watches.values()) {
+          if (!seen.compacted && !seen.canceled) expect(seen.events).toEqual(owed(seen, store.currentRevision));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
