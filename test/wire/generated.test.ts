@@ -41,7 +41,7 @@ test("generating the protocol code again changes nothing", () => {
 test("every served path is a method of etcd's API with the kind it is served as", () => {
   const methods = new Map(
     rpc.file_etcdserverpb_rpc.services.flatMap((service) =>
-      service.methods.map((method) => [`/${service.typeName}/${method.name}`, method.methodKind] as const),
+      service.methods.map((method) => [`/${service.typeName}/${method.name}` as string, method.methodKind] as const),
     ),
   );
   for (const [path, call] of callsByPath) {
