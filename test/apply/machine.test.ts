@@ -3,7 +3,7 @@ import { Membership } from "../../core/apply/membership.ts";
 import { isReadOnly, quotaCost } from "../../core/apply/quota.ts";
 import { textOfBytes, utf8Decode } from "../../core/bytes.ts";
 import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
-import type { AlarmRequest } from "../../core/server/request.ts";
+import type { AlarmRequest } from "../../core/request.ts";
 import { bytes, compareOf, deleteOf, memberRecord, putOf, rangeOf, TestMachine, txnOf } from "../kit/member-kit.ts";
 import { MemoryBackend } from "../kit/memory-backend.ts";
 

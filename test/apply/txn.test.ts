@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { leaseIdOf } from "../../core/ids.ts";
-import type { CompareOperand, CompareResult, TxnAnswer, TxnRequest } from "../../core/server/request.ts";
+import type { CompareOperand, CompareResult, TxnAnswer, TxnRequest } from "../../core/request.ts";
 import { bytes, compareOf, deleteOf, putOf, rangeOf, TestMachine, texts, txnOf } from "../kit/member-kit.ts";
 
 const results: readonly CompareResult[] = ["equal", "greater", "less", "notEqual"];

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf } from "../../core/ids.ts";
-import type { KeyRange, Request, TxnOperation, TxnRequest } from "../../core/server/request.ts";
+import type { KeyRange, Request, TxnOperation, TxnRequest } from "../../core/request.ts";
 import { refusalOfRequest } from "../../core/server/validate.ts";
 import { bytes, compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
 import { txns } from "../kit/request-arbitraries.ts";
