@@ -207,6 +207,8 @@ export async function etcdctl(
   child.stderr?.on("data", (piece: Buffer) => {
     stderr += piece;
   });
+  // A command that needs no input may have ended before it could be written.
+  child.stdin?.on("error", () => {});
   child.stdin?.end(options.input ?? "");
   const exitCode = await new Promise<number>((resolve) => child.once("close", (code) => resolve(code ?? -1)));
   return { stdout, stderr, exitCode };
