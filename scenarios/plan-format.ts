@@ -2,7 +2,7 @@
  * Plans as files: written one part a line so that people can edit and compare them, read back with every mistake
  * named by its place and its remedy. Nothing is repaired silently: a plan runs as written or not at all.
  */
-import { standardChecks } from "./checks.ts";
+import { checkNames } from "./check/all.ts";
 import type { Fault, LinkLaw } from "./faults.ts";
 import { type Plan, planFormat, planVersion } from "./plan.ts";
 import { planShape } from "./plan-shape.ts";
@@ -221,9 +221,9 @@ function coreFlaw(plan: Plan): Flaw | undefined {
 
 function checksFlaw({ checks }: Plan): Flaw | undefined {
   for (const [position, check] of checks.entries()) {
-    if (standardChecks.includes(check)) continue;
+    if (checkNames.includes(check)) continue;
     const problem = `${shown(check)} is no check`;
-    return { place: `plan.checks[${position}]`, problem, remedy: `write one of ${standardChecks.join(", ")}` };
+    return { place: `plan.checks[${position}]`, problem, remedy: `write one of ${checkNames.join(", ")}` };
   }
   return undefined;
 }

@@ -16,7 +16,7 @@ const kib = 1_024;
  */
 const simulatedChoices: Choices = {
   tickMs: [30, 50],
-  electionTicks: [8, 20],
+  electionTicks: [8, 15],
   preVote: [false],
   checkQuorum: [false],
   appendBytesMax: [0, kib, 16 * kib],

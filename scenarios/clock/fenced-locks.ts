@@ -1,6 +1,6 @@
 /*
- * Locks as etcd's recipes build them, while holders' members pause, die and are cut off. A holder
- * that lost its lease does not know; the fence does: the write that names the lock's lease must then find it gone.
+ * Locks as etcd's clients build them, while members pause, die and are cut off. A holder that lost its lease does not
+ * know; the fence does: a write that names the revision of the holder's key must then find it gone.
  */
 import { standardChecks } from "../checks.ts";
 import { scenario } from "../scenario.ts";
@@ -11,7 +11,7 @@ import { gets } from "../workload/register.ts";
 
 export default scenario({
   name: "fenced-locks",
-  why: "A write behind a lock's fence happens only while that holder's lease lives, however late the holder learns.",
+  why: "A write behind a lock's fence happens only while the holder's key stands, however late the holder learns.",
   worlds: ["sim", "real"],
   cluster: { voters: 3 },
   workload: standardWorkload({
@@ -21,5 +21,5 @@ export default scenario({
   }),
   faults: (context) => swarmOf([isolation, pauses, kills], context),
   durationMs: { sim: 55_000, real: 25_000 },
-  checks: standardChecks,
+  checks: [...standardChecks, "locks"],
 });

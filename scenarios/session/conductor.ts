@@ -5,7 +5,7 @@
  * Driving it: `wake(nowMs)` at the start and at each `wakeAt`; carry out the outputs in order.
  */
 import type { Fault, PlannedFault } from "../faults.ts";
-import type { HistoryEvent, Operation, PhaseEvent } from "../history.ts";
+import type { HistoryEvent, Operation, OperationAnswer, PhaseEvent } from "../history.ts";
 import type { Plan } from "../plan.ts";
 import { Alarm } from "./alarm.ts";
 import type { Recorder } from "./recorder.ts";
@@ -120,8 +120,8 @@ export class Conductor {
   }
 
   #lookAt(event: HistoryEvent): void {
-    if (event.type === "call" && isWrite(event.operation)) this.#writes.add(event.id);
-    else if (event.type === "return" && event.outcome === "ok" && this.#writes.has(event.id)) {
+    if (event.type === "call" && mayWrite(event.operation)) this.#writes.add(event.id);
+    else if (event.type === "return" && event.outcome === "ok" && this.#writes.has(event.id) && wrote(event.answer)) {
       this.#progressAfterMs = event.atMs - this.#healedAtMs;
     }
   }
@@ -142,14 +142,19 @@ export class Conductor {
   }
 }
 
-/** An operation that an acknowledgement proves was committed. */
-function isWrite(operation: Operation): boolean {
-  switch (operation.op) {
+function mayWrite(operation: Operation): boolean {
+  return operation.op === "put" || operation.op === "deleteRange" || operation.op === "txn";
+}
+
+/** True for the answer of something that changed a key: only that proves a quorum at work. */
+function wrote(answer: OperationAnswer): boolean {
+  switch (answer.op) {
     case "put":
-    case "deleteRange":
-    case "txn":
-    case "leaseGrant":
       return true;
+    case "deleteRange":
+      return answer.deleted > 0;
+    case "txn":
+      return answer.responses.some(wrote);
     default:
       return false;
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { clusterIdOf, memberIdOf, type Reply, revisionOf, termOf } from "../../core/index.ts";
-import type { HistoryEvent } from "../../scenarios/history.ts";
+import type { CallEvent, HistoryEvent, OperationAnswer, ReturnEvent } from "../../scenarios/history.ts";
 import type { Plan } from "../../scenarios/plan.ts";
 import { Conductor, type ConductorOutput } from "../../scenarios/session/conductor.ts";
 import { type FinalOutput, FinalSession } from "../../scenarios/session/final.ts";
@@ -44,7 +44,7 @@ function conduct(of: Plan, during?: (recorder: Recorder, nowMs: number) => void)
 }
 
 const write = { op: "put", key: "k", value: "v" } as const;
-const call = (id: number, atMs: number): HistoryEvent => ({
+const call = (id: number, atMs: number): CallEvent => ({
   type: "call",
   id,
   client: 1,
@@ -52,7 +52,7 @@ const call = (id: number, atMs: number): HistoryEvent => ({
   member: "n1",
   operation: write,
 });
-const accepted = (id: number, atMs: number): HistoryEvent => ({
+const accepted = (id: number, atMs: number): ReturnEvent & { outcome: "ok" } => ({
   type: "return",
   id,
   client: 1,
@@ -105,6 +105,34 @@ describe("phases", () => {
     });
     expect(done.find(([, output]) => output.type === "stopClients")?.[0]).toBe(3_000);
   });
+});
+
+test("an answer that changed nothing is no progress, one that changed a key is", () => {
+  const txn = { op: "txn", compares: [], success: [{ op: "range", key: "k" }, write], failure: [] } as const;
+  const read = { op: "range", kvs: [], count: 0, more: false, revision: 2 } as const;
+  const outcomes: [CallEvent, OperationAnswer, boolean][] = [
+    [{ ...call(1, 0), operation: write }, { op: "put" }, true],
+    [{ ...call(1, 0), operation: { op: "deleteRange", key: "k" } }, { op: "deleteRange", deleted: 0 }, false],
+    [{ ...call(1, 0), operation: { op: "deleteRange", key: "k" } }, { op: "deleteRange", deleted: 1 }, true],
+    [{ ...call(1, 0), operation: txn }, { op: "txn", succeeded: true, responses: [read] }, false],
+    [
+      { ...call(1, 0), operation: txn },
+      { op: "txn", succeeded: true, responses: [read, { op: "put", revision: 2 }] },
+      true,
+    ],
+    [{ ...call(1, 0), operation: { op: "range", key: "k" } }, read, false],
+  ];
+  for (const [called, answer, progress] of outcomes) {
+    let recorded = false;
+    const done = conduct(plan, (recorder, nowMs) => {
+      if (recorded || nowMs <= 1_000) return;
+      recorded = true;
+      recorder.record({ ...called, atMs: nowMs });
+      recorder.record({ ...accepted(1, nowMs), answer });
+    });
+    const stoppedMs = done.find(([, output]) => output.type === "stopClients")?.[0] ?? 0;
+    expect([answer, stoppedMs < 3_000]).toEqual([answer, progress]);
+  }
 });
 
 describe("final reads", () => {
