@@ -1,0 +1,259 @@
+/*
+ * Leases against the log of revisions and the clock of the recorder: nothing ends before its time to live, nothing
+ * lives on past it by more than leader changes allow, no renewal of a lease that was seen to have ended.
+ * Needs a verified order: without one only renewals after a revoke are judged.
+ */
+import type { HistoryEvent } from "../history.ts";
+import { type LeaseEvent, leaseWindow } from "../model/lease.ts";
+import { type CheckContext, resultOf } from "./context.ts";
+import { compareText, never, type Op } from "./operations.ts";
+import type { RevisionLog } from "./revision-log.ts";
+import type { CheckResult, Violation } from "./verdict.ts";
+
+interface LeaseStory {
+  readonly lease: string;
+  readonly grants: Op[];
+  /** Answered with a time to live. */
+  readonly renewals: Op[];
+  /** Outcome open: it may have renewed the lease. */
+  readonly openRenewals: Op[];
+  readonly revokes: Op[];
+  /** The server said: no such lease. */
+  readonly denials: Op[];
+}
+
+export function checkLeases(context: CheckContext): CheckResult {
+  const { history, log } = context;
+  const stories = collectStories(history.ops);
+  if (stories.length === 0) return resultOf("leases", [], 0, "no leases were used");
+  const violations: Violation[] = [];
+  const judge = new LeaseJudge(context);
+  for (const story of stories) {
+    for (const violation of judge.judge(story)) violations.push(violation);
+  }
+  const result = resultOf(
+    "leases",
+    violations,
+    stories.length,
+    `${stories.length} leases ended neither early nor late`,
+  );
+  if (log.exact || result.verdict === "violated") return result;
+  return { ...result, verdict: "unknown", detail: "no verified order of writes to hold the leases against" };
+}
+
+function collectStories(ops: readonly Op[]): LeaseStory[] {
+  const stories = new Map<string, LeaseStory>();
+  const story = (lease: string): LeaseStory => {
+    let found = stories.get(lease);
+    if (found === undefined) {
+      found = { lease, grants: [], renewals: [], openRenewals: [], revokes: [], denials: [] };
+      stories.set(lease, found);
+    }
+    return found;
+  };
+  for (const op of ops) {
+    const { source } = op.step;
+    if (op.outcome === "failed") continue;
+    const answer = op.answer;
+    if (source.op === "leaseGrant") {
+      const lease = answer?.op === "leaseGrant" ? answer.lease : source.lease;
+      if (lease !== "0") story(lease).grants.push(op);
+    } else if (source.op === "leaseRevoke") story(source.lease).revokes.push(op);
+    else if (source.op === "leaseKeepAlive") {
+      if (answer?.op !== "leaseKeepAlive") story(source.lease).openRenewals.push(op);
+      else if (answer.ttlSeconds > 0) story(source.lease).renewals.push(op);
+      else story(source.lease).denials.push(op);
+    }
+  }
+  return [...stories.values()].sort((a, b) => compareText(a.lease, b.lease));
+}
+
+class LeaseJudge {
+  readonly #context: CheckContext;
+  /** Leader changes, faults, starts and stops. */
+  readonly #restarts: readonly number[];
+  /** From here on clocks may have jumped; early ends prove nothing. */
+  readonly #clockFaultMs: number;
+  /** Per revision: latest call of an answered ordered operation there. */
+  readonly #latestCall: readonly (Op | undefined)[];
+  readonly #latestCallUpTo: readonly (Op | undefined)[];
+  /** Per lease: revisions that attach or detach one of its keys. */
+  readonly #touched: ReadonlyMap<string, readonly number[]>;
+
+  constructor(context: CheckContext) {
+    this.#context = context;
+    this.#restarts = restartsOf(context.events);
+    this.#clockFaultMs = clockFaultOf(context);
+    const latest: (Op | undefined)[] = [];
+    for (const op of context.history.ops) {
+      if (op.role !== "ordered" || op.outcome !== "ok" || op.revision > context.log.maxRevision) continue;
+      const other = latest[op.revision];
+      if (other === undefined || op.callMs > other.callMs) latest[op.revision] = op;
+    }
+    this.#latestCall = latest;
+    const upTo: (Op | undefined)[] = [];
+    for (let revision = 0; revision <= context.log.maxRevision; revision++) {
+      const [before, here] = [upTo[revision - 1], latest[revision]];
+      upTo[revision] =
+        before !== undefined && here !== undefined && here.callMs < before.callMs ? before : (here ?? before);
+    }
+    this.#latestCallUpTo = upTo;
+    this.#touched = touchedBy(context.log);
+  }
+
+  *judge(story: LeaseStory): Generator<Violation> {
+    const { entries, exact } = this.#context.log;
+    for (const revoke of story.revokes) {
+      if (revoke.outcome === "ok") yield* this.#renewedAfter(story, revoke.ret, `was revoked by call ${revoke.id}`);
+    }
+    if (!exact) return;
+    const attached = new Set<string>();
+    let since = 0;
+    for (const revision of this.#touched.get(story.lease) ?? []) {
+      const entry = entries[revision];
+      if (entry === undefined) continue;
+      const had = attached.size;
+      for (const change of entry.changes) {
+        if (change.before?.lease === story.lease) attached.delete(change.key);
+        if (change.kv?.lease === story.lease) attached.add(change.key);
+      }
+      if (had === 0 && attached.size > 0) since = revision;
+      if (had > 0 && attached.size === 0) yield* this.#late(story, since, revision);
+      if (entry.endedLease === story.lease && entry.op === undefined) {
+        yield* this.#early(story, revision);
+        const seen = this.#context.decision.evidence?.deadline[revision] ?? never;
+        yield* this.#renewedAfter(story, seen, `ended at revision ${revision}`);
+      }
+    }
+    if (attached.size > 0) yield* this.#late(story, since, this.#context.log.maxRevision + 1);
+    yield* this.#denied(story);
+  }
+
+  /** The end was seen before the time to live since the last proof of life was over. */
+  *#early(story: LeaseStory, revision: number): Generator<Violation> {
+    const seen = this.#context.decision.evidence?.deadline[revision] ?? never;
+    const event = this.#context.events[seen];
+    if (event === undefined || event.type === "meta") return;
+    if (event.atMs >= this.#clockFaultMs) return;
+    for (const life of [...story.grants, ...story.renewals]) {
+      if (life.outcome !== "ok" || life.call >= seen) continue;
+      const early = life.callMs + ttlMsOf(life) - this.#context.options.leaseEarlySlackMs - event.atMs;
+      if (early <= 0) continue;
+      yield {
+        rule: "lease-early",
+        text: `lease ${story.lease} ended at revision ${revision}, seen at ${event.atMs} ms; expected not before ${event.atMs + early} ms, ${ttlMsOf(life)} ms after call ${life.id}`,
+        calls: [life.id],
+        watches: [],
+      };
+      return;
+    }
+  }
+
+  /** Some operation saw keys of the lease alive after everything that could have kept it. */
+  *#late(story: LeaseStory, since: number, end: number): Generator<Violation> {
+    let witness = this.#latestCallUpTo[end - 1];
+    if (witness !== undefined && witness.revision < since) witness = undefined;
+    for (let revision = since; witness === undefined && revision < end; revision++) {
+      const op = this.#latestCall[revision];
+      if (op !== undefined) witness = op;
+    }
+    if (witness === undefined || story.openRenewals.some((op) => op.callMs <= (witness?.callMs ?? 0))) return;
+    if (story.grants.some((op) => op.outcome !== "ok")) return;
+    const renewals = [...story.grants, ...story.renewals].filter((op) => op.callMs <= (witness?.callMs ?? 0));
+    const happened: LeaseEvent[] = renewals.map((op) => ({
+      type: "renewed",
+      calledMs: op.callMs,
+      answeredMs: op.retMs,
+      ttlMs: ttlMsOf(op),
+    }));
+    for (const atMs of this.#restarts) if (atMs <= witness.callMs) happened.push({ type: "restarted", atMs });
+    const window = leaseWindow(happened, this.#context.options);
+    if (window === undefined) return;
+    const lateMs = witness.callMs - window.latestEndMs - this.#context.options.leaseLateSlackMs;
+    if (lateMs <= 0) return;
+    yield {
+      rule: "lease-late",
+      text: `lease ${story.lease} should have ended by ${window.latestEndMs} ms, yet call ${witness.id} at ${witness.callMs} ms still found its keys`,
+      calls: [...renewals.slice(-1), witness].map((op) => op.id),
+      watches: [],
+    };
+  }
+
+  *#renewedAfter(story: LeaseStory, endedAt: number, what: string): Generator<Violation> {
+    for (const renewal of story.renewals) {
+      if (renewal.call <= endedAt) continue;
+      const again = story.grants.some((grant) => grant.ret > endedAt && grant.call < renewal.ret);
+      if (again) continue;
+      yield {
+        rule: "lease-renewed-after-end",
+        text: `lease ${story.lease} ${what}, yet call ${renewal.id} renewed it afterwards`,
+        calls: [renewal.id],
+        watches: [],
+      };
+      return;
+    }
+  }
+
+  /** "No such lease" while it must be alive: nobody revoked it, its time was not over, and no leader was new. */
+  *#denied(story: LeaseStory): Generator<Violation> {
+    for (const denial of story.denials) {
+      if (denial.retMs >= this.#clockFaultMs) return;
+      if (story.revokes.some((revoke) => revoke.call < denial.ret)) return;
+      for (const life of [...story.grants, ...story.renewals]) {
+        if (life.outcome !== "ok" || life.ret > denial.call) continue;
+        const endMs = life.callMs + ttlMsOf(life) - this.#context.options.leaseEarlySlackMs;
+        if (denial.retMs >= endMs) continue;
+        if (this.#restarts.some((atMs) => atMs >= life.callMs && atMs <= denial.retMs)) continue;
+        yield {
+          rule: "lease-early",
+          text: `call ${denial.id} at ${denial.retMs} ms was told that lease ${story.lease} is gone; expected it to live until ${endMs} ms after call ${life.id}`,
+          calls: [life.id, denial.id],
+          watches: [],
+        };
+        return;
+      }
+    }
+  }
+}
+
+function touchedBy(log: RevisionLog): Map<string, number[]> {
+  const touched = new Map<string, number[]>();
+  const note = (lease: string | undefined, revision: number): void => {
+    if (lease === undefined || lease === "0") return;
+    const list = touched.get(lease);
+    if (list === undefined) touched.set(lease, [revision]);
+    else if (list.at(-1) !== revision) list.push(revision);
+  };
+  for (const entry of log.entries) {
+    for (const change of entry?.changes ?? []) {
+      note(change.before?.lease, entry?.revision ?? 0);
+      note(change.kv?.lease, entry?.revision ?? 0);
+    }
+  }
+  return touched;
+}
+
+function ttlMsOf(op: Op): number {
+  const answer = op.answer;
+  if (answer?.op === "leaseGrant" || answer?.op === "leaseKeepAlive") return answer.ttlSeconds * 1_000;
+  return 0;
+}
+
+function restartsOf(events: readonly HistoryEvent[]): number[] {
+  const times: number[] = [];
+  for (const event of events) {
+    if (event.type === "role" && event.role === "leader") times.push(event.atMs);
+    else if (event.type === "fault" || event.type === "life") times.push(event.atMs);
+  }
+  return times;
+}
+
+/** Jumps are never judged; drift is, when the caller gave a slack for it. */
+function clockFaultOf(context: CheckContext): number {
+  for (const event of context.events) {
+    if (event.type !== "fault" || event.result !== "done") continue;
+    if (event.fault === "clockJump") return event.atMs;
+    if (event.fault === "clockDrift" && context.options.leaseEarlySlackMs === 0) return event.atMs;
+  }
+  return Number.POSITIVE_INFINITY;
+}

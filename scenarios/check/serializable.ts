@@ -1,0 +1,107 @@
+/*
+ * Serializable reads: the state at the revision they report, possibly old, never from the future, and never going
+ * back on one member within one life of its process.
+ */
+import type { HistoryEvent } from "../history.ts";
+import { type CheckContext, resultOf } from "./context.ts";
+import { opText } from "./linearizable.ts";
+import type { Op } from "./operations.ts";
+import { ReplayStore } from "./replay-store.ts";
+import type { CheckResult, Violation } from "./verdict.ts";
+
+export function checkSerializable(context: CheckContext): CheckResult {
+  const { history, decision } = context;
+  const reads = history.ops.filter((op) => op.role === "read" && op.outcome === "ok" && op.revision > 0);
+  if (reads.length === 0) return resultOf("serializable", [], 0, "no serializable reads");
+  const violations = [...sessions(context)];
+  if (decision.order === undefined) {
+    if (violations.length > 0) return resultOf("serializable", violations, reads.length, "");
+    const detail = "no verified order of writes to compare the reads with";
+    return { name: "serializable", verdict: "unknown", detail, violations: [], judged: reads.length };
+  }
+  const store = new ReplayStore(history, { keepPast: true, keepTrail: false });
+  store.explaining = true;
+  // latest[R]: the write among those up to revision R that was called last.
+  const latest: (Op | undefined)[] = [];
+  for (let position = 0; position < decision.order.entries.length; position++) {
+    const number = decision.order.entries[position] as number;
+    const op = number < 0 ? undefined : history.ops[number];
+    const before = store.revision;
+    if (op === undefined) store.expire(decision.order.expiries[-1 - number] ?? "");
+    else if (op.step.kind !== "range") store.run(op.step, op.answer);
+    if (store.revision === before) continue;
+    const other = latest[before];
+    latest[store.revision] = op === undefined || (other !== undefined && other.call > op.call) ? other : op;
+  }
+  for (const read of reads) {
+    const violation = judgeRead(store, latest, read);
+    if (violation !== undefined) violations.push(violation);
+  }
+  return resultOf("serializable", violations, reads.length, `${reads.length} reads match the state they report`);
+}
+
+function judgeRead(store: ReplayStore, latest: readonly (Op | undefined)[], read: Op): Violation | undefined {
+  const { revision, step, answer } = read;
+  if (answer === undefined) return undefined;
+  const write = latest[Math.min(revision, latest.length - 1)];
+  if (revision > store.revision || (write !== undefined && write.call > read.ret)) {
+    return {
+      rule: "serializable-future",
+      text: `${opText(read)} reports revision ${revision} before ${write === undefined ? "anybody wrote it" : `${opText(write)} was called`}`,
+      calls: write === undefined ? [read.id] : [read.id, write.id],
+      watches: [],
+    };
+  }
+  const at = step.revision > 0 ? step.revision : revision;
+  store.mismatch = undefined;
+  const right = step.kind === "txn" ? store.txnAt(step, answer, revision) : store.rangeAt(step, answer, at);
+  if (right) return undefined;
+  const { expected, actual } = store.mismatch ?? { expected: "another answer", actual: "this one" };
+  return {
+    rule: "serializable-state",
+    text: `${opText(read)} reports revision ${revision}: expected ${expected}, actual ${actual}`,
+    calls: [read.id],
+    watches: [],
+  };
+}
+
+/** Judged only where the beginnings and ends of processes were recorded: a restart may go back to older states. */
+function* sessions(context: CheckContext): Generator<Violation> {
+  const { events, history } = context;
+  if (!events.some((event) => event.type === "life")) return;
+  const byPosition = new Map<number, Op>();
+  for (const op of history.ops) {
+    if (op.outcome !== "ok" || op.role === "observation" || op.revision <= 0) continue;
+    byPosition.set(op.call, op);
+    byPosition.set(op.ret, op);
+  }
+  const floors = new Map<string, Op>();
+  const lives = new Map<string, number>();
+  const atCall = new Map<Op, { readonly floor: Op | undefined; readonly life: number }>();
+  for (let at = 0; at < events.length; at++) {
+    const event = events[at] as HistoryEvent;
+    if (event.type === "life") {
+      floors.delete(event.member);
+      lives.set(event.member, (lives.get(event.member) ?? 0) + 1);
+    }
+    const op = byPosition.get(at);
+    if (op === undefined) continue;
+    const life = lives.get(op.member) ?? 0;
+    if (at === op.call) {
+      atCall.set(op, { floor: floors.get(op.member), life });
+      continue;
+    }
+    const before = atCall.get(op);
+    if (before?.life !== life) continue;
+    const known = floors.get(op.member);
+    if (known === undefined || known.revision < op.revision) floors.set(op.member, op);
+    const { floor } = before;
+    if (op.role !== "read" || floor === undefined || op.revision >= floor.revision) continue;
+    yield {
+      rule: "serializable-back",
+      text: `${opText(op)} at ${op.member} reports revision ${op.revision} after ${opText(floor)} had reported ${floor.revision} there`,
+      calls: [floor.id, op.id],
+      watches: [],
+    };
+  }
+}
