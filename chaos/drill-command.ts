@@ -10,7 +10,7 @@ import { overviewOf } from "../reports/overview.ts";
 import { fileNameOf, RunDirectory, summaryOf } from "../reports/run-directory.ts";
 import { longestWriteGap } from "../reports/summary.ts";
 import { exitCodeOfVerdict, jsonOfRun, linesOfRun } from "../reports/verdict.ts";
-import { checkByName } from "../scenarios/check/all.ts";
+import { checksByNames } from "../scenarios/check/all.ts";
 import { type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
@@ -153,11 +153,9 @@ const budget = { steps: 2_000_000 };
 
 /** The scenario's checks over a finished history. */
 export function judge(history: readonly HistoryEvent[], names: readonly string[]): CheckResult[] {
-  return names.map((name) => {
-    const check = checkByName(name);
-    if (check === undefined) throw new Error(`the plan asks for a check that does not exist: ${name}`);
-    return check.check(history, budget);
-  });
+  const checks = checksByNames(names);
+  if (checks === undefined) throw new Error(`the plan asks for a check that does not exist: ${names.join(", ")}`);
+  return checks.map((check) => check.check(history, budget));
 }
 
 /** Pages over all runs of this command, when there is more than one. */

@@ -1,7 +1,7 @@
 /*
  * faultline list: what there is to run, to break and to check, by name, with one sentence each.
  */
-import { checks } from "../scenarios/check/all.ts";
+import { allChecks } from "../scenarios/check/all.ts";
 import { faultMeanings } from "../scenarios/faults.ts";
 import { scenarios } from "../scenarios/index.ts";
 import { runVerb, UsageError } from "./command.ts";
@@ -17,7 +17,7 @@ const kinds: { readonly [kind: string]: () => readonly Row[] } = {
   scenarios: () =>
     scenarios.map(({ name, why, worlds, checks: names }) => ({ name, meaning: why, more: { worlds, checks: names } })),
   faults: () => Object.entries(faultMeanings).map(([name, meaning]) => ({ name, meaning })),
-  checks: () => checks.map(({ name, meaning }) => ({ name, meaning })),
+  checks: () => allChecks().map(({ name, meaning }) => ({ name, meaning })),
 };
 
 /** @param argv after the verb */

@@ -3,7 +3,7 @@
  * history is written line by line while the run goes on, so that a crash of the harness or a failing check never
  * costs it; everything else is written again from the result at any time.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { HistoryEvent } from "../scenarios/history.ts";
 import type { Plan } from "../scenarios/plan.ts";
@@ -22,8 +22,9 @@ export class RunDirectory {
     this.path = path;
   }
 
-  /** Makes the directory and writes the plan. An older run in the same place is overwritten file by file. */
+  /** Makes the directory and writes the plan. Logs of an older run in the same place go; its other files are overwritten. */
   static create(path: string, plan: Plan): RunDirectory {
+    rmSync(join(path, "members"), { recursive: true, force: true });
     mkdirSync(join(path, "members"), { recursive: true });
     writeFileSync(join(path, "plan.json"), `${JSON.stringify(plan, undefined, 2)}\n`);
     return new RunDirectory(path);
