@@ -212,11 +212,11 @@ class Replay {
     if (this.segments.length === 0) {
       this.#oldest = start.base;
       this.#base = start.base;
-      this.#hardState = start.hardState;
       if (start.restart) this.neededFrom = start.sequence;
     } else if (start.base.index !== last.index || start.base.term !== last.term) {
       return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
     }
+    this.#hardState = start.hardState;
     this.segments.push({
       name: segment.name,
       sequence: segment.sequence,

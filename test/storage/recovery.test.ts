@@ -29,11 +29,20 @@ class RecordedLog {
   /** Operations that are surely durable. */
   synced = 0;
 
-  constructor() {
-    const { store, operations } = createLog(identity, config);
-    this.store = store;
-    this.contents.push(this.model.content);
-    this.#remember(operations, this.model.content);
+  /** A new log, or one that goes on from what was recovered. */
+  constructor(from?: { readonly store: LogStore; readonly content: LogContent }) {
+    if (from === undefined) {
+      const { store, operations } = createLog(identity, config);
+      this.store = store;
+      this.contents.push(this.model.content);
+      this.#remember(operations, this.model.content);
+      this.synced = operations.length;
+    } else {
+      this.store = from.store;
+      this.model.reset(from.content.base, from.content.hardState);
+      this.model.append({ hardState: undefined, entries: from.content.entries });
+      this.contents.push(this.model.content);
+    }
   }
 
   /** One write of few entries: at most one record besides a segment's beginning. */
@@ -217,75 +226,77 @@ describe("recovery from a crash", () => {
     }
   });
 
+  const step = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        type: fc.constant("append" as const),
+        back: fc.nat(5),
+        size: fc.nat(400),
+        state: fc.boolean(),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ type: fc.constant("compact" as const), back: fc.nat(5) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant("reset" as const), ahead: fc.integer({ min: 1, max: 5 }) }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant("sync" as const), pending: fc.nat(4) }) },
+  );
+  const life = fc.record({
+    steps: fc.array(step, { maxLength: 20 }),
+    kept: fc.nat(),
+    part: fc.nat(),
+    zeros: fc.boolean(),
+  });
+
   it("after any crash the log holds all that was synced and nothing that was not written", () => {
-    const write = fc.record({ count: fc.nat(4), back: fc.nat(3), size: fc.nat(300), state: fc.boolean() });
-    const crash = fc.record({ kept: fc.nat(), part: fc.nat(), zeros: fc.boolean() });
     fc.assert(
-      fc.property(
-        fc.array(fc.record({ writes: fc.array(write, { maxLength: 8 }), syncedAt: fc.nat(), crash }), { maxLength: 6 }),
-        (lives) => {
-          let { store, operations } = createLog(identity, config);
-          let disk = new MemoryDisk(false);
-          disk.carryOut(operations);
-          let model = new ModelLog();
-          let term = 0;
-          for (const life of lives) {
-            term += 1;
-            const contents: LogContent[] = [model.content];
-            const unsynced: LogOperation[] = [];
-            let syncedContents = 0;
-            let pending: { end: LogPosition; operations: number; contents: number }[] = [];
-            for (const [position, each] of life.writes.entries()) {
-              const first = Math.max(1, model.last.index + 1 - (position === 0 ? each.back : 0));
-              const entries = Array.from({ length: each.count }, (_, k) =>
-                entry(first + k, term, "s".repeat(each.size)),
-              );
-              const state = each.state ? hardState(term, position, 0) : undefined;
-              // Entry by entry: a large write may be cut between two of its records.
-              for (const one of entries.length === 0 ? [[]] : entries.map((e) => [e])) {
-                const given = one === entries[0] || entries[0] === one[0] || one.length === 0 ? state : undefined;
-                const made = store.append({ hardState: given, entries: one });
-                if (given !== undefined) {
-                  model.append({ hardState: given, entries: [] });
-                  contents.push(model.content);
-                }
-                model.append({ hardState: undefined, entries: one });
-                contents.push(model.content);
-                unsynced.push(...made);
-                pending.push({ end: store.end, operations: unsynced.length, contents: contents.length });
-              }
-              if (life.syncedAt % 5 === position % 5 && pending.length > 0) {
-                const done = pending[life.syncedAt % pending.length] ?? { end: store.end, operations: 0, contents: 0 };
-                store.persisted(done.end);
-                syncedContents = done.contents - 1;
-                disk.carryOut(unsynced.splice(0, done.operations));
-                pending = pending
-                  .filter((later) => later.operations > done.operations)
-                  .map((later) => ({ ...later, operations: later.operations - done.operations }));
-              }
+      fc.property(fc.array(life, { maxLength: 5 }), (lives) => {
+        let log = new RecordedLog();
+        let disk = new MemoryDisk(false);
+        let term = 0;
+        for (const { steps, kept, part, zeros } of lives) {
+          // Ends of writes that were handed to the disk one after the other, without waiting.
+          let pending: { readonly end: LogPosition; readonly operations: number }[] = [];
+          term += 1;
+          for (const [position, each] of steps.entries()) {
+            const { last, content } = log.model;
+            if (each.type === "append") {
+              // Only a new leader, in a new term, overwrites.
+              const back = position === 0 ? Math.min(each.back, last.index - content.base.index) : 0;
+              const written = entry(last.index + 1 - back, term, "s".repeat(each.size));
+              log.append(each.state ? hardState(term, position, 0) : undefined, written);
+            } else if (each.type === "compact") {
+              const at = log.model.termAt(last.index - each.back);
+              if (at !== undefined) log.compact(last.index - each.back, at);
+            } else if (each.type === "reset") {
+              log.reset(last.index + each.ahead, term, hardState(term, undefined, last.index + each.ahead));
+            } else {
+              const done = pending[each.pending % Math.max(1, pending.length)];
+              if (done === undefined) continue;
+              log.store.persisted(done.end);
+              log.synced = done.operations;
+              pending = pending.filter(({ operations }) => operations > done.operations);
+              continue;
             }
-            const kept = life.crash.kept % (unsynced.length + 1);
-            disk.carryOut(unsynced.slice(0, kept));
-            const torn = unsynced[kept];
-            if (torn?.type === "append") {
-              const length = life.crash.part % torn.bytes.length;
-              const bytes = new Uint8Array(life.crash.zeros ? torn.bytes.length : length);
-              bytes.set(torn.bytes.subarray(0, length));
-              disk.carryOut([{ ...torn, bytes }]);
-            }
-            const log = recoverLog(disk.segments, config);
-            if (!log.ok) throw new Error(log.reason);
-            const content = { base: log.base, hardState: log.hardState, entries: log.entries };
-            expect(contents.slice(syncedContents)).toContainEqual(content);
-            disk = new MemoryDisk(false, disk.segments);
-            disk.carryOut(log.operations);
-            store = log.store;
-            model = new ModelLog();
-            model.append({ hardState: content.hardState, entries: content.entries });
+            pending.push({ end: log.store.end, operations: log.operations.length });
           }
-        },
-      ),
-      { numRuns: 150 },
+          const survived = log.synced + (kept % (log.operations.length - log.synced + 1));
+          disk.carryOut(log.operations.slice(0, survived));
+          const torn = log.operations[survived];
+          if (torn?.type === "append") {
+            const bytes = new Uint8Array(zeros ? torn.bytes.length : part % torn.bytes.length);
+            bytes.set(torn.bytes.subarray(0, part % torn.bytes.length));
+            disk.carryOut([{ ...torn, bytes }]);
+          }
+          const result = recoverLog(disk.segments, config);
+          if (!result.ok) throw new Error(result.reason);
+          const content = { base: result.base, hardState: result.hardState, entries: result.entries };
+          expect(textOf(content)).toBe(textOf(log.contents[survived] as LogContent));
+          disk = new MemoryDisk(false, disk.segments);
+          disk.carryOut(result.operations);
+          log = new RecordedLog({ store: result.store, content });
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 });

@@ -1,0 +1,189 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
+import type { PeerMessage } from "../../core/input.ts";
+import type { Configuration, Entry } from "../../core/raft/message.ts";
+import { decodePeerMessage, encodePeerMessage, peerCodecVersion } from "../../core/server/peer-codec.ts";
+
+const count = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const term = count.map(termOf);
+const index = count.map(indexOf);
+const memberId = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(memberIdOf);
+const leaseId = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(leaseIdOf);
+const bytes = fc.uint8Array({ maxLength: 40 });
+const signed = fc
+  .oneof(fc.integer({ min: -100, max: 100 }), fc.maxSafeInteger())
+  .map((value) => (value === 0 ? 0 : value));
+const ids = fc.uniqueArray(memberId, { maxLength: 5 }).map((some) => some.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
+const configuration: fc.Arbitrary<Configuration> = fc.record({ voters: ids, outgoing: ids, learners: ids });
+const entry: fc.Arbitrary<Entry> = fc.record({
+  index,
+  term,
+  kind: fc.constantFrom("empty" as const, "command" as const, "configuration" as const),
+  data: bytes,
+});
+const addressed = { from: memberId, to: memberId, term };
+const call = { from: memberId, to: memberId, callId: count, incarnation: count };
+const kind = <Kind extends string>(type: Kind): fc.Arbitrary<Kind> => fc.constant(type);
+const maybeSigned = fc.option(signed, { nil: undefined });
+
+/** One arbitrary a kind: a new kind of message does not compile without one. */
+const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extract<PeerMessage, { type: Kind }>> } = {
+  preVote: fc.record({ type: kind("preVote"), ...addressed, lastIndex: index, lastTerm: term }),
+  preVoteReply: fc.record({ type: kind("preVoteReply"), ...addressed, granted: fc.boolean() }),
+  vote: fc.record({ type: kind("vote"), ...addressed, lastIndex: index, lastTerm: term, transfer: fc.boolean() }),
+  voteReply: fc.record({ type: kind("voteReply"), ...addressed, granted: fc.boolean() }),
+  append: fc.record({
+    type: kind("append"),
+    ...addressed,
+    prevIndex: index,
+    prevTerm: term,
+    entries: fc.array(entry, { maxLength: 5 }),
+    commitIndex: index,
+  }),
+  appendAccepted: fc.record({ type: kind("appendAccepted"), ...addressed, matchIndex: index }),
+  appendRejected: fc.record({
+    type: kind("appendRejected"),
+    ...addressed,
+    rejectedIndex: index,
+    hintIndex: index,
+    hintTerm: term,
+  }),
+  heartbeat: fc.record({ type: kind("heartbeat"), ...addressed, commitIndex: index, readRound: count }),
+  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count }),
+  readIndex: fc.record({ type: kind("readIndex"), ...addressed, readContext: count, incarnation: count }),
+  readIndexReply: fc.record({
+    type: kind("readIndexReply"),
+    ...addressed,
+    readContext: count,
+    incarnation: count,
+    readIndex: index,
+  }),
+  propose: fc.record({
+    type: kind("propose"),
+    ...addressed,
+    incarnation: count,
+    sequence: count,
+    commands: fc.array(bytes, { maxLength: 4 }),
+  }),
+  timeoutNow: fc.record({ type: kind("timeoutNow"), ...addressed }),
+  snapshotChunk: fc.record({
+    type: kind("snapshotChunk"),
+    ...addressed,
+    transferId: count,
+    snapshotIndex: index,
+    snapshotTerm: term,
+    configuration,
+    chunk: count,
+    last: fc.boolean(),
+    bytes,
+  }),
+  snapshotChunkReply: fc.record({
+    type: kind("snapshotChunkReply"),
+    ...addressed,
+    transferId: count,
+    nextChunk: count,
+  }),
+  leaseRenew: fc.record({ type: kind("leaseRenew"), ...call, leaseId }),
+  leaseRenewReply: fc.record({ type: kind("leaseRenewReply"), ...call, ttlSeconds: maybeSigned }),
+  leaseQuery: fc.record({ type: kind("leaseQuery"), ...call, leaseId, keys: fc.boolean() }),
+  leaseQueryReply: fc.record({
+    type: kind("leaseQueryReply"),
+    ...call,
+    ttlSeconds: maybeSigned,
+    grantedTtlSeconds: signed,
+    keys: fc.array(bytes, { maxLength: 3 }),
+  }),
+};
+const message: fc.Arbitrary<PeerMessage> = fc.oneof(...Object.values(arbitraries));
+
+describe("peer messages as bytes", () => {
+  for (const [type, arbitrary] of Object.entries(arbitraries)) {
+    it(`a ${type} message is decoded as it was sent`, () => {
+      fc.assert(
+        fc.property(arbitrary as fc.Arbitrary<PeerMessage>, (sent) => {
+          expect(decodePeerMessage(encodePeerMessage(sent))).toEqual(sent);
+        }),
+        { numRuns: 50 },
+      );
+    });
+  }
+
+  it("a message cut short anywhere, or with anything after its end, is malformed", () => {
+    fc.assert(
+      fc.property(message, bytes, (sent, more) => {
+        const whole = encodePeerMessage(sent);
+        for (let length = 0; length < whole.length; length++) {
+          expect(decodePeerMessage(whole.subarray(0, length))).toHaveProperty("malformed");
+        }
+        if (more.length === 0) return;
+        expect(decodePeerMessage(Uint8Array.from([...whole, ...more]))).toHaveProperty("malformed");
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("no bytes at all make the decoder throw: they are a message or malformed", () => {
+    const framed = fc
+      .tuple(fc.nat(20), fc.uint8Array({ maxLength: 80 }))
+      .map(([kindByte, rest]) => Uint8Array.from([peerCodecVersion, kindByte, ...rest]));
+    fc.assert(
+      fc.property(fc.oneof(framed, fc.uint8Array({ maxLength: 80 })), (received) => {
+        const decoded = decodePeerMessage(received);
+        if ("malformed" in decoded) expect(decoded.malformed).not.toBe("");
+        else expect(decodePeerMessage(encodePeerMessage(decoded))).toEqual(decoded);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("any changed byte gives a message or malformed, never a throw", () => {
+    fc.assert(
+      fc.property(message, fc.nat(), fc.integer({ min: 1, max: 255 }), (sent, place, mask) => {
+        const changed = encodePeerMessage(sent).slice();
+        const offset = place % changed.length;
+        changed[offset] = (changed[offset] as number) ^ mask;
+        expect(decodePeerMessage(changed)).toBeTypeOf("object");
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("another format version and an unknown kind are named", () => {
+    expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
+      malformed: "peer message has format version 9, expected 1",
+    });
+    expect(decodePeerMessage(Uint8Array.of(1, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
+    expect(decodePeerMessage(new Uint8Array())).toEqual({ malformed: "peer message is empty" });
+  });
+
+  it("a count larger than the bytes that follow costs no memory", () => {
+    const sent = encodePeerMessage({
+      type: "propose",
+      from: memberIdOf(1n),
+      to: memberIdOf(2n),
+      term: termOf(1),
+      incarnation: 1,
+      sequence: 1,
+      commands: [],
+    });
+    const huge = Uint8Array.from([...sent.subarray(0, sent.length - 1), 255, 255, 255, 255, 255, 255, 15]);
+    expect(decodePeerMessage(huge)).toHaveProperty("malformed");
+  });
+
+  it("byte strings of a decoded message are its own: the input may be used again", () => {
+    const data = Uint8Array.of(1, 2, 3);
+    const input = encodePeerMessage({
+      type: "propose",
+      from: memberIdOf(1n),
+      to: memberIdOf(2n),
+      term: termOf(1),
+      incarnation: 1,
+      sequence: 1,
+      commands: [data],
+    }).slice();
+    const decoded = decodePeerMessage(input);
+    input.fill(0xee);
+    expect(decoded).toMatchObject({ commands: [data] });
+  });
+});
