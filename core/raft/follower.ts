@@ -119,6 +119,8 @@ export function handleVote(state: RaftState, message: Vote): void {
     return;
   }
   state.votedFor = message.from;
+  // Its own question whether it could win is moot: somebody else may.
+  if (state.role === "preCandidate") state.becomeFollower(state.term, undefined);
   state.resetElectionTimer();
   state.messagesAfterPersist.push({
     type: "voteReply",

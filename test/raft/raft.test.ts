@@ -182,6 +182,23 @@ describe("campaigns", () => {
     ]);
   });
 
+  test("whoever grants a vote stops asking for votes itself", () => {
+    const raft = raftOf({ hardState: { term: termOf(4) } });
+    raft.campaign();
+    const vote = {
+      type: "vote",
+      from: id(3),
+      to: id(1),
+      lastIndex: noIndex,
+      lastTerm: noTerm,
+      transfer: false,
+    } as const;
+    raft.step({ ...vote, term: termOf(4) });
+    expect([raft.role, raft.votedFor]).toEqual(["follower", id(3)]);
+    raft.step({ type: "preVoteReply", from: id(2), to: id(1), term: termOf(5), granted: true });
+    expect([raft.role, raft.term]).toEqual(["follower", 4]);
+  });
+
   test("a leader that is no longer a voter steps down when it applies that", () => {
     const raft = leaderOf();
     raft.applyConfiguration({ voters: [id(2), id(3)], outgoing: [], learners: [] });
