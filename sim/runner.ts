@@ -2,8 +2,8 @@
  * One plan → one result: the world runs it, then the checks judge the history it left. White-box invariants come first
  * in the list of checks, under the name "invariants".
  */
-import { startMember } from "../core/index.ts";
-import { checkByName } from "../scenarios/check/all.ts";
+import { defaultMemberConfig, startMember } from "../core/index.ts";
+import { type CheckOptions, checksByNames } from "../scenarios/check/all.ts";
 import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";
 import type { Plan } from "../scenarios/plan.ts";
@@ -48,7 +48,7 @@ export function judge(world: World, how: { readonly startedMs: number; readonly 
   // A run that a broken invariant cut short has no end to judge: its history would accuse clients of what never came.
   if (world.broken === undefined) {
     checks.push(finalOf(world));
-    for (const name of plan.checks) checks.push(checkNamed(name).check(history, budget));
+    for (const check of checksOf(plan)) checks.push(check.check(history, budget));
   }
   return {
     scenario: plan.scenario,
@@ -67,10 +67,27 @@ export function judge(world: World, how: { readonly startedMs: number; readonly 
   };
 }
 
-function checkNamed(name: string): ReturnType<typeof checkByName> & object {
-  const check = checkByName(name);
-  if (check === undefined) throw new Error(`the plan asks for a check that does not exist: ${name}`);
-  return check;
+function checksOf(plan: Plan): NonNullable<ReturnType<typeof checksByNames>> {
+  const checks = checksByNames(plan.checks, checkOptionsOf(plan));
+  if (checks === undefined) throw new Error(`the plan asks for a check that does not exist: ${plan.checks.join(" ")}`);
+  return checks;
+}
+
+/** What the checks must know of a plan: its slowest election, its bound on progress, how wrong its clocks are. */
+export function checkOptionsOf(plan: Plan): CheckOptions {
+  let electionTimeoutMs = 0;
+  let driftPpm = 0;
+  for (const member of plan.members) {
+    const { tickMs, electionTicks } = { ...defaultMemberConfig, ...member.config };
+    electionTimeoutMs = Math.max(electionTimeoutMs, tickMs * electionTicks);
+    driftPpm = Math.max(driftPpm, Math.abs(member.clockDriftPpm));
+  }
+  return {
+    electionTimeoutMs,
+    progressBoundMs: plan.phases.progressBoundMs,
+    // Simulated leases last a minute at most.
+    leaseEarlySlackMs: Math.ceil((driftPpm * 60_000) / 1_000_000),
+  };
 }
 
 function invariantsOf(world: World): CheckResult {
