@@ -255,7 +255,11 @@ class Storm {
   }
 
   private checkLogMatching({ raft }: Node): void {
-    for (let index = raft.firstIndex as number; index <= raft.lastIndex; index++) {
+    // A sole voter keeps to itself what it appended in a term that is not on its disk: a crash undoes term and entries.
+    const isSilent =
+      this.weather.shape === "sole" && raft.role === "leader" && raft.termAt(raft.stableIndex) !== raft.term;
+    const lastIndex = isSilent ? raft.stableIndex : raft.lastIndex;
+    for (let index = raft.firstIndex as number; index <= lastIndex; index++) {
       const entry = raft.entryAt(indexOf(index)) as Entry;
       const prevTerm = raft.termAt(indexOf(index - 1)) as number;
       const name = `${index}/${entry.term}`;
