@@ -15,11 +15,15 @@ export function varintLength(value: number): number {
 /** Grows as needed; {@link finish} hands out what was written. */
 export class ByteWriter {
   private bytes: Uint8Array;
-  private position = 0;
+  private position: number;
 
-  /** Space for the expected result: enough of it saves a copy, the rest is wasted. */
-  constructor(space: Uint8Array) {
+  /**
+   * Space for the expected result: enough of it saves a copy, the rest is wasted. Writing begins at `position`; what
+   * stands before it is part of the result.
+   */
+  constructor(space: Uint8Array, position = 0) {
     this.bytes = space;
+    this.position = position;
   }
 
   /** What was written so far; nothing may be written after. */

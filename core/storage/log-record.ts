@@ -193,11 +193,8 @@ export function decodeBaseMoved(
 
 const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
 
-function beginRecord(sizeBytes: number): ByteWriter {
-  const writer = new ByteWriter(new Uint8Array(sizeBytes));
-  for (let offset = 0; offset < headerBytes; offset++) writer.byte(0);
-  return writer;
-}
+/** The header is filled in when the record is sealed. */
+const beginRecord = (sizeBytes: number): ByteWriter => new ByteWriter(new Uint8Array(sizeBytes), headerBytes);
 
 function endRecord(writer: ByteWriter, seal: Seal): SealedRecord {
   writer.byte(0);
