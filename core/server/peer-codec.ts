@@ -5,6 +5,7 @@
  */
 import { unreachable } from "../assert.ts";
 import { ByteWriter } from "../byte-io.ts";
+import type { ByteSlab } from "../byte-slab.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
 import type { Configuration, Entry, EntryKind } from "../raft/message.ts";
@@ -64,9 +65,12 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
   return writer.finish();
 }
 
-/** The message; byte strings in it are copies, so the input may be used again. */
-export function decodePeerMessage(bytes: Uint8Array): PeerMessage | { readonly malformed: string } {
-  const reader = new UntrustedReader(bytes);
+/**
+ * The message; byte strings in it are copies, so the input may be used again. A slab, kept by the caller for all messages
+ * of a connection, saves an allocation for each of them.
+ */
+export function decodePeerMessage(bytes: Uint8Array, slab?: ByteSlab): PeerMessage | { readonly malformed: string } {
+  const reader = new UntrustedReader(bytes, undefined, slab);
   const version = reader.byte();
   if (reader.failed) return { malformed: "peer message is empty" };
   if (version !== peerCodecVersion) {

@@ -3,6 +3,7 @@
  * records make sense (recovery.ts).
  */
 import { ByteWriter, writeId } from "../byte-io.ts";
+import type { ByteSlab } from "../byte-slab.ts";
 import { crc32c } from "../crc32c.ts";
 import {
   type ClusterId,
@@ -124,18 +125,19 @@ export const entryBytesMax = (entry: Entry): number => entry.data.length + 16;
 /** Upper bound of the bytes a `write` record takes besides its entries. */
 export const writeOverheadBytesMax = recordOverheadBytes + 48;
 
-/** Entries from ≤ position < to of the write, and its hard state when it is given. */
+/** Entries from ≤ position < to of the write, and its hard state when it is given. The bytes are a piece of the slab. */
 export function encodeWrite(
   hardState: HardState | undefined,
   entries: readonly Entry[],
   slice: { readonly from: number; readonly to: number },
   seal: Seal,
+  slab: ByteSlab,
 ): SealedRecord {
   let sizeBytes = writeOverheadBytesMax;
   for (let position = slice.from; position < slice.to; position++) {
     sizeBytes += entryBytesMax(entries[position] as Entry);
   }
-  const writer = beginRecord(sizeBytes);
+  const writer = new ByteWriter(slab.take(sizeBytes), headerBytes);
   writer.byte(hardState === undefined ? 0 : 1);
   if (hardState !== undefined) writeHardState(writer, hardState);
   writer.varint(slice.to - slice.from);
@@ -149,12 +151,13 @@ export function encodeWrite(
   return endRecord(writer, seal);
 }
 
-/** undefined: not a write. Entry data are copies. */
+/** undefined: not a write. Entry data are copies, pieces of the slab. */
 export function decodeWrite(
   bytes: Uint8Array,
   payload: { readonly from: number; readonly to: number },
+  slab: ByteSlab,
 ): LogWrite | undefined {
-  const reader = new UntrustedReader(bytes, payload);
+  const reader = new UntrustedReader(bytes, payload, slab);
   const hardState = reader.flag() ? readHardState(reader) : undefined;
   const count = reader.count();
   const firstIndex = count > 0 ? reader.varint() : 0;

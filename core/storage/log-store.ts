@@ -7,6 +7,7 @@
  * durable before the next call, and keeps a segment one compaction longer.
  */
 import { assert } from "../assert.ts";
+import { ByteSlab } from "../byte-slab.ts";
 import type { MemberConfig } from "../config.ts";
 import { type LogIndex, noIndex, noTerm, type Term } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
@@ -114,6 +115,7 @@ export class LogStore {
   readonly #identity: LogIdentity;
   readonly #owner: number;
   readonly #segmentBytesMax: number;
+  readonly #slab = new ByteSlab();
   /** Ascending; the last one is written to. Bounded by the log's size, which compaction bounds. */
   readonly #segments: SegmentState[];
   #sequence: number;
@@ -172,7 +174,7 @@ export class LogStore {
       const to = this.#countThatFits(entries, from);
       if (to === from && !this.#makeRoom(operations, writeOverheadBytesMax, from < entries.length)) continue;
       const seal = this.#seal("write");
-      this.#push(operations, encodeWrite(hardState, entries, { from, to }, seal));
+      this.#push(operations, encodeWrite(hardState, entries, { from, to }, seal, this.#slab));
       hardState = undefined;
       if (to > from) this.#noteEntries(entries, from, to);
       from = to;

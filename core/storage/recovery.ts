@@ -10,6 +10,7 @@
  * missing between two records shows, also across segments.
  */
 import { unreachable } from "../assert.ts";
+import { ByteSlab } from "../byte-slab.ts";
 import { hexOf, indexOf, type LogIndex, noIndex, noTerm } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import type { Entry, HardState } from "../raft/message.ts";
@@ -191,6 +192,7 @@ class Replay {
   #oldest: LogBase = { index: noIndex, term: noTerm };
   #base: LogBase = this.#oldest;
   #entries: Entry[] = [];
+  readonly #slab = new ByteSlab();
   #hardState: HardState = { term: noTerm, votedFor: undefined, commitIndex: noIndex };
 
   /** Forgets all but the identity: the log is taken to begin with the segment that comes next. */
@@ -243,7 +245,7 @@ class Replay {
         return undefined;
       }
       case "write": {
-        const write = decodeWrite(bytes, record.payload);
+        const write = decodeWrite(bytes, record.payload, this.#slab);
         if (write === undefined) return "a record that cannot be read";
         if (write.hardState !== undefined) this.#hardState = write.hardState;
         return this.#addEntries(write.entries);

@@ -3,6 +3,8 @@
  * that cannot be right sets `failed` and answers with nothing, so that a decoder checks once, at the end. The forms are
  * those of core/byte-io.ts.
  */
+import { copyInto } from "../byte-io.ts";
+import type { ByteSlab } from "../byte-slab.ts";
 import { emptyBytes } from "../bytes.ts";
 
 export class UntrustedReader {
@@ -11,10 +13,15 @@ export class UntrustedReader {
   position: number;
   readonly #bytes: Uint8Array;
   readonly #end: number;
+  readonly #slab: ByteSlab | undefined;
 
-  /** Reads from ≤ position < to; `slice` undefined means all of the bytes. */
-  constructor(bytes: Uint8Array, slice?: { readonly from: number; readonly to: number }) {
+  /**
+   * Reads from ≤ position < to; `slice` undefined means all of the bytes. The slab, when given, saves an allocation of
+   * its own for every byte string.
+   */
+  constructor(bytes: Uint8Array, slice?: { readonly from: number; readonly to: number }, slab?: ByteSlab) {
     this.#bytes = bytes;
+    this.#slab = slab;
     this.position = slice?.from ?? 0;
     this.#end = slice?.to ?? bytes.length;
   }
@@ -99,7 +106,10 @@ export class UntrustedReader {
     if (length === 0) return emptyBytes;
     const from = this.position;
     this.position = from + length;
-    return this.#bytes.slice(from, from + length);
+    if (this.#slab === undefined) return this.#bytes.slice(from, from + length);
+    const copy = this.#slab.take(length);
+    copyInto(copy, 0, this.#bytes.subarray(from, from + length));
+    return copy;
   }
 
   /** For what the reader cannot know to be wrong: the decoder read a value that has no meaning. */
