@@ -153,6 +153,11 @@ export class Machine {
     return this.store.hashKv(revision);
   }
 
+  /** The same for the current revision, made from what was applied since the last call: for frequent comparisons. */
+  runningHash(): StoredHash {
+    return this.store.runningHash();
+  }
+
   /** One bounded piece of background work (compaction); called once a tick. */
   tick(): void {
     this.store.tick();

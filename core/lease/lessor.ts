@@ -13,7 +13,7 @@
 import { assert } from "../assert.ts";
 import { bytesOfId } from "../byte-io.ts";
 import { bytesOfText } from "../bytes.ts";
-import { leaseTtlMinSeconds, type MemberConfig, memberConfigFields } from "../config.ts";
+import { type MemberConfig, memberConfigFields } from "../config.ts";
 import { compareIds, type LeaseId, noLease } from "../ids.ts";
 import type { Backend } from "../ports.ts";
 import { type Expiry, ExpiryQueue } from "./expiry-queue.ts";
@@ -80,7 +80,7 @@ export class Lessor {
     return this.leaseOfKey.size > 0;
   }
 
-  /** The time is raised to the least one; the answer carries the time granted. The id is never 0. */
+  /** Id and time are settled before they are replicated: the id is not 0, the time at least the least one. */
   grant(
     leaseId: LeaseId,
     ttlSeconds: number,
@@ -89,10 +89,10 @@ export class Lessor {
     | { readonly ok: true; readonly ttlSeconds: number }
     | { readonly ok: false; readonly refusal: "leaseTtlTooLarge" | "leaseExists" } {
     assert(leaseId !== noLease, "a lease is given its id before it is replicated");
-    // Not the configured bound, which may differ between members: all must come to the same verdict.
+    // Not the configured bounds, which may differ between members: all must come to the same verdict.
     if (ttlSeconds > memberConfigFields.leaseTtlMaxSeconds.max) return { ok: false, refusal: "leaseTtlTooLarge" };
     if (this.leases.has(leaseId)) return { ok: false, refusal: "leaseExists" };
-    const lease = newLease(leaseId, Math.max(ttlSeconds, leaseTtlMinSeconds(this.config)), 0);
+    const lease = newLease(leaseId, Math.max(ttlSeconds, 1), 0);
     this.leases.set(leaseId, lease);
     this.store(lease);
     if (this.primary) this.schedule(lease, nowMs + lease.ttlSeconds * 1_000);

@@ -27,19 +27,56 @@ export interface HashedState {
 
 /** Unsigned CRC-32C of the history of keys. Reads every stored revision. */
 export function hashOfHistory(state: HashedState): number {
-  const { compactRevision, revision } = state;
-  let crc = crc32c(bucketName);
-  const keptRevision = anyLiveAt(state.index, revision) ? revision : compactRevision;
-  state.backend.scan(
-    "key",
-    { from: encodeRevision(0, 0, false), to: encodeRevision(revision + 1, 0, false) },
-    (key, value) => {
-      if (mainRevisionOf(key) > compactRevision || isCounted(state.index, key, value, keptRevision)) {
-        crc = crc32c(value, crc32c(key, crc));
-      }
-      return true;
-    },
-  );
+  return extendHash(state, { crc: crc32c(bucketName), from: 0, anyLive: anyLiveAt(state.index, state.revision) });
+}
+
+/** A hash up to a revision, to go on from while nothing below it changes. */
+interface Checkpoint {
+  readonly revision: number;
+  readonly crc: number;
+  readonly anyLive: boolean;
+}
+
+/**
+ * The same number for the current revision, made from what came since the last time it was asked. It does not read old
+ * entries again, so it shows where two members came to differ, and not what happened to bytes on a disk since.
+ */
+export class RunningHash {
+  private checkpoint: Checkpoint | undefined = undefined;
+
+  /** An entry at or below the compact revision counts no more, or the compact revision itself moved. */
+  forget(): void {
+    this.checkpoint = undefined;
+  }
+
+  /** @param anyLive whether any key is live at that revision, which is the current one */
+  of(state: HashedState, anyLive: boolean): number {
+    const last = this.checkpoint;
+    const goesOn = last !== undefined && last.anyLive === anyLive;
+    const crc = extendHash(state, {
+      crc: goesOn ? last.crc : crc32c(bucketName),
+      from: goesOn ? last.revision + 1 : 0,
+      anyLive,
+    });
+    this.checkpoint = { revision: state.revision, crc, anyLive };
+    return crc;
+  }
+}
+
+function extendHash(
+  state: HashedState,
+  start: { readonly crc: number; readonly from: number; readonly anyLive: boolean },
+): number {
+  const { index, compactRevision, revision } = state;
+  const keptRevision = start.anyLive ? revision : compactRevision;
+  let crc = start.crc;
+  const range = { from: encodeRevision(start.from, 0, false), to: encodeRevision(revision + 1, 0, false) };
+  state.backend.scan("key", range, (key, value) => {
+    if (mainRevisionOf(key) > compactRevision || isCounted(index, key, value, keptRevision)) {
+      crc = crc32c(value, crc32c(key, crc));
+    }
+    return true;
+  });
   return crc;
 }
 

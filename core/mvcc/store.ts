@@ -18,7 +18,7 @@ import type { Backend } from "../ports.ts";
 import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
 import type { Change, HistorySource } from "./change.ts";
 import { Compaction } from "./compaction.ts";
-import { hashOfHistory } from "./hash.ts";
+import { hashOfHistory, RunningHash } from "./hash.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
@@ -41,6 +41,9 @@ export class Store implements HistorySource {
   private readonly config: Pick<MemberConfig, "compactionEntriesPerTickMax">;
   private readonly index = new TreeIndex();
   private readonly slab = new ByteSlab();
+  private readonly running = new RunningHash();
+  /** Keys that are live now. */
+  private liveKeys = 0;
   private readonly compaction: Compaction;
   /** Changes of the request under way. */
   private changes: Change[] = [];
@@ -62,6 +65,8 @@ export class Store implements HistorySource {
    */
   reload(): ReadonlyMap<string, LeaseId> {
     this.index.clear();
+    this.running.forget();
+    this.liveKeys = 0;
     this.changes = [];
     this.compacted = this.compaction.reload();
     let newest = firstRevision;
@@ -204,6 +209,13 @@ export class Store implements HistorySource {
     return { ok: true, hash, compactRevision, hashRevision };
   }
 
+  /** What {@link hashKv} says of the current revision, from what came since the last call; see {@link RunningHash}. */
+  runningHash(): StoredHash {
+    const { backend, index, current: revision, compacted: compactRevision } = this;
+    const hash = this.running.of({ backend, index, compactRevision, revision }, this.liveKeys > 0);
+    return { hash, compactRevision, hashRevision: revision };
+  }
+
   // ---- writing: only while an entry is applied -----------------------------------------------------------------
 
   put(key: Uint8Array, value: Uint8Array, lease: LeaseId): void {
@@ -213,6 +225,8 @@ export class Store implements HistorySource {
       found = new KeyIndex(text);
       this.index.add(found);
     }
+    if (found.isLive) this.noteReplaced(found);
+    else this.liveKeys += 1;
     const main = this.current + 1;
     const subRevision = this.changes.length;
     found.put(main, subRevision);
@@ -277,6 +291,7 @@ export class Store implements HistorySource {
     if (revision <= this.compacted) return "compacted";
     if (revision > this.current) return "futureRevision";
     this.compacted = revision;
+    this.running.forget();
     this.compaction.start(revision);
     return undefined;
   }
@@ -302,12 +317,19 @@ export class Store implements HistorySource {
 
   private bury(key: KeyIndex, removed: KeyValue[] | undefined): void {
     if (removed !== undefined) removed.push(this.read(key, key.newest));
+    this.noteReplaced(key);
+    this.liveKeys -= 1;
     const main = this.current + 1;
     const subRevision = this.changes.length;
     key.tombstone(main, subRevision);
     const keyBytes = bytesOfText(key.text);
     this.backend.put("key", encodeRevision(main, subRevision, true), encodeTombstone(keyBytes));
     this.changes.push(deletion(keyBytes, main, subRevision));
+  }
+
+  /** A live value at or below the compact revision is about to be history, and then counts in no hash any more. */
+  private noteReplaced(key: KeyIndex): void {
+    if (key.mainAt(key.newest) <= this.compacted) this.running.forget();
   }
 
   private restore(storedRevision: Uint8Array, value: Uint8Array, leases: Map<string, LeaseId>): void {
@@ -319,6 +341,7 @@ export class Store implements HistorySource {
       this.index.add(key);
     }
     const main = mainRevisionOf(storedRevision);
+    if (key.isLive !== !isTombstone(storedRevision)) this.liveKeys += key.isLive ? -1 : 1;
     if (isTombstone(storedRevision)) {
       key.tombstone(main, subRevisionOf(storedRevision));
       leases.delete(text);

@@ -8,7 +8,7 @@ import { decodeCommand, encodeCommand } from "../../core/apply/command.ts";
 import { Machine } from "../../core/apply/machine.ts";
 import { isReadOnly } from "../../core/apply/quota.ts";
 import { equalBytes, textOfBytes } from "../../core/bytes.ts";
-import { defaultMemberConfig, leaseTtlMinSeconds, type MemberConfig } from "../../core/config.ts";
+import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import { indexOf, memberIdOf, revisionOf, termOf } from "../../core/ids.ts";
 import { isTombstone, mainRevisionOf, subRevisionOf } from "../../core/mvcc/revision.ts";
 import type { Entry } from "../../core/raft/message.ts";
@@ -34,7 +34,7 @@ type Step =
   | { readonly do: "history"; readonly from: number; readonly revisionsMax: number; readonly key: Uint8Array }
   | { readonly do: "compactBack"; readonly revisions: number }
   | { readonly do: "readBack"; readonly revisions: number; readonly request: RangeRequest }
-  | { readonly do: "tick" | "commit" | "sync" | "reload" }
+  | { readonly do: "hash" | "tick" | "commit" | "sync" | "reload" }
   | { readonly do: "crash"; readonly kept: number };
 
 const steps: fc.Arbitrary<Step> = fc.oneof(
@@ -57,7 +57,12 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       key: keys,
     }),
   },
-  { weight: 3, arbitrary: fc.constantFrom("tick", "commit", "sync", "reload").map((word) => ({ do: word as "tick" })) },
+  {
+    weight: 5,
+    arbitrary: fc
+      .constantFrom("hash", "hash", "tick", "commit", "sync", "reload")
+      .map((word) => ({ do: word as "tick" })),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const), kept: fc.nat(5) }) },
 );
 
@@ -65,7 +70,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 class Trio {
   readonly backend = new MemoryBackend();
   readonly through = openMachine(new MemoryBackend({ crashes: false }));
-  readonly slow = new SlowMachine(leaseTtlMinSeconds(config));
+  readonly slow = new SlowMachine(1);
   readonly log: Entry[] = [];
   machine = openMachine(this.backend);
 
@@ -95,6 +100,9 @@ class Trio {
         return;
       case "history":
         this.history(step);
+        return;
+      case "hash":
+        expect({ ok: true, ...this.machine.runningHash() }).toEqual(this.machine.hashKv(0));
         return;
       case "tick":
         this.machine.tick();
@@ -178,6 +186,7 @@ class Trio {
     for (let revision = 0; revision <= this.slow.current + 1; revision++) {
       expect(this.machine.hashKv(revision)).toEqual(this.through.hashKv(revision));
     }
+    expect(this.machine.runningHash()).toEqual(this.through.runningHash());
     expect(this.machine.lessor.leaseIds).toEqual(this.through.lessor.leaseIds);
     for (const leaseId of this.machine.lessor.leaseIds) {
       expect(this.machine.lessor.keysOf(leaseId)).toEqual(this.through.lessor.keysOf(leaseId));

@@ -115,9 +115,9 @@ describe("leases and keys", () => {
     expect(member.range(rangeOf("a")).count).toBe(1);
   });
 
-  test("grant: too long before exists, time raised to the least one, any id as given; revoke of none is refused", () => {
-    const member = new TestMachine();
-    expect(member.answer(grantOf(-3n, 0))).toEqual({ type: "leaseGrant", leaseId: -3n, ttlSeconds: 2 });
+  test("grant: too long before exists, any id as given, the verdict not a matter of configuration; revoke of none is refused", () => {
+    const member = new TestMachine({ leaseTtlMaxSeconds: 3, electionTicks: 500 });
+    expect(member.answer(grantOf(-3n, 5))).toEqual({ type: "leaseGrant", leaseId: -3n, ttlSeconds: 5 });
     expect(member.refusal(grantOf(-3n, 10))).toBe("leaseExists");
     expect(member.refusal(grantOf(-3n, 9_000_000_001))).toBe("leaseTtlTooLarge");
     expect(member.answer(grantOf(4n, 9_000_000_000))).toMatchObject({ ttlSeconds: 9_000_000_000 });

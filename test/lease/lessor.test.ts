@@ -20,7 +20,7 @@ class NaiveLessor {
 
   grant(leaseId: bigint, ttl: number, now: number): string | number {
     if (this.leases.has(leaseId)) return "leaseExists";
-    const granted = Math.max(ttl, 2);
+    const granted = Math.max(ttl, 1);
     this.leases.set(leaseId, { ttl: granted, remaining: 0, expiry: now + granted * 1000, notBefore: 0 });
     return granted;
   }
