@@ -165,10 +165,12 @@ function cutBoth(processes: MemberProcesses, a: string, b: string): void {
   processes.links.cutOneWay({ from: b, to: a });
 }
 
+/** A member of no group hears nobody. */
 function cutBetween(processes: MemberProcesses, groups: readonly (readonly string[])[]): void {
-  for (const [position, group] of groups.entries()) {
-    for (const other of groups.slice(position + 1)) {
-      for (const a of group) for (const b of other) cutBoth(processes, a, b);
+  for (const from of processes.names) {
+    for (const to of processes.names) {
+      const together = groups.some((group) => group.includes(from) && group.includes(to));
+      if (from !== to && !together) processes.links.cutOneWay({ from, to });
     }
   }
 }
