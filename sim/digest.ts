@@ -2,7 +2,7 @@
  * 64-bit hash over every event of a run, in two 32-bit lanes of integer arithmetic: the same on every engine, cheap
  * enough for each event. It tells two runs apart; it is no protection against somebody who wants a collision.
  */
-import type { Entry, PeerMessage } from "../core/index.ts";
+import { describeConfiguration, type Entry, type PeerMessage } from "../core/index.ts";
 import { hashName } from "./random.ts";
 
 const twoTo32 = 4_294_967_296;
@@ -60,6 +60,7 @@ export class Digest {
 function addEntry(digest: Digest, entry: Entry): void {
   digest.add(entry.index);
   digest.add(entry.term);
+  digest.add(entry.kind === "command" ? 1 : entry.kind === "empty" ? 2 : 3);
   digest.addBytes(entry.data);
 }
 
@@ -126,6 +127,8 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
     case "propose":
       digest.add(15);
       digest.add(message.term);
+      digest.add(message.incarnation);
+      digest.add(message.sequence);
       for (const command of message.commands) digest.addBytes(command);
       return;
     case "timeoutNow":
@@ -140,6 +143,7 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
       digest.add(message.snapshotTerm);
       digest.add(message.chunk);
       digest.add(message.last ? 1 : 0);
+      digest.addText(describeConfiguration(message.configuration));
       digest.addBytes(message.bytes);
       return;
     case "snapshotChunkReply":
