@@ -30,6 +30,8 @@ export interface PeerNetworkOptions {
   readonly decode: (bytes: Uint8Array) => PeerMessage | { readonly malformed: string };
   readonly onMessage: (message: PeerMessage) => void;
   readonly log: Log;
+  /** What may wait for one member; when reached, the oldest message goes: the newest knows most. */
+  readonly queuedBytesMax?: number;
 }
 
 export const peerPreface = Buffer.from("FAULTLINE-PEER 1\r\n");
@@ -43,9 +45,8 @@ const retryMaxMs = 500;
 const askForLifeMs = 500;
 /** A connection without a sign of life for so long is replaced. */
 const silenceMaxMs = 2_000;
-/** What may wait for one member; when full, the oldest message goes: the newest knows most. */
 const queuedMessagesMax = 4_096;
-const queuedBytesMax = 64 * 1024 * 1024;
+const standardQueuedBytesMax = 64 * 1024 * 1024;
 const frameBytesMax = 256 * 1024 * 1024;
 
 export class PeerNetwork implements Protocol {
@@ -140,7 +141,8 @@ class Link {
     const bytes = this.#options.encode(message);
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
-    while (this.#queue.length > queuedMessagesMax || this.#queuedBytes > queuedBytesMax) this.#dropOldest();
+    const bytesMax = this.#options.queuedBytesMax ?? standardQueuedBytesMax;
+    while (this.#queue.length > queuedMessagesMax || this.#queuedBytes > bytesMax) this.#dropOldest();
     if (this.#flushing) return;
     this.#flushing = true;
     setImmediate(() => this.#flush());

@@ -1,0 +1,387 @@
+/*
+ * Links between real members: the network contract over a small hop of bytes, and what the contract does not say:
+ * greetings that do not fit, queues that are full, peers that come and go.
+ */
+import { createServer as createHttpServer } from "node:http";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Log } from "../../chaos/member/log.ts";
+import { silentLog } from "../../chaos/member/log.ts";
+import { PeerNetwork, type PeerNetworkOptions } from "../../chaos/member/network.ts";
+import { Port } from "../../chaos/member/port.ts";
+import {
+  clusterIdOf,
+  decodePeerMessage,
+  encodePeerMessage,
+  indexOf,
+  type MemberId,
+  memberIdOf,
+  type PeerMessage,
+  type SnapshotChunk,
+  termOf,
+} from "../../core/index.ts";
+import { type NetworkSubject, networkSuite } from "../contract/network.suite.ts";
+import { until } from "../kit/real-members.ts";
+
+const cluster = clusterIdOf(77n);
+const quiet = 40;
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One member's end: a port that listens and a network behind it. */
+class End {
+  readonly memberId: MemberId;
+  received: PeerMessage[] = [];
+  #network: PeerNetwork | undefined;
+  #port: Port | undefined;
+  number = 0;
+
+  constructor(memberId: MemberId) {
+    this.memberId = memberId;
+  }
+
+  async start(
+    addresses: ReadonlyMap<MemberId, string>,
+    more: Partial<Pick<PeerNetworkOptions, "clusterId" | "log" | "queuedBytesMax">> = {},
+  ): Promise<void> {
+    this.received = [];
+    const network = new PeerNetwork({
+      memberId: this.memberId,
+      clusterId: cluster,
+      peers: [...addresses].map(([memberId, address]) => ({ memberId, addresses: [address] })),
+      encode: encodePeerMessage,
+      decode: decodePeerMessage,
+      onMessage: (message) => this.received.push(message),
+      log: silentLog,
+      ...more,
+    });
+    this.#network = network;
+    this.#port = new Port({ protocols: [network], http: createHttpServer() });
+    this.number = await this.#port.listen({ url: "", host: "127.0.0.1", port: this.number });
+  }
+  dial(): void {
+    this.#network?.start();
+  }
+  get connected(): number {
+    return this.#network?.connected ?? 0;
+  }
+  send(message: PeerMessage): void {
+    this.#network?.send(message);
+  }
+  async stop(): Promise<void> {
+    this.#network?.stop();
+    this.#port?.destroy();
+    await sleep(quiet);
+  }
+}
+
+/** Carries bytes of one link until it is cut; then they vanish, and healing resets the connection. */
+class Hop {
+  #cut = false;
+  readonly #target: () => number;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+
+  constructor(target: () => number) {
+    this.#target = target;
+  }
+  async listen(): Promise<number> {
+    const server = createServer((from) => {
+      const to = connect(this.#target(), "127.0.0.1");
+      for (const [socket, other] of [
+        [from, to],
+        [to, from],
+      ] as const) {
+        this.#sockets.add(socket);
+        socket.on("error", () => {});
+        socket.on("close", () => {
+          this.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+      from.on("data", (piece) => {
+        if (!this.#cut) to.write(piece);
+      });
+      to.on("data", (piece) => from.write(piece));
+    });
+    this.#server = server;
+    return new Promise((resolve) => {
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address();
+        resolve(typeof address === "object" && address !== null ? address.port : 0);
+      });
+    });
+  }
+  cut(): void {
+    this.#cut = true;
+  }
+  heal(): void {
+    if (!this.#cut) return;
+    this.#cut = false;
+    this.reset();
+  }
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+  close(): void {
+    this.#server?.close();
+    this.reset();
+  }
+}
+
+class RealNetwork implements NetworkSubject {
+  readonly members = [memberIdOf(1n), memberIdOf(2n), memberIdOf(3n)] as const;
+  readonly #ends = new Map<MemberId, End>();
+  readonly #hops = new Map<string, Hop>();
+  readonly #addresses = new Map<MemberId, Map<MemberId, string>>();
+
+  async open(): Promise<this> {
+    for (const member of this.members) this.#ends.set(member, new End(member));
+    for (const from of this.members) {
+      const addresses = new Map<MemberId, string>();
+      for (const to of this.members) {
+        const hop = new Hop(() => this.#end(to).number);
+        this.#hops.set(`${from}→${to}`, hop);
+        addresses.set(to, `127.0.0.1:${await hop.listen()}`);
+      }
+      this.#addresses.set(from, addresses);
+    }
+    for (const member of this.members) await this.#start(member);
+    for (const member of this.members) this.#end(member).dial();
+    await this.#allConnected();
+    return this;
+  }
+  #end(member: MemberId): End {
+    const end = this.#ends.get(member);
+    if (end === undefined) throw new Error(`no member ${member}`);
+    return end;
+  }
+  async #start(member: MemberId): Promise<void> {
+    await this.#end(member).start(this.#addresses.get(member) ?? new Map());
+  }
+  async #allConnected(): Promise<void> {
+    await until(
+      () => this.members.every((member) => this.#end(member).connected === 2),
+      5_000,
+      () => "connections",
+    );
+    await sleep(quiet);
+  }
+  send(message: PeerMessage): void {
+    this.#end(message.from).send(message);
+  }
+  received(member: MemberId): readonly PeerMessage[] {
+    return this.#end(member).received;
+  }
+  async settle(): Promise<void> {
+    await sleep(2 * quiet);
+  }
+  async cutOneWay(link: { readonly from: MemberId; readonly to: MemberId }): Promise<void> {
+    this.#hops.get(`${link.from}→${link.to}`)?.cut();
+  }
+  async healAll(): Promise<void> {
+    for (const hop of this.#hops.values()) hop.heal();
+  }
+  async restart(member: MemberId): Promise<void> {
+    await this.#end(member).stop();
+    await this.#start(member);
+    this.#end(member).dial();
+  }
+  async close(): Promise<void> {
+    for (const end of this.#ends.values()) await end.stop();
+    for (const hop of this.#hops.values()) hop.close();
+  }
+}
+
+networkSuite({ name: "TCP links", open: () => new RealNetwork().open() });
+
+describe("links", () => {
+  const ends: End[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end.stop();
+  });
+  const first = memberIdOf(1n);
+  const second = memberIdOf(2n);
+  const heartbeat = (number: number): PeerMessage => ({
+    type: "heartbeat",
+    from: first,
+    to: second,
+    term: termOf(1),
+    commitIndex: indexOf(number),
+    readRound: 0,
+  });
+
+  /** A pair of ends; the second listens only when told. */
+  async function pair(log: Log = silentLog, foreign = false): Promise<[End, End]> {
+    const one = new End(first);
+    const two = new End(second);
+    ends.push(one, two);
+    await two.start(new Map([[first, "127.0.0.1:1"]]), foreign ? { clusterId: clusterIdOf(78n), log } : { log });
+    await one.start(new Map([[second, `127.0.0.1:${two.number}`]]), { log });
+    one.dial();
+    return [one, two];
+  }
+  function recordingLog(): { lines: string[]; log: Log } {
+    const lines: string[] = [];
+    const keep = (text: string): void => {
+      lines.push(text);
+    };
+    return { lines, log: { debug() {}, info: keep, warn: keep, error: keep, fatal: keep } };
+  }
+
+  test("a member of another cluster is refused, and both sides say so", async () => {
+    const { lines, log } = recordingLog();
+    const [one, two] = await pair(log, true);
+    await until(
+      () => lines.some((line) => line.includes("request sent was ignored")),
+      5_000,
+      () => lines.join("\n"),
+    );
+    for (let number = 1; number < 5; number++) {
+      one.send(heartbeat(number));
+      await sleep(quiet);
+    }
+    expect(two.received).toEqual([]);
+    expect(lines).toContain("request cluster ID mismatch");
+    expect(lines).toContain("request sent was ignored by remote peer due to cluster ID mismatch");
+  });
+
+  test("a member that comes late, or comes back, is found within a second", async () => {
+    const [one, two] = await pair();
+    await until(
+      () => one.connected === 1,
+      5_000,
+      () => "connection",
+    );
+    const number = two.number;
+    await two.stop();
+    await until(
+      () => one.connected === 0,
+      5_000,
+      () => "loss of the connection",
+    );
+    await sleep(2_000);
+    const again = new End(second);
+    again.number = number;
+    ends.push(again);
+    await again.start(new Map([[first, "127.0.0.1:1"]]));
+    const from = Date.now();
+    await until(
+      () => one.connected === 1,
+      5_000,
+      () => "connection",
+    );
+    expect(Date.now() - from).toBeLessThan(1_000);
+    one.send(heartbeat(9));
+    await until(
+      () => again.received.length === 1,
+      5_000,
+      () => "message",
+    );
+  });
+
+  test("a large message arrives whole", async () => {
+    const [one, two] = await pair();
+    await until(
+      () => one.connected === 1,
+      5_000,
+      () => "connection",
+    );
+    const chunk: SnapshotChunk = {
+      type: "snapshotChunk",
+      from: first,
+      to: second,
+      term: termOf(1),
+      transferId: 1,
+      snapshotIndex: indexOf(5),
+      snapshotTerm: termOf(1),
+      configuration: { voters: [first, second], outgoing: [], learners: [] },
+      chunk: 0,
+      last: true,
+      bytes: Uint8Array.from({ length: 3_000_000 }, (_none, position) => position % 251),
+    };
+    one.send(chunk);
+    await until(
+      () => two.received.length === 1,
+      10_000,
+      () => "message",
+    );
+    const [received] = two.received;
+    expect(received?.type === "snapshotChunk" && Buffer.compare(received.bytes, chunk.bytes)).toBe(0);
+  });
+
+  test("a queue that is full drops its oldest messages, never its newest", async () => {
+    // The receiver reads nothing, so the socket fills, then the queue.
+    const silent = createServer({ pauseOnConnect: true });
+    const port = await new Promise<number>((resolve) => {
+      silent.listen(0, "127.0.0.1", () => {
+        const address = silent.address();
+        resolve(typeof address === "object" && address !== null ? address.port : 0);
+      });
+    });
+    const accepted: Socket[] = [];
+    silent.on("connection", (socket) => accepted.push(socket));
+    const one = new End(first);
+    ends.push(one);
+    await one.start(new Map([[second, `127.0.0.1:${port}`]]), { queuedBytesMax: 1024 * 1024 });
+    one.dial();
+    try {
+      await until(
+        () => one.connected === 1 && accepted.length === 1,
+        5_000,
+        () => "connection",
+      );
+      const chunk = (number: number): PeerMessage => ({
+        type: "snapshotChunk",
+        from: first,
+        to: second,
+        term: termOf(1),
+        transferId: 1,
+        snapshotIndex: indexOf(5),
+        snapshotTerm: termOf(1),
+        configuration: { voters: [first, second], outgoing: [], learners: [] },
+        chunk: number,
+        last: false,
+        bytes: new Uint8Array(64 * 1024),
+      });
+      // The kernel takes some, 1 MB waits, the rest pushes the oldest out.
+      const last = 399;
+      for (let number = 0; number <= last; number++) {
+        one.send(chunk(number));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const pieces: Buffer[] = [];
+      const socket = accepted[0] as Socket;
+      socket.on("data", (piece: Buffer) => pieces.push(piece));
+      socket.resume();
+      await until(
+        () => chunksIn(Buffer.concat(pieces)).at(-1) === last,
+        10_000,
+        () => `chunk ${last}`,
+      );
+      const chunks = chunksIn(Buffer.concat(pieces));
+      expect(chunks.length).toBeLessThan(last);
+      expect(chunks).toEqual([...chunks].sort((a, b) => a - b));
+      // A hole between what left early and what waited last.
+      expect(chunks.slice(-10)).toEqual(Array.from({ length: 10 }, (_none, position) => last - 9 + position));
+    } finally {
+      silent.close();
+      for (const socket of accepted) socket.destroy();
+    }
+  });
+});
+
+/** Numbers of the snapshot chunks in what a link sent, as far as frames are complete. */
+function chunksIn(bytes: Buffer): number[] {
+  const chunks: number[] = [];
+  // Behind the preface and the greeting.
+  for (let frame = 18 + 24; frame + 4 <= bytes.length; frame += 4 + bytes.readUInt32LE(frame)) {
+    const end = frame + 4 + bytes.readUInt32LE(frame);
+    if (end > bytes.length) break;
+    for (let at = frame + 4; at < end; at += 4 + bytes.readUInt32LE(at)) {
+      const size = bytes.readUInt32LE(at);
+      const message = decodePeerMessage(new Uint8Array(bytes.subarray(at + 4, at + 4 + size)));
+      if ("type" in message && message.type === "snapshotChunk") chunks.push(message.chunk);
+    }
+  }
+  return chunks;
+}
