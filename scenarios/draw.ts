@@ -19,8 +19,8 @@ export function drawPlan(
   options: { readonly seed: number; readonly random: Random; readonly world: World },
 ): Plan {
   const { seed, world } = options;
-  const root = options.random.fork("plan");
-  const members = memberNames(scenario.cluster.voters);
+  const root = options.random.fork(`plan/${scenario.name}`);
+  const members = memberNames(votersOf(scenario, root.fork("voters"), world));
   const config = drawConfig(scenario, root.fork("config"), world);
   const link = scenario.link ?? drawLink(root.fork("link"), world);
   const safetyMs = scenario.durationMs[world];
@@ -41,6 +41,11 @@ export function drawPlan(
     phases: { safetyMs, ...(core === undefined ? undefined : { core }), progressBoundMs, settleMs: settleMs[world] },
     checks: scenario.checks,
   };
+}
+
+function votersOf({ cluster: { voters } }: Scenario, random: Random, world: World): number {
+  if (typeof voters === "number") return voters;
+  return world === "sim" ? oneOf(random, voters) : voters[0];
 }
 
 /** n1, n2, … in plan order. */

@@ -10,7 +10,7 @@ export default scenario({
   name: "mixed-everything",
   why: "Faults that a system survives one by one must not break it together.",
   worlds: ["sim", "real"],
-  cluster: { voters: 3 },
+  cluster: { voters: [3, 3, 5] },
   workload: standardWorkload(),
   faults: (context) => swarmOf(plainClasses, context),
   durationMs: { sim: 55_000, real: 30_000 },

@@ -41,7 +41,8 @@ export interface Scenario {
   /** Why not every world, when `worlds` lacks one. */
   readonly worldsWhy?: string;
   readonly cluster: {
-    readonly voters: number;
+    /** Several: drawn in the simulator, where a larger cluster costs little; drills take the first. */
+    readonly voters: number | readonly [number, ...number[]];
     /** Fixed fields; these win over drawn ones. */
     readonly config?: Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */

@@ -11,48 +11,46 @@ type Choices = { readonly [Field in keyof MemberConfig]?: readonly [MemberConfig
 const kib = 1_024;
 
 /**
- * Timers keep an election below some seconds, so that a minute's run sees several. Bounds of background work stay
- * above what the workload makes: a watcher or a lease that falls behind for ever would be late by design.
+ * Fields of one group are drawn together: one alone would not do what the group is there for. Timers keep an election
+ * below some seconds, so that a minute's run sees several. Bounds of background work stay above what the workload
+ * makes: a watcher or a lease that falls behind for ever would be late by design.
  */
-const simulatedChoices: Choices = {
-  tickMs: [30, 50],
-  electionTicks: [8, 15],
-  preVote: [false],
-  checkQuorum: [false],
-  appendBytesMax: [0, kib, 16 * kib],
-  appendsInFlightMax: [1, 2, 8],
-  uncommittedBytesMax: [4 * kib, 64 * kib],
-  snapshotEntries: [20, 100, 500],
-  snapshotCatchUpEntries: [0, 5, 50],
-  snapshotChunkBytes: [4 * kib, 32 * kib],
-  segmentBytesMax: [4 * kib, 64 * kib],
-  readRetryMs: [100, 200],
-  proposalsMax: [3, 20],
-  watchRepliesMax: [1, 4, 16],
-  watchRevisionsPerReplyMax: [100, 300],
-  watchersPerCatchUpMax: [4],
-  watchCatchUpMs: [20, 50],
-  watchProgressMs: [200, 1_000],
-  leaseCheckMs: [100, 1_000],
-  leaseRevokesPerCheckMax: [5, 20],
-  compactionEntriesPerTickMax: [5, 100],
-};
+const simulatedKnobs: readonly Choices[] = [
+  { tickMs: [30, 50] },
+  { electionTicks: [8, 15] },
+  { preVote: [false] },
+  { checkQuorum: [false] },
+  { appendBytesMax: [0, kib, 16 * kib] },
+  { appendsInFlightMax: [1, 2, 8] },
+  { uncommittedBytesMax: [4 * kib, 64 * kib] },
+  { snapshotEntries: [20, 100, 500], snapshotCatchUpEntries: [0, 5, 50], snapshotChunkBytes: [4 * kib, 32 * kib] },
+  { segmentBytesMax: [4 * kib, 64 * kib] },
+  { readRetryMs: [100, 200] },
+  { proposalsMax: [3, 20] },
+  { watchRepliesMax: [1, 4, 16] },
+  { watchRevisionsPerReplyMax: [100, 300], watchersPerCatchUpMax: [4, 512], watchCatchUpMs: [20, 50] },
+  { watchProgressMs: [200, 1_000] },
+  { leaseCheckMs: [100, 1_000], leaseRevokesPerCheckMax: [5, 20] },
+  { compactionEntriesPerTickMax: [5, 100] },
+];
 
 /** What a stock etcd has flags for, at values it accepts. */
-const realChoices: Choices = {
-  tickMs: [50],
-  electionTicks: [20],
-  preVote: [false],
-  snapshotEntries: [100, 1_000],
-};
+const realKnobs: readonly Choices[] = [
+  { tickMs: [50] },
+  { electionTicks: [20] },
+  { preVote: [false] },
+  { snapshotEntries: [100, 1_000] },
+];
 
-/** Drawn values by field; fields left out stay at their default. */
+/** Drawn values by field, half of the groups; fields left out stay at their default. */
 export function drawTuning(random: Random, world: World): Partial<MemberConfig> {
-  const choices: Choices = world === "sim" ? simulatedChoices : realChoices;
   const drawn: { [field: string]: number | boolean } = {};
-  for (const [field, values] of Object.entries(choices)) {
-    const own = random.fork(field);
-    if (chance(own, 50)) drawn[field] = oneOf<number | boolean>(own, values);
+  for (const knob of world === "sim" ? simulatedKnobs : realKnobs) {
+    for (const [position, [field, values]] of Object.entries(knob).entries()) {
+      const own = random.fork(field);
+      if (position === 0 && !chance(own, 50)) break;
+      drawn[field] = oneOf<number | boolean>(own, values);
+    }
   }
   return drawn;
 }
