@@ -54,7 +54,7 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   isolate: fc.constantFrom(0, 1, 2),
 });
 
-test.prop([weather], { numRuns: 250 })(
+test.prop([weather], { numRuns: 100 })(
   "no loss, copy, delay, crash or slow disk makes the members disagree, and they recover from all of it",
   (drawn) => {
     const storm = new Storm(drawn);
