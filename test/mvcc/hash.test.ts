@@ -55,4 +55,17 @@ describe("HashKV", () => {
     lazy.settle();
     expect(lazy.machine.hashKv(0)).toEqual(before);
   });
+
+  test("the running hash follows when the last live key goes and when one comes back", () => {
+    const member = new TestMachine();
+    const compare = (): void => {
+      expect({ ok: true, ...member.machine.runningHash() }).toEqual(member.machine.hashKv(0));
+    };
+    member.do(putOf("a", "1"));
+    member.do({ type: "compact", revision: 2, physical: false });
+    for (const request of [putOf("a", "2"), putOf("a", "3"), deleteOf("a"), putOf("b", "1"), deleteOf("b")]) {
+      member.do(request);
+      compare();
+    }
+  });
 });
