@@ -11,10 +11,11 @@ import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult } from "../scenarios/run.ts";
 import { ClientSession } from "../scenarios/session/client.ts";
 import { Conductor, type ConductorOutput } from "../scenarios/session/conductor.ts";
+import { requestOf } from "../scenarios/session/convert.ts";
 import { FinalSession } from "../scenarios/session/final.ts";
 import { Recorder } from "../scenarios/session/recorder.ts";
 import { WatchSession } from "../scenarios/session/watch.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, ClusterProblem } from "./cluster.ts";
 import { makeFault } from "./faults.ts";
 import { RoleObserver } from "./roles.ts";
 import { CallDriver, type SessionSurroundings, WatchDriver } from "./sessions.ts";
@@ -73,7 +74,7 @@ class DrillRun {
     });
     let outcome: RunOutcome;
     try {
-      const startRevision = (await cluster.status(0, 1_000))?.revision ?? 1;
+      const startRevision = await emptyStoreRevision(cluster);
       this.#zeroMs = performance.now();
       this.#recordMeta(cluster, startRevision);
       outcome = await this.#drive(cluster);
@@ -179,15 +180,16 @@ class DrillRun {
         const record = (event: HistoryEvent) => this.#recorder.record(event);
         this.#roles = new RoleObserver({ cluster, nowMs: this.#nowMs, record });
         this.#roles.begin();
-        for (const client of this.#plan.clients) {
-          drivers.calls.push(
-            new CallDriver(new ClientSession({ client, members: names, recorder: this.#recorder }), surroundings),
-          );
+        const parts = { members: names, recorder: this.#recorder };
+        // A cluster that was there before may have fewer members than the plan.
+        const homeOf = ({ home }: { readonly home: number }) => home % names.length;
+        for (const planned of this.#plan.clients) {
+          const client = { ...planned, home: homeOf(planned) };
+          drivers.calls.push(new CallDriver(new ClientSession({ client, ...parts }), surroundings));
         }
-        for (const watch of this.#plan.watches) {
-          drivers.watches.push(
-            new WatchDriver(new WatchSession({ watch, members: names, recorder: this.#recorder }), surroundings),
-          );
+        for (const planned of this.#plan.watches) {
+          const watch = { ...planned, home: homeOf(planned) };
+          drivers.watches.push(new WatchDriver(new WatchSession({ watch, ...parts }), surroundings));
         }
         carryOut(conductor.wake(this.#nowMs()));
         for (const driver of [...drivers.watches, ...drivers.calls]) driver.begin();
@@ -253,6 +255,26 @@ class DrillRun {
     const final = checkOf("final-reads", missing, "every member answered the final reads", missing[0] ?? "", judged);
     return [...results, final];
   }
+}
+
+/**
+ * Revision of a store that holds no key: the checks know only what the drill wrote itself.
+ *
+ * @throws ClusterProblem when there are keys already
+ */
+async function emptyStoreRevision(cluster: Cluster): Promise<number> {
+  const count = requestOf({ op: "range", key: "\0", rangeEnd: "\0", countOnly: true });
+  const result = await cluster.clients[0]?.call(count, { timeoutMs: 5_000 }).result;
+  if (result?.type !== "reply" || result.reply.answer.type !== "range") {
+    throw new ClusterProblem(`${cluster.names[0]} did not say how many keys it holds`);
+  }
+  const { header, answer } = result.reply;
+  if (answer.count > 0) {
+    throw new ClusterProblem(
+      `the cluster holds ${answer.count} keys; a drill needs an empty key space, as its checks know only what it wrote`,
+    );
+  }
+  return header.revision;
 }
 
 interface RunOutcome {

@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Cluster } from "../../chaos/cluster.ts";
 import { judge } from "../../chaos/drill-command.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
 import { parseTarget, type Target } from "../../chaos/target.ts";
@@ -16,10 +17,20 @@ import type { RunResult } from "../../scenarios/run.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
 
 let logs: string;
+/** Where drills put data directories, so that what they leave behind shows, whatever else this machine runs. */
+let temporary: string;
+const usualTemporary = process.env["TMPDIR"];
 beforeEach(() => {
   logs = mkdtempSync(join(tmpdir(), "faultline-drilltest-"));
+  temporary = join(logs, "tmp");
+  mkdirSync(temporary);
+  process.env["TMPDIR"] = temporary;
 });
-afterEach(() => rmSync(logs, { recursive: true }));
+afterEach(() => {
+  if (usualTemporary === undefined) delete process.env["TMPDIR"];
+  else process.env["TMPDIR"] = usualTemporary;
+  rmSync(logs, { recursive: true });
+});
 
 /** The standard workload for a few seconds with these faults. */
 function shortPlan(faults: readonly PlannedFault[], safetyMs: number): Plan {
@@ -52,7 +63,7 @@ async function drill(plan: Plan, target: Target, signal = new AbortController().
 
 const faultsOf = (run: RunResult) =>
   run.history.flatMap((event) => (event.type === "fault" ? [{ fault: event.fault, result: event.result }] : []));
-const leftBehind = () => readdirSync(tmpdir()).filter((name) => name.startsWith("faultline-drill-"));
+const leftBehind = () => readdirSync(temporary).filter((name) => name.startsWith("faultline-drill-"));
 
 describe("targets", () => {
   test("a name, or host:port of each member; anything else is refused by what is wrong with it", () => {
@@ -64,7 +75,6 @@ describe("targets", () => {
 
 describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
   test("a killed leader is replaced, every check holds, and nothing is left behind", async () => {
-    const before = leftBehind();
     const plan = shortPlan(
       [
         { atMs: 1_000, fault: { fault: "kill", target: "leader", powerLoss: true } },
@@ -88,7 +98,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     const gap = longestWriteGap(run.history);
     expect(gap !== undefined && gap.toMs > 1_000 && gap.fromMs < 3_500).toBe(true);
     expect(written).toEqual(run.history);
-    expect(leftBehind()).toEqual(before);
+    expect(leftBehind()).toEqual([]);
     expect(existsSync(join(logs, "n1.log"))).toBe(true);
   });
 
@@ -108,8 +118,32 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     expect(new Set(terms).size).toBeGreaterThan(1);
   });
 
+  test("a cluster that was there before is left running: its faults are skipped, and its keys are not the drill's", async () => {
+    const cluster = await Cluster.open({
+      planned: [{ name: "n1", config: {}, clockOffsetMs: 0, clockDriftPpm: 0 }],
+      target: stockEtcd,
+      random: seededRandom("drill-test"),
+      logFileOf: (member) => join(logs, `own-${member}.log`),
+      onEnd: () => undefined,
+      signal: new AbortController().signal,
+    });
+    try {
+      const endpoints = [cluster.processes?.addresses[0]?.clientUrl.replace("http://", "") ?? ""];
+      const plan = shortPlan([{ atMs: 500, fault: { fault: "kill", target: "leader", powerLoss: false } }], 1_500);
+      const { run } = await drill(plan, { kind: "endpoints", endpoints });
+      expect(faultsOf(run)).toEqual([
+        { fault: "kill", result: "skipped" },
+        { fault: "healAll", result: "skipped" },
+      ]);
+      expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+      expect(cluster.processes?.stateOf("n1")).toBe("running");
+      await expect(drill(plan, { kind: "endpoints", endpoints })).rejects.toThrow(/needs an empty key space/);
+    } finally {
+      await cluster.close();
+    }
+  });
+
   test("what cannot be made is skipped with a reason, and an interrupted run still ends in order", async () => {
-    const before = leftBehind();
     const controller = new AbortController();
     const plan = shortPlan([{ atMs: 100, fault: { fault: "clockJump", target: "n1", byMs: 1_000 } }], 60_000);
     const timer = setTimeout(() => controller.abort(), 8_000);
@@ -118,6 +152,6 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     expect(faultsOf(run)).toEqual([{ fault: "clockJump", result: "skipped" }]);
     expect(run.checks.find(({ name }) => name === "run-complete")?.verdict).toBe("unknown");
     expect(run.verdict).toBe("unknown");
-    expect(leftBehind()).toEqual(before);
+    expect(leftBehind()).toEqual([]);
   });
 });
