@@ -1,6 +1,6 @@
 /*
  * `faultline bugs`: how good is the harness? Each planted bug is a patch against core, applied to a copy of the sources,
- * never a switch in the product. The copy is simulated until something turns red or the budget is spent; found is good.
+ * never a switch in the product. The copy is simulated until a check is violated or the budget is spent; found is good.
  */
 import { spawn } from "node:child_process";
 import {
@@ -47,10 +47,17 @@ export function run(argv: readonly string[]): Promise<number> {
   return runVerb("faultline bugs", argv, (program, setExit) => {
     program
       .description("Plants known bugs, one at a time, in a copy of the sources, and simulates until one is found.")
-      .argument("[name...]", "names, as `faultline list bugs` shows them; none: all")
+      .argument("[name...]", "names, as listed below; none: all")
       .option("--budget-s <S>", "seconds for each bug", wholeNumber({ min: 1, max: 86_400 }), 60)
       .option("--jobs <J>", "threads", wholeNumber({ min: 1, max: 1_024 }))
       .option("--json", "one JSON object a bug on standard output")
+      .addHelpText(
+        "after",
+        () =>
+          `\nBugs:\n${knownBugs()
+            .map((name) => `  ${name.padEnd(42)} ${meaningOf(name)}\n`)
+            .join("")}`,
+      )
       .action(async (names: readonly string[], flags: Flags) => setExit(await hunt(names, flags)));
   });
 }
@@ -71,18 +78,27 @@ async function hunt(names: readonly string[], flags: Flags): Promise<number> {
   return missed > 0 ? exitCodes.failed : exitCodes.passed;
 }
 
-function bugsNamed(names: readonly string[]): readonly string[] {
-  if (!existsSync(patches))
-    throw new UsageError(`${patches} does not exist; bugs are planted in a source checkout only`);
-  const known = readdirSync(patches)
+/** Names in order; empty outside of a source checkout. */
+function knownBugs(): readonly string[] {
+  if (!existsSync(patches)) return [];
+  return readdirSync(patches)
     .filter((file) => file.endsWith(".patch"))
     .map((file) => file.slice(0, -".patch".length))
     .sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** The first line of a patch says what the bug does. */
+const meaningOf = (name: string): string =>
+  parsePatch(readFileSync(join(patches, `${name}.patch`), "utf8")).about.split("\n")[0] ?? "";
+
+function bugsNamed(names: readonly string[]): readonly string[] {
+  const known = knownBugs();
+  if (known.length === 0) throw new UsageError(`${patches} holds no bugs; they are planted in a source checkout only`);
   for (const name of names) {
     if (known.includes(name)) continue;
     const near = namesNear(name, known);
     throw new UsageError(
-      `no bug is named "${name}"; ${near.length === 0 ? "faultline list bugs shows all" : `did you mean ${near.join(" or ")}?`}`,
+      `no bug is named "${name}"; ${near.length === 0 ? "faultline bugs --help shows all" : `did you mean ${near.join(" or ")}?`}`,
     );
   }
   return names.length === 0 ? known : names;
@@ -139,7 +155,7 @@ async function simulate(name: string, copy: string, flags: Flags): Promise<BugRe
     const runLine = JSON.parse(line) as RunLine;
     seeds += 1;
     progress.show(`${name}: ${seeds} seeds`);
-    if (runLine.verdict === "holds") continue;
+    if (runLine.verdict !== "violated") continue;
     red = runLine;
     break;
   }
@@ -148,7 +164,7 @@ async function simulate(name: string, copy: string, flags: Flags): Promise<BugRe
   const code = await ended;
   progress.clear();
   if (seeds === 0) throw new UsageError(`bug ${name} does not run (exit ${code}):\n${errors}`);
-  const check = red?.checks.find(({ verdict }) => verdict !== "holds");
+  const check = red?.checks.find(({ verdict }) => verdict === "violated");
   const wallMs = Math.round(performance.now() - startedMs);
   return {
     bug: name,

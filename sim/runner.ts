@@ -14,7 +14,7 @@ import { recode } from "./recode.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** Steps a check may spend on one history. */
-const defaultBudget: CheckBudget = { steps: 2_000_000 };
+const defaultBudget: CheckBudget = { steps: 500_000 };
 
 export interface RunOptions {
   /** Every so manyth message goes through its bytes and back. */

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
 import { linesOfRun } from "../reports/verdict.ts";
 import type { Plan } from "../scenarios/plan.ts";
+import { serialisePlan } from "../scenarios/plan-format.ts";
 import type { RunResult } from "../scenarios/run.ts";
 import { readPlan } from "./plan-command.ts";
 import { runPlan } from "./runner.ts";
@@ -45,7 +46,7 @@ function shrink(path: string, flags: Flags): number {
   });
   progress.clear();
   const file = join(statSync(path).isDirectory() ? path : dirname(path), "shrunk.json");
-  writeFileSync(file, `${JSON.stringify(smallest, undefined, 2)}\n`);
+  writeFileSync(file, serialisePlan(smallest));
   const result = runPlan(smallest);
   if (flags.json) process.stdout.write(`${JSON.stringify(reportOf(plan, smallest, { file, failure, tries }))}\n`);
   process.stderr.write(

@@ -1,13 +1,19 @@
 /*
  * `faultline sim`: scenarios times seeds in the simulated world, a line for each run that does not hold, and a sum.
  */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeBlob } from "../reports/blob.ts";
 import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
-import { fileNameOf, RunDirectory } from "../reports/run-directory.ts";
+import { junitOf } from "../reports/junit.ts";
+import { overviewOf } from "../reports/overview.ts";
+import { fileNameOf, RunDirectory, summaryOf, toolVersion } from "../reports/run-directory.ts";
 import { jsonOfRun, linesOfRun, repeatLine } from "../reports/verdict.ts";
 import { scenarios as allScenarios, scenarioNamed } from "../scenarios/index.ts";
-import type { RunResult } from "../scenarios/run.ts";
+import type { RunResult, RunSummary } from "../scenarios/run.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { runTasks } from "./pool.ts";
 import {
@@ -26,6 +32,7 @@ interface Flags {
   readonly seeds?: string;
   readonly jobs?: number;
   readonly shard?: string;
+  readonly blob?: string;
   readonly verify?: true;
   readonly out?: string;
   readonly json?: true;
@@ -47,6 +54,7 @@ export function run(argv: readonly string[]): Promise<number> {
       .option("--seeds <N|A..B>", "seeds 1..N, or A..B")
       .option("--jobs <J>", "threads (default: one for each core)", wholeNumber({ min: 1, max: 1_024 }))
       .option("--shard <i/n>", "only seeds of share i of n: s mod n = i − 1 (default: what the CI runner says)")
+      .option("--blob <FILE>", "where the result of a shard goes (default: DIR/shard-i-of-n.json), for faultline merge")
       .option("--verify", "run each plan twice side by side, every message through its bytes; they must not differ")
       .option(
         "--out <DIR>",
@@ -62,7 +70,9 @@ export function run(argv: readonly string[]): Promise<number> {
 }
 
 async function campaign(names: readonly string[], flags: Flags): Promise<number> {
-  const runs = chooseRuns({ scenarios: scenariosOf(names), seeds: seedsOf(flags), shard: shardOf(flags) });
+  const scenarios = scenariosOf(names);
+  const shard = shardOf(flags);
+  const runs = chooseRuns({ scenarios, seeds: seedsOf(flags), shard });
   const keep = runs.length === 1 && flags.out !== undefined;
   const tasks = runs.map(({ scenario, seed }): RunTask => {
     return { scenario: scenario.name, seed, verify: flags.verify === true, keep };
@@ -80,6 +90,7 @@ async function campaign(names: readonly string[], flags: Flags): Promise<number>
     process.removeListener("SIGTERM", interrupt);
   }
   tally.finish(stop.signal.aborted);
+  if (!stop.signal.aborted) writeCampaign(tally.summaries, { scenarios, flags, shard });
   if (tally.failed > 0) return exitCodes.failed;
   return stop.signal.aborted ? interruptedCode : exitCodes.passed;
 }
@@ -90,9 +101,9 @@ class Tally {
   readonly #flags: Flags;
   readonly #progress = new Progress();
   readonly #startedMs = performance.now();
-  #done = 0;
   #events = 0;
   failed = 0;
+  readonly summaries: RunSummary[] = [];
 
   constructor(total: number, flags: Flags) {
     this.#total = total;
@@ -100,7 +111,7 @@ class Tally {
   }
 
   add({ result, difference }: RunAnswer): void {
-    this.#done += 1;
+    this.summaries.push(summaryOf(result));
     this.#events += result.events ?? 0;
     const holds = result.verdict === "holds" && difference === undefined;
     if (!holds) this.failed += 1;
@@ -118,9 +129,11 @@ class Tally {
   finish(interrupted: boolean): void {
     this.#progress.clear();
     const seconds = (performance.now() - this.#startedMs) / 1_000;
-    const rate = (this.#done / Math.max(seconds, 0.001)).toFixed(1);
+    const rate = (this.summaries.length / Math.max(seconds, 0.001)).toFixed(1);
     const speed = (this.#events / Math.max(seconds, 0.001) / 1e6).toFixed(2);
-    const done = interrupted ? `interrupted after ${this.#done} of ${this.#total}` : `${this.#done}`;
+    const done = interrupted
+      ? `interrupted after ${this.summaries.length} of ${this.#total}`
+      : `${this.summaries.length}`;
     process.stderr.write(
       `${done} runs, ${this.failed} failed, in ${seconds.toFixed(1)} s (${rate} runs/s, ${speed} M events/s)\n`,
     );
@@ -128,17 +141,67 @@ class Tally {
 
   #show(): void {
     const seconds = (performance.now() - this.#startedMs) / 1_000;
-    const rate = this.#done / Math.max(seconds, 0.001);
-    const left = Math.ceil((this.#total - this.#done) / Math.max(rate, 0.001));
+    const rate = this.summaries.length / Math.max(seconds, 0.001);
+    const left = Math.ceil((this.#total - this.summaries.length) / Math.max(rate, 0.001));
     this.#progress.show(
-      `${this.#done}/${this.#total} runs, ${rate.toFixed(1)}/s, ${this.failed} failed, ${left} s left`,
+      `${this.summaries.length}/${this.#total} runs, ${rate.toFixed(1)}/s, ${this.failed} failed, ${left} s left`,
     );
   }
 }
 
+/** Of many runs: a shard's blob, and with --out one page and one JUnit file over all of them. */
+function writeCampaign(
+  runs: readonly RunSummary[],
+  campaign: { readonly scenarios: readonly Scenario[]; readonly flags: Flags; readonly shard: Shard | undefined },
+): void {
+  const { flags, shard } = campaign;
+  const out = flags.out ?? defaultOut;
+  if (flags.out !== undefined && runs.length > 1) {
+    mkdirSync(out, { recursive: true });
+    const rows = runs.map((summary) => ({
+      summary,
+      link: summary.verdict === "holds" ? undefined : `${runName(summary)}/report.html`,
+    }));
+    writeFileSync(join(out, "overview.html"), overviewOf(rows));
+    writeFileSync(join(out, "junit.xml"), junitOf(runs));
+  }
+  if (shard === undefined) return;
+  const path = flags.blob ?? join(out, `shard-${shard.index}-of-${shard.count}.json`);
+  mkdirSync(dirname(path), { recursive: true });
+  const { index, count } = shard;
+  const names = campaign.scenarios.map((scenario) => scenario.name).join(" ");
+  const config = `${names} --seeds ${flags.seeds ?? flags.seed ?? 1}${flags.verify ? " --verify" : ""}`;
+  const commit = commitOf();
+  writeBlob(path, {
+    format: "faultline-shard",
+    version: 1,
+    tool: toolVersion,
+    commit,
+    config,
+    shard: { index, count },
+    runs,
+  });
+  process.stderr.write(`shard    ${path}\n`);
+}
+
+/** Commit of the code that runs; "unknown" outside of a checkout. */
+function commitOf(): string {
+  try {
+    const folder = dirname(fileURLToPath(import.meta.url));
+    return execFileSync("git", ["rev-parse", "HEAD"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] })
+      .toString()
+      .trim();
+  } catch {
+    return "unknown"; // no git, or no checkout: shards then differ by tool version alone
+  }
+}
+
+const runName = (run: { readonly scenario: string; readonly seed: number }): string =>
+  fileNameOf(`${run.scenario}-${run.seed}`);
+
 /** @returns the directory */
 export function writeRun(result: RunResult, out: string): string {
-  const path = join(out, fileNameOf(`${result.scenario}-${result.seed}`));
+  const path = join(out, runName(result));
   const directory = RunDirectory.create(path, result.plan);
   directory.writeHistory(result.history);
   directory.writeVerdict(result);
