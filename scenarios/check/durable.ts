@@ -158,6 +158,8 @@ function finalReads(history: CompactHistory): (FinalRead | undefined)[] {
 
 function removes(step: Step, key: number): boolean {
   if (!mayWrite(step)) return false;
+  // A put with a lease: the lease takes the key along.
+  if (step.kind === "put") return step.low === key && step.lease !== "0";
   if (step.kind === "delete") return step.low <= key && key < step.high;
   if (step.kind === "revoke") return true;
   const inner = step.txn === undefined ? [] : [...step.txn.success, ...step.txn.failure];

@@ -4,7 +4,16 @@
  * it is advice for the placement; only the verified order counts.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
-import { answerWrote, type CompactHistory, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
+import {
+  answerWrote,
+  type CompactHistory,
+  keyInterval,
+  mayWrite,
+  never,
+  type Op,
+  type Step,
+  unreported,
+} from "./operations.ts";
 
 /** Something known about a revision without author: that key got that value there (undefined: was deleted). */
 export interface Fact {
@@ -16,6 +25,15 @@ export interface Fact {
   readonly source: string;
 }
 
+/** What a watch makes of a revision without author: of its keys exactly these changed. A watch may lie; a hint. */
+export interface Scope {
+  readonly low: number;
+  readonly high: number;
+  readonly noPut: boolean;
+  readonly noDelete: boolean;
+  readonly keys: readonly number[];
+}
+
 /** Something certain about one key, in the state right after `revision`. */
 export interface Pin {
   readonly revision: number;
@@ -25,6 +43,8 @@ export interface Pin {
   readonly modRevision: number;
   /** undefined: not known. */
   readonly value: string | undefined;
+  /** The operation whose answer says so. */
+  readonly op: Op;
 }
 
 export interface Evidence {
@@ -39,6 +59,7 @@ export interface Evidence {
   /** deadline[m]: earliest return of anything that stands behind write m. */
   readonly deadline: Int32Array;
   readonly facts: ReadonlyMap<number, readonly Fact[]>;
+  readonly scopes: ReadonlyMap<number, readonly Scope[]>;
   /** Per key, in order of revisions; built when asked for. */
   pins(): readonly (readonly Pin[])[];
   readonly unclaimed: number;
@@ -114,6 +135,7 @@ export function collectEvidence(history: CompactHistory): Evidence | ClaimFault 
   }
   const unclaimed = maxRevision - claimed;
   const facts = unclaimed > 0 ? collectFacts(history, author, maxRevision) : new Map<number, Fact[]>();
+  const scopes = unclaimed > 0 ? collectScopes(history, author, maxRevision) : new Map<number, Scope[]>();
   let pins: Pin[][] | undefined;
   return {
     maxRevision,
@@ -122,6 +144,7 @@ export function collectEvidence(history: CompactHistory): Evidence | ClaimFault 
     seenAt,
     deadline,
     facts,
+    scopes,
     unclaimed,
     pins: () => {
       pins ??= collectPins(history);
@@ -194,11 +217,68 @@ function collectFacts(history: CompactHistory, author: Int32Array, maxRevision: 
   return facts;
 }
 
+/** A watch that brought something later, or a progress notice, says what it did not bring, too. */
+function collectScopes(history: CompactHistory, author: Int32Array, maxRevision: number): Map<number, Scope[]> {
+  const scopes = new Map<number, Scope[]>();
+  const unclaimed: number[] = [];
+  for (let revision = history.startRevision + 1; revision <= maxRevision; revision++) {
+    if (author[revision] === -1) unclaimed.push(revision);
+  }
+  for (const watch of history.watches) {
+    const { open } = watch;
+    const { low, high } = keyInterval(history.keys, open.key, open.rangeEnd);
+    const brought = new Map<number, number[]>();
+    let start = open.startRevision ?? 0;
+    let covered = 0;
+    for (const { reply } of watch.replies) {
+      if (reply.created && start <= 0) start = reply.revision + 1;
+      if (reply.progress) covered = Math.max(covered, reply.revision);
+      for (const event of reply.events) {
+        const revision = event.kv.modRevision;
+        covered = Math.max(covered, revision);
+        if (author[revision] !== -1) continue;
+        const keys = brought.get(revision) ?? [];
+        keys.push(history.keyNumbers.get(event.kv.key) ?? -1);
+        brought.set(revision, keys);
+      }
+    }
+    if (start <= 0) continue;
+    for (let at = firstAtLeast(unclaimed, start); at < unclaimed.length; at++) {
+      const revision = unclaimed[at] as number;
+      if (revision > covered) break;
+      const list = scopes.get(revision) ?? [];
+      const { noPut, noDelete } = open;
+      const known = list.some(
+        (other) => other.low === low && other.high === high && other.noPut === noPut && other.noDelete === noDelete,
+      );
+      if (!known) list.push({ low, high, noPut, noDelete, keys: brought.get(revision) ?? [] });
+      scopes.set(revision, list);
+    }
+  }
+  return scopes;
+}
+
+function firstAtLeast(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as number) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 function collectPins(history: CompactHistory): Pin[][] {
   const pins: Pin[][] = history.keys.map(() => []);
   for (const op of history.ops) {
     if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
-    pinAnswer(pins, op.step, op.answer, op.revision, answerWrote(op.answer) === true);
+    pinAnswer(pins, op, {
+      step: op.step,
+      answer: op.answer,
+      revision: op.revision,
+      wrote: answerWrote(op.answer) === true,
+    });
   }
   // Before a write comes what is known of the state it met.
   const rank = (pin: Pin): number => 2 * pin.revision + (pin.kind === "write" ? 0 : 1);
@@ -206,9 +286,16 @@ function collectPins(history: CompactHistory): Pin[][] {
   return pins;
 }
 
-function pinAnswer(pins: Pin[][], step: Step, answer: OperationAnswer, revision: number, wrote: boolean): void {
+interface Said {
+  readonly step: Step;
+  readonly answer: OperationAnswer;
+  readonly revision: number;
+  readonly wrote: boolean;
+}
+
+function pinAnswer(pins: Pin[][], op: Op, { step, answer, revision, wrote }: Said): void {
   const pin = (key: number, at: number, kind: Pin["kind"], kv?: HistoryKeyValue, value = kv?.value): void => {
-    pins[key]?.push({ revision: at, kind, modRevision: kv?.modRevision ?? unreported, value });
+    pins[key]?.push({ revision: at, kind, modRevision: kv?.modRevision ?? unreported, value, op });
   };
   const single = step.high === step.low + 1;
   switch (answer.op) {
@@ -248,6 +335,7 @@ function pinAnswer(pins: Pin[][], step: Step, answer: OperationAnswer, revision:
               kind: "present",
               modRevision: Number(source.operand),
               value: undefined,
+              op,
             });
           }
         }
@@ -256,7 +344,9 @@ function pinAnswer(pins: Pin[][], step: Step, answer: OperationAnswer, revision:
       const first = branch[0];
       const response = answer.responses[0];
       // Only a first operation surely meets the state from before the transaction.
-      if (first?.kind === "range" && response !== undefined) pinAnswer(pins, first, response, before, false);
+      if (first?.kind === "range" && response !== undefined) {
+        pinAnswer(pins, op, { step: first, answer: response, revision: before, wrote: false });
+      }
       for (let position = 0; position < branch.length; position++) {
         const inner = branch[position];
         if (inner?.kind === "put") pin(inner.low, revision, "write");

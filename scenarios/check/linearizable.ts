@@ -53,7 +53,7 @@ type Partly = Pick<Decision, "verdict" | "detail" | "violations" | "steps"> & Pa
 /** With everything that was seen first; where that contradicts itself, with what must be linearizable alone. */
 function decideByPlacement(history: CompactHistory, evidence: Evidence, stepsMax: number): Partly {
   let steps = 0;
-  let hints = false;
+  let hints = evidence.scopes.size > 0;
   for (const facts of evidence.facts.values()) if (facts.some((fact) => !fact.firm)) hints = true;
   let contradiction: Contradiction | undefined;
   for (const firmOnly of hints ? [false, true] : [true]) {
@@ -167,7 +167,10 @@ function contradictionViolation(history: CompactHistory, found: Contradiction): 
         `revision ${revision} was seen before ${opText(op)} was called, which it contains or which came before it`,
       );
     case "revision-without-author":
-      return violation(`${authorless(history, revision)}`);
+      if (op === undefined || other === undefined) return violation(authorless(history, revision));
+      return violation(
+        `revision ${revision} can only be the write of ${opText(op)}, but ${opText(other)} shows its key unchanged behind it`,
+      );
   }
 }
 

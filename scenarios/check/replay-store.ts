@@ -435,16 +435,19 @@ const tombstone = (key: string, modRevision: number): HistoryKeyValue => ({
   lease: "0",
 });
 
-export function sameKv(expected: HistoryKeyValue, actual: HistoryKeyValue): boolean {
+/** Equal in everything that both sides tell. */
+export function sameKv(a: HistoryKeyValue, b: HistoryKeyValue): boolean {
   return (
-    (expected.modRevision === actual.modRevision || actual.modRevision === unreported) &&
-    expected.value === actual.value &&
-    expected.key === actual.key &&
-    (expected.version === actual.version || actual.version === unreported) &&
-    (expected.createRevision === actual.createRevision || actual.createRevision === unreported) &&
-    (expected.lease === actual.lease || actual.lease === "")
+    sameNumber(a.modRevision, b.modRevision) &&
+    a.value === b.value &&
+    a.key === b.key &&
+    sameNumber(a.version, b.version) &&
+    sameNumber(a.createRevision, b.createRevision) &&
+    (a.lease === b.lease || a.lease === "" || b.lease === "")
   );
 }
+
+const sameNumber = (a: number, b: number): boolean => a === b || a === unreported || b === unreported;
 
 function sameOptional(expected: HistoryKeyValue | undefined, actual: HistoryKeyValue | undefined): boolean {
   return expected === undefined || actual === undefined ? expected === actual : sameKv(expected, actual);

@@ -4,7 +4,7 @@
  * in order of revisions, with a replay in between and a search where evidence leaves a choice. The result is an order
  * for verifyOrder, or a contradiction that no choice removes.
  */
-import type { Evidence, Fact, Pin } from "./evidence.ts";
+import type { Evidence, Fact, Pin, Scope } from "./evidence.ts";
 import { KeyGroups } from "./key-groups.ts";
 import { type CompactHistory, compareText, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
 import { ReplayStore, type StoreMark, sameKv } from "./replay-store.ts";
@@ -59,6 +59,12 @@ type Candidate =
   | { readonly type: "op"; readonly op: Op; readonly priority: number; readonly due: number }
   | { readonly type: "expiry"; readonly lease: string; readonly priority: number; readonly due: number };
 
+/** What is known about a revision without author. */
+interface Hints {
+  readonly facts: readonly Fact[];
+  readonly scopes: readonly Scope[];
+}
+
 interface Choice {
   readonly revision: number;
   readonly candidates: readonly Candidate[];
@@ -102,6 +108,9 @@ class Placer {
   #last: Contradiction | undefined;
   #deepest: Contradiction | undefined;
   #settled = false;
+  /** An operation that could be the write but for what that answer says; and the answer looked at last. */
+  #ruledOut: { readonly op: Op; readonly by: Op | undefined } | undefined;
+  #witness: Op | undefined;
   readonly #unclaimedUpTo: Int32Array;
   #choicesMade = 0;
 
@@ -159,7 +168,12 @@ class Placer {
       }
       const candidates = this.#candidates(revision);
       if (candidates.length === 0) {
-        this.#failed({ rule: "revision-without-author", revision, op: undefined, other: undefined });
+        this.#failed({
+          rule: "revision-without-author",
+          revision,
+          op: this.#ruledOut?.op,
+          other: this.#ruledOut?.by,
+        });
         blame = all;
       } else {
         if (candidates.length > 1) this.#choicesMade++;
@@ -364,52 +378,74 @@ class Placer {
   /** Everything that can be the write of that revision, the most promising first. Complete but for the impossible. */
   #candidates(revision: number): Candidate[] {
     const found: Candidate[] = [];
+    this.#ruledOut = undefined;
     const facts = (this.#evidence.facts.get(revision) ?? []).filter((fact) => fact.firm || !this.#firmOnly);
+    const scopes = this.#firmOnly ? [] : (this.#evidence.scopes.get(revision) ?? []);
+    const hints = { facts, scopes };
     const deadline = this.#evidence.deadline[revision] as number;
     for (const op of this.#evidence.revokes) {
-      if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, facts, found);
+      if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, hints, found);
     }
     const shown = facts.find((fact) => fact.kv !== undefined);
     const pool = shown?.kv === undefined ? this.#unknown : (this.#byContent.get(contentKey(shown.kv)) ?? []);
     for (let position = 0; position < pool.length; position++) {
       const op = pool[position] as Op;
       if (op.call > deadline) break;
-      if (this.#used[op.index] === 0) this.#try(op, revision, facts, found);
+      if (this.#used[op.index] === 0) this.#try(op, revision, hints, found);
     }
     if (shown === undefined) {
-      for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, facts, found);
+      for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, hints, found);
     }
     return found.length < 2 ? found : found.sort(candidateOrder);
   }
 
-  #try(op: Op, revision: number, facts: readonly Fact[], found: Candidate[]): void {
+  #try(op: Op, revision: number, hints: Hints, found: Candidate[]): void {
     // Cheap refusal for the common case: a single key that is known to stay as it is.
-    if (op.step.kind === "put" && this.#promise(op.step.low, revision, op.step.value) === undefined) return;
+    if (op.step.kind === "put" && this.#promise(op.step.low, revision, op.step.value) === undefined) {
+      this.#ruledOut = { op, by: this.#witness };
+      return;
+    }
     this.#steps++;
     const mark = this.#store.mark();
     const length = this.#entries.length;
     const latest = this.#latest;
     this.#grantWhatItNeeds(op.step);
-    if (this.#store.run(op.step, op.answer) && this.#store.revision === revision && this.#agrees(facts)) {
+    if (this.#store.run(op.step, op.answer) && this.#store.revision === revision && this.#agrees(hints)) {
       const promise = this.#promiseOfChange(revision);
       if (promise !== undefined) found.push({ type: "op", op, ...promise });
+      else this.#ruledOut = { op, by: this.#witness };
     }
     while (this.#entries.length > length) this.#used[this.#entries.pop() as number] = 0;
     this.#latest = latest;
     this.#store.undo(mark);
   }
 
-  #tryExpiry(lease: string, revision: number, facts: readonly Fact[], found: Candidate[]): void {
+  #tryExpiry(lease: string, revision: number, hints: Hints, found: Candidate[]): void {
     this.#steps++;
     const mark = this.#store.mark();
-    if (this.#store.expire(lease) && this.#agrees(facts)) {
+    if (this.#store.expire(lease) && this.#agrees(hints)) {
       const promise = this.#promiseOfChange(revision);
       if (promise !== undefined) found.push({ type: "expiry", lease, ...promise });
     }
     this.#store.undo(mark);
   }
 
-  #agrees(facts: readonly Fact[]): boolean {
+  #agrees({ facts, scopes }: Hints): boolean {
+    return scopes.every((scope) => this.#fitsScope(scope)) && this.#fitsFacts(facts);
+  }
+
+  #fitsScope(scope: Scope): boolean {
+    let matching = 0;
+    for (const key of this.#store.changed) {
+      if (key < scope.low || key >= scope.high) continue;
+      if (this.#store.record(key) === undefined ? scope.noDelete : scope.noPut) continue;
+      if (!scope.keys.includes(key)) return false;
+      matching++;
+    }
+    return matching === scope.keys.length;
+  }
+
+  #fitsFacts(facts: readonly Fact[]): boolean {
     return facts.every((fact) => {
       if (fact.key < 0 || !this.#store.changed.includes(fact.key)) return false;
       const record = this.#store.record(fact.key);
@@ -440,6 +476,7 @@ class Placer {
   #promise(key: number, revision: number, value: string | undefined): { priority: number; due: number } | undefined {
     const pin = nextPin(this.#evidence.pins()[key] ?? [], revision);
     if (pin === undefined) return { priority: 2, due: 0x7fff_ffff };
+    this.#witness = pin.op;
     const due = pin.revision;
     if (pin.kind === "write") return { priority: 1, due };
     if (pin.kind === "absent") return { priority: value === undefined ? 0 : 3, due };

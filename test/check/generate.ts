@@ -57,6 +57,8 @@ export interface GenerateOptions {
   readonly txns: boolean;
   readonly past: boolean;
   readonly watch: boolean;
+  /** Percent of revisions that the watch leaves out. */
+  readonly watchLossPercent: number;
   readonly uniqueValues: boolean;
   /** Answers without revisions. */
   readonly blind: boolean;
@@ -90,7 +92,8 @@ export function generate(seed: number, options: GenerateOptions): HistoryEvent[]
     pending = pending.filter((other) => other !== from);
   };
   const note = (before: KvState): void => {
-    if (options.watch && state.revision > before.revision && chance.percent(90)) events.push(watchReply(state, atMs()));
+    if (options.watch && state.revision > before.revision && !chance.percent(options.watchLossPercent))
+      events.push(watchReply(state, atMs()));
   };
   while (nextId <= options.operations || pending.length > 0) {
     const move = chance.below(3);

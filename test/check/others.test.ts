@@ -1,0 +1,299 @@
+import { describe, expect, test } from "vitest";
+import { allChecks, checkByName, checksByNames } from "../../scenarios/check/all.ts";
+import type { CheckOptions } from "../../scenarios/check/context.ts";
+import type { CheckResult } from "../../scenarios/check/verdict.ts";
+import type { HistoryEvent } from "../../scenarios/history.ts";
+import { Chance, generate } from "./generate.ts";
+import { found, kv, Recorder } from "./history-kit.ts";
+
+function judge(name: string, recorder: Recorder, options: CheckOptions = {}): CheckResult | undefined {
+  return checkByName(name, options)?.check(recorder.events, { steps: 100_000 });
+}
+function rejects(name: string, recorder: Recorder, rule: string, options: CheckOptions = {}): void {
+  const result = judge(name, recorder, options);
+  expect({ verdict: result?.verdict, rule: result?.violations[0]?.rule }).toEqual({ verdict: "violated", rule });
+}
+
+test("no check finds anything in a correct store", () => {
+  const found: string[] = [];
+  for (let seed = 0; seed < 400; seed++) {
+    const chance = new Chance(seed * 31 + 5);
+    const history = generate(seed, {
+      operations: 3 + chance.below(60),
+      clients: 1 + chance.below(6),
+      keys: 1 + chance.below(4),
+      unknownPercent: chance.pick([0, 5, 20]),
+      leases: chance.percent(50),
+      txns: chance.percent(50),
+      past: chance.percent(25),
+      watch: chance.percent(60),
+      watchLossPercent: 0,
+      uniqueValues: true,
+      blind: false,
+      fault: "none",
+    });
+    // The generator ends leases when it likes: its clock means nothing.
+    for (const check of allChecks({ leaseEarlySlackMs: 1e9, leaseLateSlackMs: 1e9 })) {
+      const { verdict, detail } = check.check(history, { steps: 100_000 });
+      if (verdict !== "holds") found.push(`${seed} ${check.name}: ${detail}`);
+    }
+  }
+  expect(found).toEqual([]);
+});
+
+describe("the list of checks", () => {
+  test("knows each by its name and refuses a name it does not know", () => {
+    for (const check of allChecks()) expect(checkByName(check.name)?.meaning).toBe(check.meaning);
+    expect(checkByName("linearisable")).toBeUndefined();
+    expect(checksByNames(["watch", "nothing"])).toBeUndefined();
+  });
+
+  test("does not mistake a grown history for the one it has judged", () => {
+    const check = checkByName("linearizable");
+    const recorder = new Recorder().put(1, "k", "v", 2);
+    expect(check?.check(recorder.events, { steps: 1_000 }).verdict).toBe("holds");
+    recorder.get(2, "k", 2);
+    expect(check?.check(recorder.events, { steps: 1_000 }).verdict).toBe("violated");
+  });
+});
+
+describe("leases", () => {
+  const granted = (): Recorder =>
+    new Recorder()
+      .at(100)
+      .call(1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 })
+      .ok(1, 1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 })
+      .put(2, "k", "v", 2, "7");
+  const k2 = kv("k", "v", 2, { lease: "7" });
+
+  test("a lease that ends after its time to live is right", () => {
+    const recorder = granted().at(5_200).get(3, "k", 3);
+    expect(judge("leases", recorder)?.verdict).toBe("holds");
+  });
+
+  test("nothing dies early", () => {
+    rejects("leases", granted().at(3_000).get(3, "k", 3), "lease-early");
+  });
+
+  test("a renewal counts from its call on", () => {
+    const renewed = granted()
+      .at(4_000)
+      .call(5, { op: "leaseKeepAlive", lease: "7" })
+      .ok(5, 2, { op: "leaseKeepAlive", ttlSeconds: 5 });
+    rejects("leases", renewed.at(8_000).get(3, "k", 3), "lease-early");
+  });
+
+  test("an early end is not judged after a clock jump", () => {
+    const jump: HistoryEvent = {
+      type: "fault",
+      atMs: 200,
+      fault: "clockJump",
+      members: ["a"],
+      result: "done",
+      detail: "",
+    };
+    expect(judge("leases", granted().add(jump).at(3_000).get(3, "k", 3))?.verdict).toBe("holds");
+  });
+
+  test("nothing lives past its lease by more than the bound", () => {
+    rejects("leases", granted().at(20_000).get(3, "k", 2, k2), "lease-late");
+  });
+
+  test("a new leader gives every lease its time anew", () => {
+    const leader: HistoryEvent = { type: "role", atMs: 14_000, member: "b", role: "leader", term: 3 };
+    expect(judge("leases", granted().add(leader).at(20_000).get(3, "k", 2, k2))?.verdict).toBe("holds");
+  });
+
+  test("a lease that was seen to have ended is not renewed", () => {
+    const recorder = granted().at(5_200).get(3, "k", 3).call(4, { op: "leaseKeepAlive", lease: "7" });
+    rejects("leases", recorder.ok(4, 3, { op: "leaseKeepAlive", ttlSeconds: 5 }), "lease-renewed-after-end");
+  });
+
+  test("a revoked lease is not renewed", () => {
+    const recorder = granted().call(3, { op: "leaseRevoke", lease: "7" }).ok(3, 3, { op: "leaseRevoke" });
+    recorder.call(4, { op: "leaseKeepAlive", lease: "7" }).ok(4, 3, { op: "leaseKeepAlive", ttlSeconds: 5 });
+    rejects("leases", recorder, "lease-renewed-after-end");
+  });
+
+  test("a live lease is not denied", () => {
+    const recorder = granted().call(4, { op: "leaseKeepAlive", lease: "7" });
+    rejects("leases", recorder.ok(4, 2, { op: "leaseKeepAlive", ttlSeconds: 0 }), "lease-early");
+  });
+});
+
+describe("serializable", () => {
+  const written = (): Recorder => new Recorder().put(1, "k", "v", 2).put(2, "k", "w", 3);
+  const w3 = kv("k", "w", 3, { createRevision: 2, version: 2 });
+
+  test("an old state under its own revision is right", () => {
+    expect(judge("serializable", written().get(3, "k", 2, kv("k", "v", 2), true))?.verdict).toBe("holds");
+  });
+
+  test("the state is that of the reported revision", () => {
+    rejects("serializable", written().get(3, "k", 3, kv("k", "v", 2), true), "serializable-state");
+    rejects("serializable", written().get(3, "k", 2, w3, true), "serializable-state");
+  });
+
+  test("a read of the past uses the keys of the past", () => {
+    const recorder = new Recorder().put(1, "a", "1", 2).put(2, "b", "1", 3);
+    recorder.call(3, { op: "range", key: "a", rangeEnd: "z", revision: 2, serializable: true });
+    recorder.ok(3, 3, { op: "range", kvs: [kv("a", "1", 2)], count: 2, more: false });
+    rejects("serializable", recorder, "serializable-state");
+  });
+
+  test("no member goes back within one life of its process", () => {
+    const started = (atMs: number): HistoryEvent => ({ type: "life", atMs, member: "a", event: "started", detail: "" });
+    const recorder = written().add(started(0)).get(3, "k", 3, w3, true);
+    rejects("serializable", recorder.get(4, "k", 2, kv("k", "v", 2), true), "serializable-back");
+    const restarted = written().add(started(0)).get(3, "k", 3, w3, true).add(started(500));
+    expect(judge("serializable", restarted.get(4, "k", 2, kv("k", "v", 2), true))?.verdict).toBe("holds");
+    const elsewhere = written().add(started(0)).get(3, "k", 3, w3, true, "b");
+    expect(judge("serializable", elsewhere.get(4, "k", 2, kv("k", "v", 2), true))?.verdict).toBe("holds");
+  });
+
+  test("without an order of writes there is no verdict on reads", () => {
+    const broken = written()
+      .get(3, "k", 3)
+      .get(4, "k", 2, kv("k", "v", 2), true);
+    expect(judge("serializable", broken)?.verdict).toBe("unknown");
+  });
+});
+
+describe("replicas", () => {
+  const replica = (member: string, revision: number, hash: number, compactRevision = 0): HistoryEvent => ({
+    type: "replica",
+    atMs: 9_000,
+    member,
+    revision,
+    compactRevision,
+    hash,
+  });
+  const final = (): Recorder => new Recorder().phase("final");
+
+  test("equal members are right, also when one is compacted and hashes differ for that", () => {
+    const recorder = final()
+      .add(replica("a", 5, 1))
+      .add(replica("b", 5, 1))
+      .add(replica("c", 5, 2, 3));
+    expect(judge("replicas", recorder)).toMatchObject({ verdict: "holds", judged: 3 });
+  });
+
+  test("one revision, one hash", () => {
+    rejects(
+      "replicas",
+      final()
+        .add(replica("a", 5, 1))
+        .add(replica("b", 5, 2)),
+      "replica-hash",
+    );
+  });
+
+  test("all members end at one revision", () => {
+    rejects(
+      "replicas",
+      final()
+        .add(replica("a", 5, 1))
+        .add(replica("b", 4, 2)),
+      "replica-behind",
+    );
+    expect(judge("replicas", new Recorder().add(replica("a", 5, 1)).add(replica("b", 4, 2)))?.verdict).toBe("holds");
+  });
+
+  test("hashes asked for by clients count too", () => {
+    const recorder = new Recorder();
+    for (const [id, hash] of [
+      [1, 10],
+      [2, 11],
+    ] as const) {
+      const answer = { op: "hashKv", hash, compactRevision: 0, hashRevision: 1 } as const;
+      recorder.call(id, { op: "hashKv", revision: 0 }, id === 1 ? "a" : "b").ok(id, 1, answer);
+    }
+    rejects("replicas", recorder, "replica-hash");
+  });
+});
+
+describe("durable", () => {
+  test("a write overwritten or deleted later is not lost", () => {
+    const recorder = new Recorder()
+      .put(1, "k", "v", 2)
+      .put(2, "k", "w", 3)
+      .get(3, "k", 3, kv("k", "w", 3));
+    expect(judge("durable", recorder)).toMatchObject({ verdict: "holds", judged: 1 });
+    const gone = new Recorder().put(1, "k", "v", 2).call(2, { op: "deleteRange", key: "k" }).lost(2).get(3, "k", 3);
+    expect(judge("durable", gone)?.verdict).toBe("holds");
+  });
+
+  test("an acknowledged write that the final read does not show is named", () => {
+    const older = new Recorder()
+      .put(1, "k", "v", 2)
+      .put(2, "k", "w", 3)
+      .get(3, "k", 3, kv("k", "v", 2));
+    rejects("durable", older, "lost-write");
+    expect(judge("durable", older)?.violations[0]?.calls).toEqual([2, 3]);
+    rejects("durable", new Recorder().put(1, "k", "v", 2).get(2, "k", 2), "lost-write");
+    rejects("durable", new Recorder().put(1, "k", "v", 2).get(2, "k", 1), "lost-write");
+  });
+
+  test("two writes acknowledged at one revision: one of them is lost", () => {
+    rejects("durable", new Recorder().put(1, "k", "v", 2).put(2, "other", "w", 2), "lost-write");
+  });
+
+  test("something else seen where a write was acknowledged", () => {
+    const recorder = new Recorder().put(1, "k", "v", 2).call(2, { op: "range", key: "j" });
+    rejects("durable", recorder.ok(2, 2, found(kv("j", "x", 2))), "lost-write");
+  });
+});
+
+describe("progress", () => {
+  test("a write acknowledged within the bound is progress", () => {
+    expect(judge("progress", new Recorder().phase("liveness").put(1, "k", "v", 2))?.verdict).toBe("holds");
+  });
+
+  test("no write within the bound is none", () => {
+    const stuck = new Recorder().phase("liveness").call(1, { op: "put", key: "k", value: "v" }).at(90_000).lost(1);
+    rejects("progress", stuck, "no-progress", { progressBoundMs: 5_000 });
+    const late = new Recorder().phase("liveness").at(9_000).put(1, "k", "v", 2);
+    expect(judge("progress", late, { progressBoundMs: 5_000 })?.verdict).not.toBe("holds");
+  });
+
+  test("a run that ended too soon, or in which nobody wrote, proves nothing", () => {
+    const short = new Recorder().phase("liveness").call(1, { op: "put", key: "k", value: "v" }).lost(1);
+    expect(judge("progress", short)?.verdict).toBe("unknown");
+    expect(judge("progress", new Recorder().phase("liveness").at(60_000).get(1, "k", 1))?.verdict).toBe("unknown");
+  });
+});
+
+describe("locks", () => {
+  const oldest = {
+    op: "range",
+    key: "lock/x/",
+    rangeEnd: "lock/x0",
+    limit: 1,
+    sortOrder: "ascend",
+    sortTarget: "create",
+  } as const;
+  const told = (recorder: Recorder, id: number, revision: number, holder: string, createRevision: number): Recorder => {
+    const row = kv(`lock/x/${holder}`, "", createRevision);
+    return recorder.call(id, oldest).ok(id, revision, { op: "range", kvs: [row], count: 2, more: true });
+  };
+
+  test("a lock handed on by rising create revisions is right", () => {
+    const recorder = told(new Recorder(), 1, 4, "a", 2);
+    expect(judge("locks", told(recorder, 2, 6, "b", 3))).toMatchObject({ verdict: "holds", judged: 2 });
+  });
+
+  test("two clients are never told that they hold one lock", () => {
+    rejects("locks", told(told(new Recorder(), 1, 4, "b", 3), 2, 5, "a", 2), "two-holders");
+  });
+
+  test("a write fenced by an older key than the holder's shows a second holder", () => {
+    const recorder = told(new Recorder(), 1, 4, "b", 3).call(2, {
+      op: "txn",
+      compares: [{ target: "create", result: "equal", key: "lock/x/a", operand: 2 }],
+      success: [{ op: "put", key: "data", value: "v" }],
+      failure: [],
+    });
+    recorder.ok(2, 5, { op: "txn", succeeded: true, responses: [{ op: "put", revision: 5 }] });
+    rejects("locks", recorder, "two-holders");
+  });
+});
