@@ -92,12 +92,11 @@ export class RealMember {
   async ended(timeoutMs = 20_000): Promise<Ended> {
     const ended = this.#ended;
     if (ended === undefined) throw new Error("not started");
-    return Promise.race([
-      ended,
-      new Promise<never>((_resolve, reject) => {
-        setTimeout(() => reject(new Error(`${this.name} did not end:\n${this.log}`)), timeoutMs).unref();
-      }),
-    ]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`${this.name} did not end:\n${this.log}`)), timeoutMs);
+    });
+    return Promise.race([ended, late]).finally(() => clearTimeout(timer));
   }
 
   async end(signal: NodeJS.Signals): Promise<Ended> {
