@@ -3,7 +3,6 @@
  * tools. Each is loaded when it is asked for.
  */
 const laterTools = {
-  etcdctl: "faultline etcdctl is not there yet; etcd's own etcdctl speaks to a faultline member\n",
   etcdutl: "faultline etcdutl is not there yet; etcd's own etcdutl works on etcd's data directories only\n",
 } as const;
 
@@ -16,6 +15,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     case "etcd":
       return (await import("./member/main.ts")).run(rest);
     case "etcdctl":
+      return (await import("./ctl/etcdctl.ts")).run(rest);
     case "etcdutl":
       process.stderr.write(laterTools[verb]);
       return 2;

@@ -26,9 +26,9 @@ export type CallResult =
   | { readonly type: "connectionRefused" }
   /** It may have left; nobody knows what came of it. */
   | { readonly type: "connectionLost" };
-export type KeepAliveResult =
-  | { readonly type: "reply"; readonly reply: KeepAliveReply }
-  | Exclude<CallResult, { readonly type: "reply" }>;
+type CallFailure = Exclude<CallResult, { readonly type: "reply" }>;
+export type KeepAliveResult = { readonly type: "reply"; readonly reply: KeepAliveReply } | CallFailure;
+export type BytesResult = { readonly type: "bytes"; readonly bytes: Uint8Array } | CallFailure;
 
 /** A result that comes later, and a way to give up on it; after `cancel` the result is of no interest. */
 export interface Pending<Result> {
@@ -80,19 +80,31 @@ export class EtcdClient {
   /** One unary call. The result never rejects. */
   call(request: Request, settings: CallSettings = {}): Pending<CallResult> {
     const wire = unaryCalls[request.type];
+    const { result, cancel } = this.callBytes(wire.path, wire.encodeRequest(request), settings);
+    return {
+      result: result.then((answered) =>
+        answered.type === "bytes"
+          ? { type: "reply", reply: { ok: true, ...wire.decodeAnswer(answered.bytes) } }
+          : answered,
+      ),
+      cancel,
+    };
+  }
+
+  /** One unary call as the bytes of its messages, for what core's answers leave out. The result never rejects. */
+  callBytes(path: string, request: Uint8Array, settings: CallSettings = {}): Pending<BytesResult> {
     let pending: ClientUnaryCall | undefined;
-    const result = new Promise<CallResult>((resolve) => {
+    const result = new Promise<BytesResult>((resolve) => {
       pending = this.#client.makeUnaryRequest(
-        wire.path,
+        path,
         identity,
         identity,
-        Buffer.from(wire.encodeRequest(request)),
+        Buffer.from(request),
         metadataOf(settings),
         callOptionsOf(settings),
         (error, bytes) => {
           if (error !== null) resolve(failureOf(error));
-          else if (bytes === undefined) resolve({ type: "connectionLost" });
-          else resolve({ type: "reply", reply: { ok: true, ...wire.decodeAnswer(bytes) } });
+          else resolve(bytes === undefined ? { type: "connectionLost" } : { type: "bytes", bytes });
         },
       );
     });
@@ -169,7 +181,7 @@ function callOptionsOf(settings: CallSettings): CallOptions {
  * UNAVAILABLE comes from the server or from the channel, and only the text tells. The channel fails a call that never
  * got a connection with a text of its own; every text of a server's refusal begins with its package's name.
  */
-function failureOf(error: ServiceError): Exclude<CallResult, { readonly type: "reply" }> {
+function failureOf(error: ServiceError): CallFailure {
   const text = error.details;
   if (error.code === statusNumbers.UNAVAILABLE && !/^(etcdserver|raft|lease|mvcc|auth)\b/.test(text)) {
     return {
