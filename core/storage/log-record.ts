@@ -45,8 +45,8 @@ export interface SegmentStart {
   readonly version: number;
   readonly identity: LogIdentity;
   readonly sequence: number;
-  /** A snapshot replaced the log: nothing in older segments counts any more. */
-  readonly restart: boolean;
+  /** Segments of a lower sequence do not count any more: they may be missing. Its own sequence where a log begins. */
+  readonly neededFrom: number;
   /** The entry before the first one that this segment can hold. */
   readonly base: LogBase;
   readonly hardState: HardState;
@@ -98,7 +98,7 @@ export function encodeSegmentStart(start: SegmentStart, seal: Seal): SealedRecor
   writer.id(start.identity.clusterId);
   writer.id(start.identity.memberId);
   writer.varint(start.sequence);
-  writer.byte(start.restart ? 1 : 0);
+  writer.varint(start.neededFrom);
   writeBase(writer, start.base);
   writeHardState(writer, start.hardState);
   return endRecord(writer, seal);
@@ -114,10 +114,10 @@ export function decodeSegmentStart(
   if (version !== formatVersion) return reader.failed ? undefined : { version, identity: undefined };
   const identity = { clusterId: clusterIdOf(reader.id()), memberId: memberIdOf(reader.id()) };
   const sequence = reader.varint();
-  const restart = reader.flag();
+  const neededFrom = reader.varint();
   const base = readBase(reader);
   const hardState = readHardState(reader);
-  return reader.complete ? { version, identity, sequence, restart, base, hardState } : undefined;
+  return reader.complete ? { version, identity, sequence, neededFrom, base, hardState } : undefined;
 }
 
 /** Upper bound of the bytes an entry takes in a record. */

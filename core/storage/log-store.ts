@@ -75,6 +75,7 @@ export function createLog(
     segments: [],
     end: { sequence: 0, offset: 0 },
     link: 0,
+    neededFrom: 0,
     superseded: [],
   });
   store.begin(operations);
@@ -102,6 +103,7 @@ interface LogState {
   readonly segments: readonly SegmentState[];
   readonly end: LogPosition;
   readonly link: number;
+  readonly neededFrom: number;
   readonly superseded: readonly string[];
 }
 
@@ -125,6 +127,8 @@ export class LogStore {
   #base: LogBase;
   #lastIndex: LogIndex;
   #lastTerm: Term;
+  /** Segments of a lower sequence are removed, or about to be. */
+  #neededFrom: number;
   /** Everything before it is durable. */
   #solid: LogPosition;
   /** `persisted` was called: #solid is known, not assumed. */
@@ -143,6 +147,7 @@ export class LogStore {
     this.#base = state.base;
     this.#lastIndex = state.last.index;
     this.#lastTerm = state.last.term;
+    this.#neededFrom = state.neededFrom;
     this.#solid = state.end;
     if (state.superseded.length > 0) this.#removals.push({ segments: state.superseded, after: state.end });
   }
@@ -190,9 +195,9 @@ export class LogStore {
     if (base.index <= this.#base.index) return operations;
     this.#base = { index: base.index, term: base.term };
     const dropped = this.#droppable();
-    const neededFrom = (this.#segments[dropped] as SegmentState).sequence;
+    this.#neededFrom = (this.#segments[dropped] as SegmentState).sequence;
     this.#makeRoom(operations, baseRecordBytesMax, false);
-    this.#push(operations, encodeBaseMoved({ base: this.#base, neededFrom }, this.#seal("base")));
+    this.#push(operations, encodeBaseMoved({ base: this.#base, neededFrom: this.#neededFrom }, this.#seal("base")));
     if (dropped > 0) {
       const segments = this.#segments.splice(0, dropped).map((segment) => segment.name);
       this.#removals.push({ segments, after: this.end });
@@ -213,7 +218,8 @@ export class LogStore {
     this.#lastTerm = base.term;
     this.#hardState = hardState;
     this.#sequence += 1;
-    this.#startSegment(operations, true);
+    this.#neededFrom = this.#sequence;
+    this.#startSegment(operations);
     this.#removals.push({ segments, after: this.end });
     this.#removeSegments(operations);
     return operations;
@@ -221,7 +227,7 @@ export class LogStore {
 
   /** Only `createLog` calls this. */
   begin(operations: LogOperation[]): void {
-    this.#startSegment(operations, true);
+    this.#startSegment(operations);
   }
 
   /** Removals wait for what was handed out before this call; without `persisted` it is taken to be durable now. */
@@ -250,17 +256,19 @@ export class LogStore {
   #makeRoom(operations: LogOperation[], bytes: number, force: boolean): boolean {
     if (this.#holdsNothing() || (!force && this.#offset + bytes <= this.#segmentBytesMax)) return true;
     this.#sequence += 1;
-    this.#startSegment(operations, false);
+    this.#startSegment(operations);
     return false;
   }
 
-  #startSegment(operations: LogOperation[], restart: boolean): void {
+  /** Begins the segment of the current sequence. */
+  #startSegment(operations: LogOperation[]): void {
     const sequence = this.#sequence;
+    const neededFrom = this.#neededFrom;
     const base = { index: this.#lastIndex, term: this.#lastTerm };
     const name = segmentName(sequence, base.index + 1);
     this.#offset = 0;
     const record = encodeSegmentStart(
-      { version: formatVersion, identity: this.#identity, sequence, restart, base, hardState: this.#hardState },
+      { version: formatVersion, identity: this.#identity, sequence, neededFrom, base, hardState: this.#hardState },
       this.#seal("segment"),
     );
     const startBytes = record.bytes.length;

@@ -106,6 +106,19 @@ export function recordAt(bytes: Uint8Array, place: LogPosition, owner: number): 
   };
 }
 
+/**
+ * A record of which only the header is looked at, for passing by many of them: its kind, where it begins and where the
+ * next one would. undefined when no sound header is there.
+ */
+export function frameAt(
+  bytes: Uint8Array,
+  place: LogPosition,
+  owner: number,
+): { readonly kind: RecordKind | undefined; readonly from: number; readonly next: number } | undefined {
+  const payload = soundHeader(bytes, place, owner);
+  return payload && { kind: kindOfByte(bytes[place.offset] as number), from: place.offset, next: payload.to + 1 };
+}
+
 /** Nothing but zeros from there on, or nothing at all: the log ends here. */
 export function endsAt(bytes: Uint8Array, offset: number): boolean {
   return allZero(bytes, offset, bytes.length);

@@ -31,6 +31,7 @@ import {
   comparePositions,
   endsAt,
   type FoundRecord,
+  frameAt,
   furthestSolid,
   type LogPosition,
   looksTorn,
@@ -60,6 +61,8 @@ export interface RecoveredLog {
   readonly end: LogPosition;
   /** Link of the next record. */
   readonly link: number;
+  /** Sequence of the oldest segment that counts. */
+  readonly neededFrom: number;
   /** Segments that nothing needs any more, in rising order. */
   readonly superseded: readonly string[];
   /** Repairs: to be carried out and made durable before anything else is written. */
@@ -104,19 +107,17 @@ export function neverBegun(segments: readonly LogSegment[]): boolean {
 export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog {
   const segments = nameSegments(found);
   if ("ok" in segments) return segments;
-  const restart = lastRestart(segments);
-  const live = segments.slice(restart);
   const replay = new Replay();
+  const foreign = findOwner(segments, replay);
+  if (foreign !== undefined) return refuse(foreign);
+  const needed = neededFrom(segments, replay.owner);
+  const live = segments.filter(({ sequence }) => needed === undefined || sequence >= needed);
+  const missing = findMissing(live, needed);
+  if (missing !== undefined) return refuse(missing);
   const problem = replaySegments(live, replay);
   if (typeof problem === "string") return refuse(problem);
   const repaired = problem === undefined ? { kept: live, notes: [], operations: [] } : repair(live, problem, replay);
   if ("ok" in repaired) return repaired;
-  const gap = replay.gap;
-  if (gap !== undefined && replay.neededFrom < gap.resumedAt) {
-    return refuse(
-      `log segment with sequence ${hex(gap.missing)} is missing: ${gap.before} is there and so is ${gap.after}. ${restoreAdvice}`,
-    );
-  }
   const { identity } = replay;
   if (identity === undefined) return refuse(`the log has no segment that can be read. ${restoreAdvice}`);
   const last = repaired.kept[repaired.kept.length - 1] as NamedSegment;
@@ -124,7 +125,6 @@ export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog
   if (last.bytes.length > replay.end.offset) {
     operations.push({ type: "truncate", segment: last.name, sizeBytes: replay.end.offset });
   }
-  const superseded = segments.slice(0, restart).concat(gap === undefined ? [] : gap.skipped);
   return {
     ok: true,
     identity,
@@ -132,7 +132,8 @@ export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog
     segments: replay.segments,
     end: replay.end,
     link: replay.link,
-    superseded: superseded.map((segment) => segment.name),
+    neededFrom: needed ?? 0,
+    superseded: segments.slice(0, segments.length - live.length).map((segment) => segment.name),
     operations,
     notes: repaired.notes,
   };
@@ -166,15 +167,65 @@ function nameSegments(found: readonly LogSegment[]): readonly NamedSegment[] | R
   return named;
 }
 
-/** Position of the last segment with which the log began anew; 0 when it never did. */
-function lastRestart(segments: readonly NamedSegment[]): number {
-  for (let position = segments.length - 1; position > 0; position--) {
-    const segment = segments[position] as NamedSegment;
-    const record = recordAt(segment.bytes, { sequence: segment.sequence, offset: 0 }, 0);
-    const start = record && decodeSegmentStart(segment.bytes, record.payload);
-    if (start?.identity !== undefined && start.restart) return position;
+/** Whose log it is; a reason to refuse it when its segments are not all of one member, of this version. */
+function findOwner(segments: readonly NamedSegment[], replay: Replay): string | undefined {
+  for (const segment of segments) {
+    const start = startOf(segment);
+    if (start === undefined) continue;
+    if (start.identity === undefined) {
+      return `log segment ${segment.name} was written in format version ${start.version}; this program reads version ${formatVersion}. Start the member with a program that reads that version.`;
+    }
+    if (replay.identity === undefined) {
+      replay.identity = start.identity;
+      replay.owner = ownerOf(start.identity);
+      continue;
+    }
+    const [mine, other] = [replay.identity, start.identity];
+    if (mine.clusterId === other.clusterId && mine.memberId === other.memberId) continue;
+    return `log segment ${segment.name} belongs to member ${hexOf(other.memberId)} of cluster ${hexOf(other.clusterId)}, the segments before it to member ${hexOf(mine.memberId)} of cluster ${hexOf(mine.clusterId)}. Move the files that do not belong to this member out of the log directory.`;
   }
-  return 0;
+  return undefined;
+}
+
+/** undefined: nothing can be read there. */
+function startOf(segment: NamedSegment): ReturnType<typeof decodeSegmentStart> {
+  const record = recordAt(segment.bytes, { sequence: segment.sequence, offset: 0 }, 0);
+  return record && decodeSegmentStart(segment.bytes, record.payload);
+}
+
+/**
+ * Sequence of the oldest segment that counts, by the newest record that says so: a segment's beginning or a compaction.
+ * Older segments may be there or not, in any combination: their removal may have been cut short. Undefined when no
+ * segment has a readable beginning.
+ */
+function neededFrom(segments: readonly NamedSegment[], owner: number): number | undefined {
+  for (let position = segments.length - 1; position >= 0; position--) {
+    const segment = segments[position] as NamedSegment;
+    const { bytes, sequence } = segment;
+    const start = startOf(segment);
+    if (start?.identity === undefined) continue;
+    let needed = start.neededFrom;
+    let frame = frameAt(bytes, { sequence, offset: 0 }, 0);
+    while (frame !== undefined) {
+      const record = frame.kind === "base" ? recordAt(bytes, { sequence, offset: frame.from }, owner) : undefined;
+      const moved = record && decodeBaseMoved(bytes, record.payload);
+      if (moved !== undefined) needed = moved.neededFrom;
+      frame = frameAt(bytes, { sequence, offset: frame.next }, owner);
+    }
+    return needed;
+  }
+  return undefined;
+}
+
+function findMissing(live: readonly NamedSegment[], needed: number | undefined): string | undefined {
+  let expected = needed ?? live[0]?.sequence;
+  for (const { name, sequence } of live) {
+    if (sequence !== expected) {
+      return `log segment with sequence ${hex(expected ?? 0)} is missing: the next one that is there is ${name}. ${restoreAdvice}`;
+    }
+    expected = sequence + 1;
+  }
+  return undefined;
 }
 
 /** Gathers what the records say; later records win. */
@@ -184,22 +235,12 @@ class Replay {
   segments: SegmentState[] = [];
   link = 0;
   end: LogPosition = { sequence: 0, offset: 0 };
-  neededFrom = 0;
-  gap:
-    | { missing: number; before: string; after: string; resumedAt: number; skipped: readonly NamedSegment[] }
-    | undefined;
   /** Base of the oldest segment: entry i stands at entries[i − oldest.index − 1]. */
   #oldest: LogBase = { index: noIndex, term: noTerm };
   #base: LogBase = this.#oldest;
   #entries: Entry[] = [];
   readonly #slab = new ByteSlab();
   #hardState: HardState = { term: noTerm, votedFor: undefined, commitIndex: noIndex };
-
-  /** Forgets all but the identity: the log is taken to begin with the segment that comes next. */
-  beginAgain(): void {
-    this.segments = [];
-    this.#entries = [];
-  }
 
   get last(): LogBase {
     return this.#entries[this.#entries.length - 1] ?? this.#oldest;
@@ -214,7 +255,6 @@ class Replay {
     if (this.segments.length === 0) {
       this.#oldest = start.base;
       this.#base = start.base;
-      if (start.restart) this.neededFrom = start.sequence;
     } else if (start.base.index !== last.index || start.base.term !== last.term) {
       return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
     }
@@ -241,7 +281,6 @@ class Replay {
         if (index > this.last.index) return `a base at index ${index}, beyond the last entry ${this.last.index}`;
         if (index > this.#base.index && this.#termAt(index) !== term) return `a base of another term at index ${index}`;
         if (index > this.#base.index) this.#base = moved.base;
-        this.neededFrom = Math.max(this.neededFrom, moved.neededFrom);
         return undefined;
       }
       case "write": {
@@ -294,7 +333,6 @@ class Replay {
 function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadPlace | string | undefined {
   for (let position = 0; position < segments.length; position++) {
     const segment = segments[position] as NamedSegment;
-    const before = segments[position - 1];
     const sequence = segment.sequence;
     const record = recordAt(segment.bytes, { sequence, offset: 0 }, 0);
     if (record === undefined) {
@@ -302,18 +340,10 @@ function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadP
       return { position, offset: 0, torn, text: "the segment has no readable beginning" };
     }
     const start = decodeSegmentStart(segment.bytes, record.payload);
-    if (start === undefined || record.kind !== "segment") return cannotRead(segment, 0, "not a segment's beginning");
-    if (start.identity === undefined) {
-      return `log segment ${segment.name} was written in format version ${start.version}; this program reads version ${formatVersion}. Start the member with a program that reads that version.`;
+    if (start?.identity === undefined || record.kind !== "segment") {
+      return cannotRead(segment, 0, "not a segment's beginning");
     }
-    const owner = checkOwner(segment, start.identity, replay);
-    if (owner !== undefined) return owner;
-    if (before !== undefined && sequence !== before.sequence + 1) {
-      const missing = before.sequence + 1;
-      const skipped = segments.slice(0, position);
-      replay.gap = { missing, before: before.name, after: segment.name, resumedAt: sequence, skipped };
-      replay.beginAgain();
-    } else if (before !== undefined && record.link !== replay.link) {
+    if (position > 0 && record.link !== replay.link) {
       const text = `records are missing before segment ${segment.name}`;
       return { position: position - 1, offset: replay.end.offset, torn: true, text };
     }
@@ -325,17 +355,6 @@ function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadP
     if (problem !== undefined) return problem;
   }
   return undefined;
-}
-
-function checkOwner(segment: NamedSegment, identity: LogIdentity, replay: Replay): string | undefined {
-  if (replay.identity === undefined) {
-    replay.identity = identity;
-    replay.owner = ownerOf(identity);
-    return undefined;
-  }
-  const { clusterId, memberId } = replay.identity;
-  if (identity.clusterId === clusterId && identity.memberId === memberId) return undefined;
-  return `log segment ${segment.name} belongs to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}, the segments before it to member ${hexOf(memberId)} of cluster ${hexOf(clusterId)}. Move the files that do not belong to this member out of the log directory.`;
 }
 
 /** The records of one segment after its beginning. */

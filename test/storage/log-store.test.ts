@@ -205,7 +205,8 @@ describe("log store", () => {
             const entries = Array.from({ length: each.count }, (_, position) =>
               entry(first + position, term, "d".repeat(each.size)),
             );
-            const state = each.changesState ? hardState(term, each.vote, first) : undefined;
+            // A commit index never lies beyond the log.
+            const state = each.changesState ? hardState(term, each.vote, lowest - 1) : undefined;
             disk.carryOut(store.append({ hardState: state, entries }));
             model.append({ hardState: state, entries });
           } else if (each.type === "compact") {

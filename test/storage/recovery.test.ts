@@ -391,6 +391,23 @@ describe("damage", () => {
     expect(recovered([...segments.slice(0, -1), { name: last.name, bytes }], segmentBytesMax)).toContain(last.name);
   });
 
+  it("a record of another past is refused, even where it was written", () => {
+    const pasts = ["x", "y"].map((text) => {
+      const log = new RecordedLog().sync().append(undefined, entry(1, 1)).sync();
+      return log
+        .append(undefined, entry(2, 1, text))
+        .sync()
+        .append(undefined, entry(3, 1))
+        .sync();
+    });
+    const [mine, other] = pasts.map((log) => log.disk(log.operations.length, false).segments[0] as LogSegment);
+    const last = recordsOf(pasts[0] as RecordedLog).at(-1);
+    if (mine === undefined || other === undefined || last === undefined) throw new Error("a log without a segment");
+    const bytes = mine.bytes.slice();
+    bytes.set(other.bytes.subarray(last.from, last.to), last.from);
+    expect(recovered([{ name: mine.name, bytes }], segmentBytesMax)).toContain("a record of another past");
+  });
+
   it("an earlier segment that ends too soon is refused, even at a record's border", () => {
     const log = smallLog();
     const segments = log.disk(log.operations.length, false).segments;
@@ -409,7 +426,16 @@ describe("damage", () => {
     const segments = smallLog().disk(smallLog().operations.length, false).segments;
     const reason = recovered([segments[0], ...segments.slice(2)] as LogSegment[], segmentBytesMax);
     expect(reason).toContain("sequence 0000000000000001 is missing");
-    expect(reason).toContain(segments[0]?.name);
+    expect(reason).toContain(segments[2]?.name);
+  });
+
+  it("a missing oldest segment is refused when no compaction dropped it", () => {
+    const segments = smallLog().disk(smallLog().operations.length, false).segments;
+    for (let lost = 1; lost < segments.length; lost++) {
+      const reason = recovered(segments.slice(lost), segmentBytesMax);
+      expect(reason).toContain("sequence 0000000000000000 is missing");
+      expect(reason).toContain(segments[lost]?.name);
+    }
   });
 
   it("a segment that is there twice is refused, under whatever name", () => {
@@ -446,7 +472,7 @@ describe("damage", () => {
   it("another format version is refused as such", () => {
     const at = { sequence: 0, offset: 0 };
     const { bytes } = encodeSegmentStart(
-      { version: 2, identity, sequence: 0, restart: true, base: base(0, 0), hardState: hardState(0, undefined, 0) },
+      { version: 2, identity, sequence: 0, neededFrom: 0, base: base(0, 0), hardState: hardState(0, undefined, 0) },
       { kind: "segment", place: at, owner: 0, link: 0, solid: at },
     );
     expect(recovered([{ name: segmentName(0, 1), bytes }], segmentBytesMax)).toContain("format version 2");
