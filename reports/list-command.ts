@@ -1,6 +1,9 @@
 /*
  * faultline list: what there is to run, to break and to check, by name, with one sentence each.
  */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { allChecks } from "../scenarios/check/all.ts";
 import { faultMeanings } from "../scenarios/faults.ts";
 import { scenarios } from "../scenarios/index.ts";
@@ -18,20 +21,35 @@ const kinds: { readonly [kind: string]: () => readonly Row[] } = {
     scenarios.map(({ name, why, worlds, checks: names }) => ({ name, meaning: why, more: { worlds, checks: names } })),
   faults: () => Object.entries(faultMeanings).map(([name, meaning]) => ({ name, meaning })),
   checks: () => allChecks().map(({ name, meaning }) => ({ name, meaning })),
+  bugs: plantedBugs,
 };
+
+/** Each is a patch whose first line says what the bug does; there are none outside a source checkout. */
+function plantedBugs(): Row[] {
+  // Beside the sources, and from the compiled files one folder further up.
+  const places = ["../test/planted", "../../test/planted"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const patches = places.find((path) => existsSync(path));
+  if (patches === undefined) return [];
+  return readdirSync(patches)
+    .filter((file) => file.endsWith(".patch"))
+    .sort((a, b) => (a < b ? -1 : 1))
+    .map((file) => ({
+      name: file.slice(0, -".patch".length),
+      meaning: readFileSync(join(patches, file), "utf8").split("\n")[0] ?? "",
+    }));
+}
 
 /** @param argv after the verb */
 export function runList(argv: readonly string[]): Promise<number> {
   return runVerb("faultline list", argv, (program) => {
     program
-      .description("list scenarios, faults or checks (planted bugs: faultline bugs --help)")
+      .description("list scenarios, faults, checks or planted bugs")
       .argument("[KIND]", `${Object.keys(kinds).join(", ")} (default: all)`)
       .option("--json", "one JSON object a line")
       .addHelpText("after", "\nExample:\n  faultline list scenarios\n")
       .action((kind: string | undefined, flags: { readonly json?: boolean }) => {
-        if (kind === "bugs") throw new UsageError("planted bugs are listed by faultline bugs --help");
         if (kind !== undefined && !Object.hasOwn(kinds, kind)) {
-          throw new UsageError(`faultline list ${kind}: there is ${Object.keys(kinds).join(", ")}`);
+          throw new UsageError(`faultline list ${kind}: give one of ${Object.keys(kinds).join(", ")}`);
         }
         const chosen = kind === undefined ? Object.keys(kinds) : [kind];
         for (const name of chosen) print(name, kinds[name]?.() ?? [], flags.json === true, chosen.length > 1);
