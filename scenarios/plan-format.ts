@@ -117,10 +117,15 @@ const takenFlaw = (place: string, value: number, owners: string): Flaw => ({
   remedy: `give each of the ${owners} a number of its own`,
 });
 
-/** Faults speak of members there are, and put back only what was copied before. */
+/** Faults come in the safety phase, speak of members there are, and put back only what was copied before. */
 function faultsFlaw(plan: Plan): Flaw | undefined {
+  const { safetyMs } = plan.phases;
   for (const [position, { fault, atMs }] of plan.faults.entries()) {
     const place = `plan.faults[${position}].fault`;
+    if (atMs >= safetyMs) {
+      const problem = `${atMs} is not before the end of the safety phase at ${safetyMs}: it would never happen`;
+      return { place: `plan.faults[${position}].atMs`, problem, remedy: "move it, remove it, or lengthen the phase" };
+    }
     const flaw = targetFlaw(plan, fault, place) ?? labelFlaw(plan, { fault, atMs, place });
     if (flaw !== undefined) return flaw;
     if (fault.fault === "linkLaw") {

@@ -159,6 +159,12 @@ const malformed: readonly (readonly [what: string, text: string, place: string, 
     /decimal text/,
   ],
   ["an unknown fault", edited(["faults", 0, "fault", "fault"], "explode"), "plan.faults[0].fault.fault", /isolate/],
+  [
+    "a fault that would never happen",
+    edited(["faults", 0, "atMs"], 10),
+    "plan.faults[0].atMs",
+    /never happen; move it/,
+  ],
   ["a fault's missing field", edited(["faults", 0, "fault", "target"]), "plan.faults[0].fault.target", /is missing/],
   [
     "an unknown member in a fault",
