@@ -26,6 +26,8 @@ interface Weather {
   readonly appendBytesMax: number;
   readonly appendsInFlightMax: number;
   readonly isOrdered: boolean;
+  readonly tick: number;
+  readonly persist: number;
   readonly drop: number;
   readonly copy: number;
   readonly crash: number;
@@ -42,13 +44,15 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   isDiskSlow: fc.boolean(),
   preVote: fc.boolean(),
   checkQuorum: fc.boolean(),
-  electionTicks: fc.constantFrom(2, 4, 8),
+  electionTicks: fc.constantFrom(2, 3, 6),
   appendBytesMax: fc.constantFrom(0, 50, 1_000_000),
   appendsInFlightMax: fc.constantFrom(1, 2, 16),
   isOrdered: fc.boolean(),
-  drop: fc.constantFrom(0, 2, 10),
+  tick: fc.constantFrom(10, 30, 80),
+  persist: fc.constantFrom(5, 30),
+  drop: fc.constantFrom(0, 5, 30),
   copy: fc.constantFrom(0, 2, 10),
-  crash: fc.constantFrom(0, 0, 1, 3),
+  crash: fc.constantFrom(0, 1, 4),
   compact: fc.constantFrom(0, 1, 3),
   transfer: fc.constantFrom(0, 1),
   isolate: fc.constantFrom(0, 1, 2),
@@ -96,29 +100,28 @@ class Storm {
   }
 
   step(): void {
-    const { weather: weights, cluster, random } = this;
+    const { weather: weights, random } = this;
     const kinds = [
       ["deliver", 60],
-      ["tick", 14],
-      ["persist", weights.isDiskSlow ? 25 : 0],
+      ["tick", weights.tick],
+      ["persist", weights.isDiskSlow ? weights.persist : 0],
       ["propose", 6],
       ["read", 3],
       ["drop", weights.drop],
       ["copy", weights.copy],
       ["crash", weights.crash],
-      ["restart", 2],
+      ["restart", 4],
       ["compact", weights.compact],
       ["transfer", weights.transfer],
       ["isolate", weights.isolate],
-      ["heal", 1],
+      ["heal", 2],
     ] as const;
     let draw = random.below(kinds.reduce((sum, [, weight]) => sum + weight, 0));
     const [kind] = kinds.find(([, weight]) => {
       draw -= weight;
       return draw < 0;
     }) ?? ["tick"];
-    const node = cluster.nodes[random.below(cluster.nodes.length)] as Node;
-    this.perform(kind, node);
+    this.perform(kind, this.victim(kind));
     this.check();
   }
 
@@ -153,6 +156,15 @@ class Storm {
       this.check();
     }
     expect.fail("messages never end");
+  }
+
+  /** Any member; for a restart one that is down, and for trouble in every second case one that leads. */
+  private victim(kind: string): Node {
+    const { nodes } = this.cluster;
+    const any = nodes[this.random.below(nodes.length)] as Node;
+    if (kind === "restart") return nodes.find((node) => !node.isUp) ?? any;
+    if ((kind !== "isolate" && kind !== "crash") || this.random.below(2) === 0) return any;
+    return nodes.find((node) => node.isUp && node.raft.role === "leader") ?? any;
   }
 
   private perform(kind: string, node: Node): void {
