@@ -43,17 +43,43 @@ function measure(from: number, to: number): Figures {
   return figures;
 }
 
+/** A fixed amount of arithmetic: how much of a processor this process really gets. About 1,000 ms on an idle core. */
+function calibrate(): number {
+  const cpu = process.cpuUsage();
+  let value = 1;
+  for (let round = 0; round < 700_000_000; round++) value = (Math.imul(value, 31) + round) | 0;
+  const used = process.cpuUsage(cpu);
+  return value === 0 ? 0 : (used.user + used.system) / 1_000;
+}
+
 measure(1, 1 + warmUp);
+const before = calibrate();
 const figures = measure(1_000, 1_000 + runs);
-const perSecond = (count: number, ms: number): string => Math.round((count / ms) * 1_000).toLocaleString("en");
+const slowness = (before + calibrate()) / 2 / 1_000;
+
+function row(name: string, count: number): string {
+  const perSecond = (ms: number): string => {
+    const rate = (count / ms) * 1_000;
+    return rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en");
+  };
+  const { wallMs, cpuMs } = figures;
+  return [
+    name.padEnd(10),
+    perSecond(wallMs).padStart(12),
+    perSecond(cpuMs).padStart(11),
+    perSecond(cpuMs / slowness).padStart(15),
+  ].join(" ");
+}
+
 process.stdout.write(
   [
     `${scenario.name}: ${figures.runs} runs, ${figures.events} events, ${figures.operations} operations`,
-    `            per wall s   per cpu s`,
-    `events    ${perSecond(figures.events, figures.wallMs).padStart(12)} ${perSecond(figures.events, figures.cpuMs).padStart(11)}`,
-    `sim s     ${perSecond(figures.simulatedMs / 1_000, figures.wallMs).padStart(12)} ${perSecond(figures.simulatedMs / 1_000, figures.cpuMs).padStart(11)}`,
-    `runs      ${((figures.runs / figures.wallMs) * 1_000).toFixed(1).padStart(12)} ${((figures.runs / figures.cpuMs) * 1_000).toFixed(1).padStart(11)}`,
-    `drawing the plans took ${figures.planMs.toFixed(0)} ms of ${figures.wallMs.toFixed(0)} ms`,
+    "            per wall s   per cpu s  per idle cpu s",
+    row("events", figures.events),
+    row("sim s", figures.simulatedMs / 1_000),
+    row("runs", figures.runs),
+    `the processor is ${slowness.toFixed(2)} times slower than an idle one; ` +
+      `drawing the plans took ${figures.planMs.toFixed(0)} ms of ${figures.wallMs.toFixed(0)} ms`,
     "",
   ].join("\n"),
 );
