@@ -277,6 +277,11 @@ export class Member {
     return this.#machine.hashKv(revision);
   }
 
+  /** {@link hashKv} of the current revision at the cost of what is new since the last call; for frequent comparisons. */
+  runningHash(): ReturnType<Machine["runningHash"]> {
+    return this.#machine.runningHash();
+  }
+
   /** Advances the member by one input. Carry the outputs out in order before the next step. */
   step(input: Input): readonly Output[] {
     this.#nowMs = input.nowMs;
@@ -463,16 +468,11 @@ export class Member {
   #answerApplied(applied: Applied): void {
     if (applied.id === undefined || applied.result === undefined) return;
     const settled = this.#proposals.settle(applied.id, applied.result);
-    if (settled !== undefined) this.#answerOne(settled);
+    if (settled !== undefined) this.#desk.answer(settled);
   }
 
   #answer(ended: readonly Settled[]): void {
-    for (const settled of ended) this.#answerOne(settled);
-  }
-
-  #answerOne({ requestId, result }: Settled): void {
-    if (result.ok) this.#outbox.answer(requestId, result.revision, result.answer);
-    else this.#outbox.refuse(requestId, result.refusal);
+    for (const settled of ended) this.#desk.answer(settled);
   }
 
   #serve(reads: readonly Read[]): void {

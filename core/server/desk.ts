@@ -16,7 +16,7 @@ import { clusterAnswer } from "./cluster.ts";
 import type { LeaseCalls } from "./lease-calls.ts";
 import { statusAnswer } from "./maintenance.ts";
 import { noRevision, type Outbox } from "./outbox.ts";
-import type { Proposals } from "./proposals.ts";
+import type { Proposals, Settled } from "./proposals.ts";
 import { isReadOnlyTxn, isSerializableTxn, type Reads } from "./reads.ts";
 import { refusalOfRequest } from "./validate.ts";
 
@@ -37,6 +37,8 @@ export class Desk {
   readonly #options: DeskOptions;
   /** Backend size as of the last tick: asking at every write costs more than it tells. */
   #sizeBytes = 0;
+  /** Physical compactions whose work is not finished; bounded by the work itself: each ends with it. */
+  #compactions: Settled[] = [];
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -45,6 +47,16 @@ export class Desk {
 
   tick(): void {
     this.#sizeBytes = this.#options.backend.size().allocatedBytes;
+    if (this.#compactions.length > 0) this.#answerCompactions();
+  }
+
+  /** Answers a write whose entry was applied, or that ended without. */
+  answer(settled: Settled): void {
+    const { requestId, result, compactTo } = settled;
+    const { outbox, machine } = this.#options;
+    if (!result.ok) outbox.refuse(requestId, result.refusal);
+    else if (compactTo !== undefined && machine.store.compactedPhysically < compactTo) this.#compactions.push(settled);
+    else outbox.answer(requestId, result.revision, result.answer);
   }
 
   submit(
@@ -69,9 +81,11 @@ export class Desk {
         return;
       case "put":
       case "deleteRange":
-      case "compact":
       case "leaseRevoke":
         this.#write(requestId, request, call.nowMs);
+        return;
+      case "compact":
+        this.#write(requestId, request, call.nowMs, request.physical ? request.revision : undefined);
         return;
       case "leaseGrant":
         this.#write(requestId, this.#chosenGrant(request), call.nowMs);
@@ -156,7 +170,13 @@ export class Desk {
     }
   }
 
-  #write(requestId: RequestId, request: CommandRequest, nowMs: number): void {
+  #answerCompactions(): void {
+    const waiting = this.#compactions;
+    this.#compactions = [];
+    for (const settled of waiting) this.answer(settled);
+  }
+
+  #write(requestId: RequestId, request: CommandRequest, nowMs: number, compactTo?: number): void {
     const { proposals, outbox, config, raft } = this.#options;
     const cost = config.quotaBytes < 0 ? 0 : quotaCost(request);
     const refusal =
@@ -165,7 +185,7 @@ export class Desk {
             { type: "alarm", action: "activate", memberId: raft.id, alarm: "noSpace" },
             { requestId, nowMs, refuseWith: "noSpace" },
           )
-        : proposals.propose(request, { requestId, nowMs });
+        : proposals.propose(request, { requestId, nowMs, compactTo });
     if (refusal !== undefined) outbox.refuse(requestId, refusal);
   }
 

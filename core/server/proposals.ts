@@ -5,6 +5,7 @@
  */
 import { type Command, type CommandRequest, encodeCommand, type ProposalId } from "../apply/command.ts";
 import type { Applied } from "../apply/machine.ts";
+import { ByteSlab } from "../byte-slab.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import type { MemberId, RequestId } from "../ids.ts";
@@ -16,19 +17,25 @@ type Waiting = {
   readonly startedMs: number;
   /** Answered in place of an accepted result: the write only recorded why the real one is refused. */
   readonly refuseWith: RefusalName | undefined;
+  readonly compactTo: number | undefined;
   /** Not yet given to Raft because no leader was known. */
   unsent: Uint8Array | undefined;
 };
 
-export type Settled =
-  | { readonly requestId: RequestId; readonly result: NonNullable<Applied["result"]> }
-  | { readonly requestId: RequestId; readonly result: { readonly ok: false; readonly refusal: RefusalName } };
+export interface Settled {
+  readonly requestId: RequestId;
+  readonly result: NonNullable<Applied["result"]>;
+  /** The answer has to wait until history before that revision is gone. */
+  readonly compactTo: number | undefined;
+}
 
 export interface ProposeOptions {
   /** undefined: nobody waits (the member's own housekeeping). */
   readonly requestId: RequestId | undefined;
   readonly nowMs: number;
   readonly refuseWith?: RefusalName;
+  /** Of a physical compaction: what its answer waits for. */
+  readonly compactTo?: number | undefined;
 }
 
 /** Bounded by `proposalsMax` entries; each lives at most `requestTimeoutMs`. */
@@ -37,6 +44,8 @@ export class Proposals {
   readonly #config: MemberConfig;
   readonly #origin: MemberId;
   readonly #incarnation: number;
+  /** Commands are small and many. */
+  readonly #slab = new ByteSlab();
   #sequence = 0;
   /** Keyed by sequence; inserted in rising order, so the oldest comes first. */
   readonly #waiting = new Map<number, Waiting>();
@@ -64,7 +73,7 @@ export class Proposals {
     if (this.#waiting.size >= this.#config.proposalsMax) return "tooManyRequests";
     const sequence = this.#sequence + 1;
     const command: Command = { id: { origin: this.#origin, incarnation: this.#incarnation, sequence }, request };
-    const bytes = encodeCommand(command);
+    const bytes = encodeCommand(command, this.#slab);
     if (bytes.length > this.#config.requestBytesMax) return "requestTooLarge";
     const outcome = this.#raft.propose([bytes]);
     if (outcome === "dropped") return "proposalDropped";
@@ -76,6 +85,7 @@ export class Proposals {
       requestId: options.requestId,
       startedMs: options.nowMs,
       refuseWith: options.refuseWith,
+      compactTo: options.compactTo,
       unsent,
     });
     return undefined;
@@ -89,9 +99,9 @@ export class Proposals {
     this.#waiting.delete(id.sequence);
     if (waiting.unsent !== undefined) this.#unsentCount -= 1;
     if (waiting.refuseWith !== undefined && result.ok) {
-      return { requestId: waiting.requestId, result: { ok: false, refusal: waiting.refuseWith } };
+      return { requestId: waiting.requestId, result: { ok: false, refusal: waiting.refuseWith }, compactTo: undefined };
     }
-    return { requestId: waiting.requestId, result };
+    return { requestId: waiting.requestId, result, compactTo: result.ok ? waiting.compactTo : undefined };
   }
 
   /** The client no longer waits; the write itself goes on. */
@@ -114,7 +124,8 @@ export class Proposals {
       if (waiting.unsent !== undefined) this.#unsentCount -= 1;
       if (waiting.requestId === undefined) continue;
       ended ??= [];
-      ended.push({ requestId: waiting.requestId, result: { ok: false, refusal: this.#timeoutRefusal(waiting) } });
+      const refusal = this.#timeoutRefusal(waiting);
+      ended.push({ requestId: waiting.requestId, result: { ok: false, refusal }, compactTo: undefined });
     }
     return ended ?? nothing;
   }

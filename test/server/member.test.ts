@@ -99,6 +99,18 @@ describe("writes", () => {
   });
 });
 
+describe("compaction", () => {
+  test("a physical compaction is answered when the old revisions are gone, a logical one at once", () => {
+    const cluster = electedCluster(3, { compactionEntriesPerTickMax: 10 });
+    for (let round = 1; round <= 100; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    accepted(cluster.call(cluster.leader, { type: "compact", revision: 50, physical: false }));
+    const requestId = cluster.submit(cluster.leader, { type: "compact", revision: 101, physical: true });
+    expect(cluster.reply(cluster.leader, requestId)).toBeUndefined();
+    cluster.pass(2_000);
+    expect(cluster.reply(cluster.leader, requestId)).toMatchObject({ ok: true, answer: { type: "compact" } });
+  });
+});
+
 describe("reads", () => {
   test("a linearizable read at a follower sees every write acknowledged before it", () => {
     const cluster = electedCluster(3);

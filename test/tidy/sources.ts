@@ -16,6 +16,13 @@ export interface SourceFile {
   readonly imports: readonly string[];
 }
 
+/** Static imports and exports, imports for effect, dynamic imports. */
+const importPatterns: readonly RegExp[] = [
+  /^(?:import|export)\b[^;"']*\bfrom\s+"([^"]+)"/gm,
+  /^import\s+"([^"]+)"/gm,
+  /\bimport\(\s*"([^"]+)"\s*\)/g,
+];
+
 /** Every .ts file below these folders, generated code left out. */
 export function sourceFiles(folders: readonly string[]): readonly SourceFile[] {
   return folders.flatMap((folder) => filesBelow(join(root, folder))).map(readSource);
@@ -50,6 +57,6 @@ function filesBelow(folder: string): string[] {
 function readSource(file: string): SourceFile {
   const text = readFileSync(file, "utf8");
   const code = withoutComments(text);
-  const imports = [...code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] as string);
+  const imports = importPatterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] as string));
   return { path: relative(root, file).split(sep).join("/"), text, code, imports };
 }
