@@ -216,6 +216,43 @@ describe("campaigns", () => {
   });
 });
 
+describe("a follower with a tail the leader did not send", () => {
+  const entries = [command(1, 1), command(2, 1), command(3, 1)];
+  const append = (over: { readonly commitIndex: number; readonly entries: readonly Entry[] }): RaftMessage => ({
+    type: "append",
+    from: id(2),
+    to: id(1),
+    term: termOf(3),
+    prevIndex: indexOf(1),
+    prevTerm: termOf(1),
+    entries: over.entries,
+    commitIndex: indexOf(over.commitIndex),
+  });
+
+  test("acknowledges and commits only what the append covers", () => {
+    const raft = raftOf({ entries, hardState: { term: termOf(3) } });
+    raft.step(append({ commitIndex: 3, entries: [] }));
+    expect(raft.commitIndex).toBe(1);
+    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=1"]);
+    raft.step(append({ commitIndex: 3, entries: [command(2, 1)] }));
+    expect([raft.commitIndex, raft.lastIndex]).toEqual([2, 3]);
+    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=2"]);
+  });
+
+  test("loses it from the first entry on that has another term", () => {
+    const raft = raftOf({ entries, hardState: { term: termOf(3) } });
+    raft.step(append({ commitIndex: 1, entries: [command(2, 2)] }));
+    expect([raft.lastIndex, raft.termAt(indexOf(2)), raft.stableIndex]).toEqual([2, 2, 1]);
+    expect(raft.takeReady().messagesAfterPersist.map(describeMessage)).toEqual(["1→2 appendAccepted term=3 match=2"]);
+  });
+
+  test("takes what lies beyond its commit index from an append that begins before it", () => {
+    const raft = raftOf({ entries, hardState: { term: termOf(3), commitIndex: indexOf(2) } });
+    raft.step(append({ commitIndex: 2, entries: [command(2, 1), command(3, 3), command(4, 3)] }));
+    expect([raft.lastIndex, raft.termAt(indexOf(3)), raft.commitIndex]).toEqual([4, 3, 2]);
+  });
+});
+
 describe("ready", () => {
   test("an idle machine has none, and what it hands out it hands out once", () => {
     const raft = leaderOf();
