@@ -15,11 +15,12 @@ export interface SessionSurroundings {
   readonly broken: (error: unknown) => void;
 }
 
-/** Timers of one run, all of which end together. */
-class Timers {
+/** Timers that end together. */
+export class Timers {
   readonly #timers = new Set<NodeJS.Timeout>();
   #open = true;
 
+  /** Does the work once, not before that delay; nothing after `close`. */
   at(delayMs: number, work: () => void): void {
     if (!this.#open) return;
     const timer = setTimeout(

@@ -35,6 +35,7 @@ export class Supervisor {
   readonly #lastEnds = new Map<string, ProcessEnd>();
   readonly #onEnd: (end: ProcessEnd) => void;
   readonly #gracefulMs: number;
+  #closed = false;
   readonly #lastLine = () => this.#killAllNow();
 
   /**
@@ -67,6 +68,7 @@ export class Supervisor {
    * @throws when the command cannot be run
    */
   async start(start: ProcessStart): Promise<void> {
+    if (this.#closed) throw new Error(`${start.name} is not started: the supervisor is closed`);
     if (this.#lives.has(start.name)) throw new Error(`${start.name} is running already`);
     const log = openSync(start.logFile, "a");
     const child = spawn(start.command, [...start.args], {
@@ -75,27 +77,28 @@ export class Supervisor {
       detached: true,
     });
     closeSync(log);
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", (error) => reject(new Error(`${start.command} cannot be run: ${error.message}`)));
+    const failure = new Promise<Error | undefined>((resolve) => {
+      child.once("spawn", () => resolve(undefined));
+      child.once("error", resolve);
     });
-    if (child.pid === undefined) throw new Error(`${start.command} has no process id`);
+    if (child.pid !== undefined) this.#keep(start.name, child, child.pid);
+    const error = await failure;
+    if (error !== undefined) throw new Error(`${start.command} cannot be run: ${error.message}`);
+  }
+
+  /** From here on the process is the supervisor's to end, even when it is closed a moment later. */
+  #keep(name: string, child: ChildProcess, pid: number): void {
     const ended = new Promise<ProcessEnd>((resolve) => {
       child.once("exit", (code, signal) => {
-        const end = { name: start.name, how: signal ?? `exit code ${code}`, expected: life.endExpected };
-        if (this.#lives.get(start.name) === life) this.#lives.delete(start.name);
-        this.#lastEnds.set(start.name, end);
+        const end = { name, how: signal ?? `exit code ${code}`, expected: life.endExpected };
+        if (this.#lives.get(name) === life) this.#lives.delete(name);
+        this.#lastEnds.set(name, end);
         this.#onEnd(end);
         resolve(end);
       });
     });
-    const life: Life = { child, pid: child.pid, ended, paused: false, endExpected: false };
-    this.#lives.set(start.name, life);
-    // It may have ended before the listener was there.
-    if (child.exitCode !== null || child.signalCode !== null) {
-      this.#lives.delete(start.name);
-      throw new Error(`${start.command} ended at once (${child.signalCode ?? `exit code ${child.exitCode}`})`);
-    }
+    const life: Life = { child, pid, ended, paused: false, endExpected: false };
+    this.#lives.set(name, life);
   }
 
   /** SIGKILL; returns when the process is gone. Nothing to do when it is down. */
@@ -136,8 +139,9 @@ export class Supervisor {
     return true;
   }
 
-  /** Kills whatever still runs. */
+  /** Kills whatever still runs; nothing can be started any more. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#lives.keys()].map((name) => this.kill(name)));
     process.off("exit", this.#lastLine);
   }

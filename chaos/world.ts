@@ -9,16 +9,12 @@ import type { Fault } from "../scenarios/faults.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
 import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult } from "../scenarios/run.ts";
-import { ClientSession } from "../scenarios/session/client.ts";
-import { Conductor, type ConductorOutput } from "../scenarios/session/conductor.ts";
 import { requestOf } from "../scenarios/session/convert.ts";
-import { FinalSession } from "../scenarios/session/final.ts";
 import { Recorder } from "../scenarios/session/recorder.ts";
-import { WatchSession } from "../scenarios/session/watch.ts";
 import { Cluster, ClusterProblem } from "./cluster.ts";
 import { makeFault } from "./faults.ts";
 import { RoleObserver } from "./roles.ts";
-import { CallDriver, type SessionSurroundings, WatchDriver } from "./sessions.ts";
+import { playPlan, type StageOutcome } from "./stage.ts";
 import type { ProcessEnd } from "./supervisor.ts";
 import { type Target, targetName } from "./target.ts";
 
@@ -72,7 +68,7 @@ class DrillRun {
       signal,
       onEnd: (end) => this.#handleEnd(end),
     });
-    let outcome: RunOutcome;
+    let outcome: StageOutcome;
     try {
       const startRevision = await emptyStoreRevision(cluster);
       this.#zeroMs = performance.now();
@@ -112,93 +108,20 @@ class DrillRun {
     if (!expected) this.#unexpectedEnds.push(`${name} ended on its own at ${Math.round(this.#nowMs())} ms (${how})`);
   }
 
-  /** Runs every phase; resolves when the run is over, rejects when the harness itself broke. */
-  async #drive(cluster: Cluster): Promise<RunOutcome> {
-    const names = cluster.names;
-    const conductor = new Conductor({ plan: this.#plan, recorder: this.#recorder });
-    const timers = new Set<NodeJS.Timeout>();
-    const drivers: { readonly calls: CallDriver[]; readonly watches: WatchDriver[] } = { calls: [], watches: [] };
-    const { signal } = this.#options;
-    let abort: () => void = () => undefined;
-    try {
-      return await new Promise<RunOutcome>((resolve, reject) => {
-        const surroundings: SessionSurroundings = { clients: cluster.clients, nowMs: this.#nowMs, broken: reject };
-        let missing: readonly string[] = [];
-        let faults = Promise.resolve();
-        const fault = (planned: Fault) => {
-          faults = faults.then(() => this.#makeFault(planned, cluster));
-          faults.catch(reject);
-        };
-        const carryOut = (outputs: readonly ConductorOutput[]) => {
-          for (const output of outputs) {
-            switch (output.type) {
-              case "fault":
-                fault(output.fault);
-                break;
-              case "stopClients":
-                for (const driver of drivers.calls) driver.stop();
-                for (const driver of drivers.watches) driver.hurry();
-                break;
-              case "beginFinal": {
-                const session = new FinalSession({ members: names, recorder: this.#recorder });
-                const driver = new CallDriver(session, surroundings, (left) => {
-                  missing = left;
-                  carryOut(conductor.finalDone(this.#nowMs()));
-                });
-                drivers.calls.push(driver);
-                driver.begin();
-                break;
-              }
-              case "endRun":
-                for (const driver of drivers.watches) driver.finish();
-                resolve({ missing, interrupted: false });
-                break;
-              case "wakeAt": {
-                const timer = setTimeout(
-                  () => {
-                    timers.delete(timer);
-                    carryOut(conductor.wake(this.#nowMs()));
-                  },
-                  Math.max(0, Math.ceil(output.atMs - this.#nowMs())),
-                );
-                timers.add(timer);
-                break;
-              }
-            }
-          }
-        };
-        abort = () => {
-          for (const driver of drivers.calls) driver.stop();
-          for (const driver of drivers.watches) driver.finish();
-          resolve({ missing, interrupted: true });
-        };
-        if (signal.aborted) {
-          abort();
-          return;
-        }
-        signal.addEventListener("abort", abort);
-        const record = (event: HistoryEvent) => this.#recorder.record(event);
-        this.#roles = new RoleObserver({ cluster, nowMs: this.#nowMs, record });
-        this.#roles.begin();
-        const parts = { members: names, recorder: this.#recorder };
-        // A cluster that was there before may have fewer members than the plan.
-        const homeOf = ({ home }: { readonly home: number }) => home % names.length;
-        for (const planned of this.#plan.clients) {
-          const client = { ...planned, home: homeOf(planned) };
-          drivers.calls.push(new CallDriver(new ClientSession({ client, ...parts }), surroundings));
-        }
-        for (const planned of this.#plan.watches) {
-          const watch = { ...planned, home: homeOf(planned) };
-          drivers.watches.push(new WatchDriver(new WatchSession({ watch, ...parts }), surroundings));
-        }
-        carryOut(conductor.wake(this.#nowMs()));
-        for (const driver of [...drivers.watches, ...drivers.calls]) driver.begin();
-      });
-    } finally {
-      signal.removeEventListener("abort", abort);
-      for (const timer of timers) clearTimeout(timer);
-      for (const driver of [...drivers.watches, ...drivers.calls]) driver.close();
-    }
+  /** Plays the plan and watches the roles beside it. */
+  async #drive(cluster: Cluster): Promise<StageOutcome> {
+    const record = (event: HistoryEvent) => this.#recorder.record(event);
+    this.#roles = new RoleObserver({ cluster, nowMs: this.#nowMs, record });
+    this.#roles.begin();
+    return playPlan({
+      plan: this.#plan,
+      recorder: this.#recorder,
+      members: cluster.names,
+      clients: cluster.clients,
+      nowMs: this.#nowMs,
+      makeFault: (fault) => this.#makeFault(fault, cluster),
+      signal: this.#options.signal,
+    });
   }
 
   async #makeFault(fault: Fault, cluster: Cluster): Promise<void> {
@@ -219,7 +142,7 @@ class DrillRun {
     }
   }
 
-  #resultOf(outcome: RunOutcome): RunResult {
+  #resultOf(outcome: StageOutcome): RunResult {
     const { history } = this.#recorder;
     const checks = [...this.#options.judge(history, this.#plan.checks), ...this.#ownChecks(outcome)];
     return {
@@ -237,7 +160,7 @@ class DrillRun {
   }
 
   /** What only the world knows: members that ended on their own, final reads nobody answered, a run cut short. */
-  #ownChecks({ missing, interrupted }: RunOutcome): CheckResult[] {
+  #ownChecks({ missing, interrupted }: StageOutcome): CheckResult[] {
     const results: CheckResult[] = [
       checkOf(
         "members-stay-up",
@@ -275,11 +198,6 @@ async function emptyStoreRevision(cluster: Cluster): Promise<number> {
     );
   }
   return header.revision;
-}
-
-interface RunOutcome {
-  readonly missing: readonly string[];
-  readonly interrupted: boolean;
 }
 
 function checkOf(name: string, broken: readonly string[], well: string, badly: string, judged: number): CheckResult {

@@ -100,6 +100,15 @@ test("close leaves nothing running, paused processes included", async () => {
   expect(pids.map(exists)).toEqual([false, false]);
 });
 
+test("a process whose start is under way while the supervisor closes does not outlive it", async () => {
+  const starting = supervisor.start(program("a", counter));
+  const pid = supervisor.pidOf("a");
+  await supervisor.close();
+  await starting;
+  expect(exists(pid)).toBe(false);
+  await expect(supervisor.start(program("b", counter))).rejects.toThrow(/supervisor is closed/);
+});
+
 test("a drill that dies of an error takes its processes with it", async () => {
   const logFile = join(directory, "child.log");
   const source = `
