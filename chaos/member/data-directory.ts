@@ -41,7 +41,8 @@ export class StartProblem extends Error {
 export interface OpenedDirectory {
   readonly identity: StoredIdentity;
   readonly backend: LmdbBackend;
-  readonly segments: readonly SegmentFile[];
+  /** The log as it was found. */
+  readonly segments: SegmentFile[];
   readonly walDirectory: string;
   readonly lock: DirectoryLock;
 }

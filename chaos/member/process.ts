@@ -81,6 +81,8 @@ export class MemberProcess {
       nowMs: nowMs(),
     });
     if (!started.ok) throw new StartProblem("cannot start", started.reason);
+    // The log as it was read is of no use any more, and large.
+    directory.segments.splice(0);
     const process = new MemberProcess(start, started.member);
     for (const address of flags.listenPeer) {
       await process.#peerPort.listen(address).catch((error: Error) => {
