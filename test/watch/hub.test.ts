@@ -251,6 +251,19 @@ describe("events", () => {
     ]);
   });
 
+  it("watches that begin at different revisions share a look at history, and each gets its own part", () => {
+    for (let revision = 2; revision <= 5; revision++) write(["a", "x"]);
+    for (const startRevision of [4, 2, 5, 3]) hub.request(stream, create("a", undefined, { startRevision }));
+    taken();
+    tick();
+    expect(taken()).toEqual([
+      "#1 @5 a=x@2 a=x@3 a=x@4 a=x@5",
+      "#3 @5 a=x@3 a=x@4 a=x@5",
+      "#0 @5 a=x@4 a=x@5",
+      "#2 @5 a=x@5",
+    ]);
+  });
+
   it("only so many watches catch up in one round, and every one gets its turn", () => {
     begin({ watchersPerCatchUpMax: 2, watchRevisionsPerReplyMax: 1 });
     for (let revision = 2; revision <= 4; revision++) write(["a", "x"]);
@@ -418,6 +431,16 @@ describe("a store that was replaced", () => {
     expect(taken()).toEqual(["#0 @1 created", "#0 @2 a=1@2", "#0 @4 a=2@3 a=4@4", "#0 @5 a=5@5"]);
   });
 
+  it("a watch that was idle for long misses nothing that was compacted before, and goes on", () => {
+    hub.request(stream, create("a", undefined));
+    for (let revision = 2; revision <= 9; revision++) write(["b", "x"]);
+    store.compactRevision = revisionOf(9);
+    store.write(["a", "1"]);
+    hub.reset();
+    tick();
+    expect(taken()).toEqual(["#0 @1 created", "#0 @10 a=1@10"]);
+  });
+
   it("a watch whose missed history is compacted in the new store is cancelled", () => {
     hub.request(stream, create("a", undefined));
     write(["a", "1"]);
@@ -447,7 +470,7 @@ describe("any sequence of creates, cancels, writes, slow reading, compactions an
         stream: fc.nat(1),
         from: fc.nat(6),
         to: fc.option(fc.nat(6), { nil: undefined }),
-        start: fc.integer({ min: -3, max: 12 }),
+        start: fc.integer({ min: -4, max: 7 }),
         noPut: fc.boolean(),
         noDelete: fc.boolean(),
         prevKv: fc.boolean(),
