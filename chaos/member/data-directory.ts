@@ -210,8 +210,11 @@ interface RunningMember {
 }
 
 async function fetchMembers(address: string, timeoutMs: number): Promise<RunningMember[] | undefined> {
+  // A timer of AbortSignal.timeout does not keep the process alive, and while the start waits nothing else may.
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
   try {
-    const response = await fetch(`http://${address}/members`, { signal: AbortSignal.timeout(timeoutMs) });
+    const response = await fetch(`http://${address}/members`, { signal: abort.signal });
     if (!response.ok) return undefined;
     // Ids are bare numbers beyond what a JavaScript number holds.
     const quoted = (await response.text()).replace(/"id":(\d+)/g, '"id":"$1"');
@@ -224,5 +227,7 @@ async function fetchMembers(address: string, timeoutMs: number): Promise<Running
   } catch {
     // Not there, or not yet: the usual case when a cluster starts for the first time.
     return undefined;
+  } finally {
+    clearTimeout(timer);
   }
 }
