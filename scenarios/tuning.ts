@@ -26,11 +26,11 @@ const simulatedKnobs: readonly Choices[] = [
   { snapshotEntries: [20, 100, 500], snapshotCatchUpEntries: [0, 5, 50], snapshotChunkBytes: [4 * kib, 32 * kib] },
   { segmentBytesMax: [4 * kib, 64 * kib] },
   { readRetryMs: [100, 200] },
-  { proposalsMax: [3, 20] },
+  { proposalsMax: [16, 64] },
   { watchRepliesMax: [1, 4, 16] },
   { watchRevisionsPerReplyMax: [100, 300], watchersPerCatchUpMax: [4, 512], watchCatchUpMs: [20, 50] },
   { watchProgressMs: [200, 1_000] },
-  { leaseCheckMs: [100, 1_000], leaseRevokesPerCheckMax: [5, 20] },
+  { leaseCheckMs: [100, 500], leaseRevokesPerCheckMax: [20, 100] },
   { compactionEntriesPerTickMax: [5, 100] },
 ];
 
