@@ -137,7 +137,7 @@ export function looksTorn(bytes: Uint8Array, place: LogPosition, owner: number):
   }
   if (payload.to >= bytes.length || bytes[payload.to] === 0) return true;
   // The header is sound, so its last sector was written: only whole sectors after it may be missing.
-  const afterHeader = payload.from - (payload.from % sectorBytes) + sectorBytes;
+  const afterHeader = Math.ceil(payload.from / sectorBytes) * sectorBytes;
   return hasEmptySector(bytes, afterHeader, payload.to + 1);
 }
 
