@@ -6,6 +6,7 @@
 import { exitCodeOf, exitCodes } from "./reports/command.ts";
 
 const verbs = {
+  all: { room: "top", meaning: "the main job: every scenario simulated, three drills, one page" },
   sim: { room: "sim", meaning: "run scenarios in the seeded simulator" },
   replay: { room: "sim", meaning: "run a plan or a finished run again" },
   shrink: { room: "sim", meaning: "make a failing plan smaller" },
@@ -47,6 +48,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return exitCodes.usage;
   }
   switch (verbs[verb as Verb].room) {
+    case "top":
+      return (await import("./main-job.ts")).run(rest);
     case "sim":
       return (await import("./sim/cli.ts")).run([verb, ...rest]);
     case "chaos":

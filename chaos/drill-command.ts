@@ -89,16 +89,17 @@ async function drillAll(chosen: readonly Scenario[], flags: DrillFlags): Promise
   if (flags.network !== "proxy") throw new UsageError(`--network "${flags.network}" is neither proxy nor netns`);
   const seed = flags.seed ?? Math.floor(Date.now() / 1_000) % 1_000_000;
   const interruption = new Interruption();
-  const results: { readonly run: RunResult; readonly directory: string }[] = [];
   try {
-    for (const scenario of chosen) {
-      if (interruption.signal.aborted) break;
-      const plan = drawPlan(scenario, { seed, random: seededRandom(String(seed)), world: "real" });
-      const done = await drillOne(plan, { target, flags, signal: interruption.signal });
-      results.push(done);
-      if (flags.json === true) process.stdout.write(`${JSON.stringify(jsonOfRun(done.run, done.directory))}\n`);
-      else process.stdout.write(`${linesOfRun(done.run, done.directory).join("\n")}\n`);
-    }
+    const results = await drillScenarios(chosen, {
+      target,
+      seed,
+      out: flags.out,
+      signal: interruption.signal,
+      onRun: ({ run, directory }) => {
+        if (flags.json === true) process.stdout.write(`${JSON.stringify(jsonOfRun(run, directory))}\n`);
+        else process.stdout.write(`${linesOfRun(run, directory).join("\n")}\n`);
+      },
+    });
     writeOverview(flags.out, results);
     const verdict = worstVerdict(results.map(({ run }) => run.verdict));
     return interruption.signal.aborted && verdict !== "violated" ? interruptedCode : exitCodeOfVerdict(verdict);
@@ -111,13 +112,46 @@ async function drillAll(chosen: readonly Scenario[], flags: DrillFlags): Promise
   }
 }
 
-async function drillOne(
-  plan: Plan,
-  options: { readonly target: Target; readonly flags: DrillFlags; readonly signal: AbortSignal },
-): Promise<{ readonly run: RunResult; readonly directory: string }> {
-  const { target, flags, signal } = options;
+export interface DrilledRun {
+  readonly run: RunResult;
+  /** Where it was written. */
+  readonly directory: string;
+}
+export interface DrillOptions {
+  readonly target: Target;
+  readonly seed: number;
+  /** Parent of the run directories. */
+  readonly out: string;
+  /** Aborted: the run under way ends in order, no other is begun. */
+  readonly signal: AbortSignal;
+  readonly onRun: (done: DrilledRun) => void;
+}
+
+/**
+ * Drills the scenarios one after the other.
+ *
+ * @throws ClusterProblem when members cannot be started or reached
+ */
+export async function drillScenarios(
+  chosen: readonly Scenario[],
+  options: DrillOptions,
+): Promise<readonly DrilledRun[]> {
+  const results: DrilledRun[] = [];
+  for (const scenario of chosen) {
+    if (options.signal.aborted) break;
+    const { seed } = options;
+    const plan = drawPlan(scenario, { seed, random: seededRandom(String(seed)), world: "real" });
+    const done = await drillOne(plan, options);
+    results.push(done);
+    options.onRun(done);
+  }
+  return results;
+}
+
+async function drillOne(plan: Plan, options: Pick<DrillOptions, "target" | "out" | "signal">): Promise<DrilledRun> {
+  const { target, out, signal } = options;
   const directory = RunDirectory.create(
-    join(flags.out, fileNameOf(`${plan.scenario}-${plan.seed}-${targetName(target)}`)),
+    join(out, fileNameOf(`${plan.scenario}-${plan.seed}-${targetName(target)}`)),
     plan,
   );
   const history = directory.openHistory();
@@ -159,7 +193,7 @@ export function judge(history: readonly HistoryEvent[], names: readonly string[]
 }
 
 /** Pages over all runs of this command, when there is more than one. */
-function writeOverview(out: string, results: readonly { readonly run: RunResult; readonly directory: string }[]): void {
+function writeOverview(out: string, results: readonly DrilledRun[]): void {
   if (results.length < 2) return;
   mkdirSync(out, { recursive: true });
   const rows = results.map(({ run, directory }) => ({
@@ -171,7 +205,7 @@ function writeOverview(out: string, results: readonly { readonly run: RunResult;
 }
 
 /** Ctrl-C and its like: the first asks for an orderly end, the second ends at once. */
-class Interruption {
+export class Interruption {
   readonly #controller = new AbortController();
   readonly #handle = () => {
     if (this.#controller.signal.aborted) process.exit(interruptedCode);
