@@ -1,19 +1,10 @@
 /*
  * What answers and watches tell about the writes behind them: who claims which revision, when each revision was seen
- * first, what is known to have happened at revisions that nobody claims, and what is certain about each key. All of
- * it is advice for the placement; only the verified order counts.
+ * first, and what is known to have happened at revisions that nobody claims. All of it is advice for the placement; only
+ * the verified order counts.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
-import {
-  answerWrote,
-  type CompactHistory,
-  keyInterval,
-  mayWrite,
-  never,
-  type Op,
-  type Step,
-  unreported,
-} from "./operations.ts";
+import { answerWrote, type CompactHistory, keyInterval, mayWrite, never, type Op, type Step } from "./operations.ts";
 
 /** Something known about a revision without author: that key got that value there (undefined: was deleted). */
 export interface Fact {
@@ -34,19 +25,6 @@ export interface Scope {
   readonly keys: readonly number[];
 }
 
-/** Something certain about one key, in the state right after `revision`. */
-export interface Pin {
-  readonly revision: number;
-  /** write: an answered write that leaves nothing of what was before. */
-  readonly kind: "write" | "present" | "absent";
-  /** Revision of the last change; {@link unreported} when not known. */
-  readonly modRevision: number;
-  /** undefined: not known. */
-  readonly value: string | undefined;
-  /** The operation whose answer says so. */
-  readonly op: Op;
-}
-
 export interface Evidence {
   /** Largest revision that anybody saw. */
   readonly maxRevision: number;
@@ -60,8 +38,6 @@ export interface Evidence {
   readonly deadline: Int32Array;
   readonly facts: ReadonlyMap<number, readonly Fact[]>;
   readonly scopes: ReadonlyMap<number, readonly Scope[]>;
-  /** Per key, in order of revisions; built when asked for. */
-  pins(): readonly (readonly Pin[])[];
   readonly unclaimed: number;
 }
 export interface ClaimFault {
@@ -136,7 +112,6 @@ export function collectEvidence(history: CompactHistory): Evidence | ClaimFault 
   const unclaimed = maxRevision - claimed;
   const facts = unclaimed > 0 ? collectFacts(history, author, maxRevision) : new Map<number, Fact[]>();
   const scopes = unclaimed > 0 ? collectScopes(history, author, maxRevision) : new Map<number, Scope[]>();
-  let pins: Pin[][] | undefined;
   return {
     maxRevision,
     author,
@@ -146,10 +121,6 @@ export function collectEvidence(history: CompactHistory): Evidence | ClaimFault 
     facts,
     scopes,
     unclaimed,
-    pins: () => {
-      pins ??= collectPins(history);
-      return pins;
-    },
   };
 }
 
@@ -267,93 +238,4 @@ function firstAtLeast(sorted: readonly number[], value: number): number {
     else high = middle;
   }
   return low;
-}
-
-function collectPins(history: CompactHistory): Pin[][] {
-  const pins: Pin[][] = history.keys.map(() => []);
-  for (const op of history.ops) {
-    if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
-    pinAnswer(pins, op, {
-      step: op.step,
-      answer: op.answer,
-      revision: op.revision,
-      wrote: answerWrote(op.answer) === true,
-    });
-  }
-  // Before a write comes what is known of the state it met.
-  const rank = (pin: Pin): number => 2 * pin.revision + (pin.kind === "write" ? 0 : 1);
-  for (const list of pins) list.sort((a, b) => rank(a) - rank(b));
-  return pins;
-}
-
-interface Said {
-  readonly step: Step;
-  readonly answer: OperationAnswer;
-  readonly revision: number;
-  readonly wrote: boolean;
-}
-
-function pinAnswer(pins: Pin[][], op: Op, { step, answer, revision, wrote }: Said): void {
-  const pin = (key: number, at: number, kind: Pin["kind"], kv?: HistoryKeyValue, value = kv?.value): void => {
-    pins[key]?.push({ revision: at, kind, modRevision: kv?.modRevision ?? unreported, value, op });
-  };
-  const single = step.high === step.low + 1;
-  switch (answer.op) {
-    case "range": {
-      if (!single || step.source.op !== "range" || step.source.countOnly === true || step.revision > revision) return;
-      const kv = answer.kvs[0];
-      const at = step.revision > 0 ? step.revision : revision;
-      if (kv !== undefined) pin(step.low, at, "present", kv, step.source.keysOnly === true ? undefined : kv.value);
-      else if (answer.kvs.length === 0) pin(step.low, at, "absent");
-      return;
-    }
-    case "put":
-      if (answer.prevKv !== undefined) pin(step.low, revision - 1, "present", answer.prevKv);
-      else if (step.source.op === "put" && step.source.prevKv === true) pin(step.low, revision - 1, "absent");
-      pin(step.low, revision, "write");
-      return;
-    case "deleteRange":
-      if (!single) return;
-      if (answer.deleted === 0) pin(step.low, revision, "absent");
-      else {
-        pin(step.low, revision - 1, "present", answer.prevKvs?.[0]);
-        pin(step.low, revision, "write");
-      }
-      return;
-    case "txn": {
-      if (step.txn === undefined || step.txn.nested) return;
-      const before = wrote ? revision - 1 : revision;
-      if (answer.succeeded) {
-        for (const { low, high, source } of step.txn.compares) {
-          if (high !== low + 1 || source.result !== "equal") continue;
-          const zero = Number(source.operand) === 0;
-          if (source.target === "value") pin(low, before, "present", undefined, String(source.operand));
-          else if (source.target !== "lease" && zero) pin(low, before, "absent");
-          else if (source.target === "mod") {
-            pins[low]?.push({
-              revision: before,
-              kind: "present",
-              modRevision: Number(source.operand),
-              value: undefined,
-              op,
-            });
-          }
-        }
-      }
-      const branch = answer.succeeded ? step.txn.success : step.txn.failure;
-      const first = branch[0];
-      const response = answer.responses[0];
-      // Only a first operation surely meets the state from before the transaction.
-      if (first?.kind === "range" && response !== undefined) {
-        pinAnswer(pins, op, { step: first, answer: response, revision: before, wrote: false });
-      }
-      for (let position = 0; position < branch.length; position++) {
-        const inner = branch[position];
-        if (inner?.kind === "put") pin(inner.low, revision, "write");
-      }
-      return;
-    }
-    default:
-      return;
-  }
 }

@@ -4,7 +4,9 @@
  * in order of revisions, with a replay in between and a search where evidence leaves a choice. The result is an order
  * for verifyOrder, or a contradiction that no choice removes.
  */
-import type { Evidence, Fact, Pin, Scope } from "./evidence.ts";
+import type { HistoryKeyValue } from "../history.ts";
+import type { Evidence, Fact, Scope } from "./evidence.ts";
+import { KeyKnowledge, type Outlook, openEnd } from "./key-facts.ts";
 import { KeyGroups } from "./key-groups.ts";
 import { type CompactHistory, compareText, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
 import { ReplayStore, type StoreMark, sameKv } from "./replay-store.ts";
@@ -78,6 +80,7 @@ interface Choice {
 const nobody = -1;
 const all = -2;
 const nothing = KeyGroups.none;
+const unweighed: Outlook = { priority: 0, due: openEnd };
 
 /** @param firmOnly believe only what answers show that must be linearizable themselves */
 export function placeOperations(
@@ -101,7 +104,8 @@ class Placer {
   readonly #unknown: readonly Op[];
   readonly #grants: readonly Op[];
   readonly #byContent: ReadonlyMap<string, readonly Op[]>;
-  readonly #groups: KeyGroups;
+  #knownGroups: KeyGroups | undefined;
+  #knownKeys: KeyKnowledge | undefined;
   readonly #choices: Choice[] = [];
   #latest: Op | undefined;
   #steps = 0;
@@ -110,7 +114,6 @@ class Placer {
   #settled = false;
   /** An operation that could be the write but for what that answer says; and the answer looked at last. */
   #ruledOut: { readonly op: Op; readonly by: Op | undefined } | undefined;
-  #witness: Op | undefined;
   readonly #unclaimedUpTo: Int32Array;
   #choicesMade = 0;
 
@@ -131,7 +134,6 @@ class Placer {
     this.#unknown = open.filter((op) => mayWrite(op.step));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
     this.#byContent = contentIndex(this.#unknown);
-    this.#groups = new KeyGroups(history);
     this.#unclaimedUpTo = new Int32Array(evidence.maxRevision + 1);
     for (let revision = history.startRevision + 1; revision <= evidence.maxRevision; revision++) {
       const before = this.#unclaimedUpTo[revision - 1] as number;
@@ -307,7 +309,7 @@ class Placer {
     if (this.#unclaimed(this.#history.startRevision, revision) === 0) return true;
     const { step, answer } = op;
     if (step.high !== step.low + 1 || step.revision > 0) return false;
-    const written = lastWrite(this.#evidence.pins()[step.low] ?? [], revision);
+    const written = this.#knowledge.lastWrite(step.low, revision);
     const steady = written > 0 && this.#unclaimed(written, revision) === 0;
     if (answer?.op === "deleteRange") return steady && answer.deleted === 0;
     if (answer?.op !== "range" || !step.plain) return false;
@@ -377,32 +379,53 @@ class Placer {
 
   /** Everything that can be the write of that revision, the most promising first. Complete but for the impossible. */
   #candidates(revision: number): Candidate[] {
-    const found: Candidate[] = [];
-    this.#ruledOut = undefined;
     const facts = (this.#evidence.facts.get(revision) ?? []).filter((fact) => fact.firm || !this.#firmOnly);
     const scopes = this.#firmOnly ? [] : (this.#evidence.scopes.get(revision) ?? []);
-    const hints = { facts, scopes };
+    const shown = facts.find((fact) => fact.kv !== undefined)?.kv;
+    this.#ruledOut = undefined;
+    // One author by content needs no weighing; the replay judges him.
+    const found = this.#collect(revision, { facts, scopes }, shown, shown === undefined);
+    if (found.length < 2) return found;
+    const weighed = shown === undefined ? found : this.#collect(revision, { facts, scopes }, shown, true);
+    return weighed.sort(candidateOrder);
+  }
+
+  #collect(revision: number, hints: Hints, shown: HistoryKeyValue | undefined, weigh: boolean): Candidate[] {
+    const found: Candidate[] = [];
     const deadline = this.#evidence.deadline[revision] as number;
     for (const op of this.#evidence.revokes) {
-      if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, hints, found);
+      if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, hints, found, weigh);
     }
-    const shown = facts.find((fact) => fact.kv !== undefined);
-    const pool = shown?.kv === undefined ? this.#unknown : (this.#byContent.get(contentKey(shown.kv)) ?? []);
+    const pool = shown === undefined ? this.#unknown : (this.#byContent.get(contentKey(shown)) ?? []);
     for (let position = 0; position < pool.length; position++) {
       const op = pool[position] as Op;
       if (op.call > deadline) break;
-      if (this.#used[op.index] === 0) this.#try(op, revision, hints, found);
+      if (this.#used[op.index] === 0) this.#try(op, revision, hints, found, weigh);
     }
     if (shown === undefined) {
-      for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, hints, found);
+      for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, hints, found, weigh);
     }
-    return found.length < 2 ? found : found.sort(candidateOrder);
+    return found;
   }
 
-  #try(op: Op, revision: number, hints: Hints, found: Candidate[]): void {
+  /** A plain put whose key is known to stay as it is. */
+  #isRuledOut(step: Step, revision: number): boolean {
+    const before = this.#store.record(step.low);
+    const after = {
+      key: "",
+      value: step.value,
+      createRevision: before?.createRevision ?? revision,
+      modRevision: revision,
+      version: (before?.version ?? 0) + 1,
+      lease: step.lease,
+    };
+    return this.#knowledge.outlook(step.low, revision, after) === undefined;
+  }
+
+  #try(op: Op, revision: number, hints: Hints, found: Candidate[], weigh: boolean): void {
     // Cheap refusal for the common case: a single key that is known to stay as it is.
-    if (op.step.kind === "put" && this.#promise(op.step.low, revision, op.step.value) === undefined) {
-      this.#ruledOut = { op, by: this.#witness };
+    if (weigh && op.step.kind === "put" && this.#isRuledOut(op.step, revision)) {
+      this.#ruledOut = { op, by: this.#knowledge.witness };
       return;
     }
     this.#steps++;
@@ -411,21 +434,21 @@ class Placer {
     const latest = this.#latest;
     this.#grantWhatItNeeds(op.step);
     if (this.#store.run(op.step, op.answer) && this.#store.revision === revision && this.#agrees(hints)) {
-      const promise = this.#promiseOfChange(revision);
-      if (promise !== undefined) found.push({ type: "op", op, ...promise });
-      else this.#ruledOut = { op, by: this.#witness };
+      const outlook = weigh ? this.#outlookOfChange(revision) : unweighed;
+      if (outlook !== undefined) found.push({ type: "op", op, priority: outlook.priority, due: outlook.due });
+      else this.#ruledOut = { op, by: this.#knowledge.witness };
     }
     while (this.#entries.length > length) this.#used[this.#entries.pop() as number] = 0;
     this.#latest = latest;
     this.#store.undo(mark);
   }
 
-  #tryExpiry(lease: string, revision: number, hints: Hints, found: Candidate[]): void {
+  #tryExpiry(lease: string, revision: number, hints: Hints, found: Candidate[], weigh: boolean): void {
     this.#steps++;
     const mark = this.#store.mark();
     if (this.#store.expire(lease) && this.#agrees(hints)) {
-      const promise = this.#promiseOfChange(revision);
-      if (promise !== undefined) found.push({ type: "expiry", lease, ...promise });
+      const outlook = weigh ? this.#outlookOfChange(revision) : unweighed;
+      if (outlook !== undefined) found.push({ type: "expiry", lease, priority: outlook.priority, due: outlook.due });
     }
     this.#store.undo(mark);
   }
@@ -457,61 +480,27 @@ class Placer {
     });
   }
 
-  #promiseOfChange(revision: number): { priority: number; due: number } | undefined {
+  #outlookOfChange(revision: number): Outlook | undefined {
     let priority = 0;
-    let due = 0x7fff_ffff;
+    let due = openEnd;
     for (const key of this.#store.changed) {
-      const promise = this.#promise(key, revision, this.#store.record(key)?.value);
-      if (promise === undefined) return undefined;
-      priority = Math.max(priority, promise.priority);
-      due = Math.min(due, promise.due);
+      const outlook = this.#knowledge.outlook(key, revision, this.#store.record(key));
+      if (outlook === undefined) return undefined;
+      priority = Math.max(priority, outlook.priority);
+      due = Math.min(due, outlook.due);
     }
     return { priority, due };
   }
 
-  /**
-   * What is known of the key's next moment: 0 asks for this change until `due`, 1 is silent about it, 2 leaves it
-   * open, 3 speaks against it; undefined rules it out.
-   */
-  #promise(key: number, revision: number, value: string | undefined): { priority: number; due: number } | undefined {
-    const pin = nextPin(this.#evidence.pins()[key] ?? [], revision);
-    if (pin === undefined) return { priority: 2, due: 0x7fff_ffff };
-    this.#witness = pin.op;
-    const due = pin.revision;
-    if (pin.kind === "write") return { priority: 1, due };
-    if (pin.kind === "absent") return { priority: value === undefined ? 0 : 3, due };
-    if (pin.modRevision !== unreported) {
-      if (pin.modRevision < revision) return undefined;
-      if (pin.modRevision > revision) return { priority: 2, due };
-      return value === undefined ? undefined : { priority: 0, due };
-    }
-    if (pin.value === undefined) return { priority: value === undefined ? 3 : 1, due };
-    return { priority: pin.value === value ? 0 : 3, due };
+  get #knowledge(): KeyKnowledge {
+    this.#knownKeys ??= new KeyKnowledge(this.#history);
+    return this.#knownKeys;
   }
-}
 
-function nextPin(pins: readonly Pin[], revision: number): Pin | undefined {
-  let low = 0;
-  let high = pins.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((pins[middle] as Pin).revision < revision) low = middle + 1;
-    else high = middle;
+  get #groups(): KeyGroups {
+    this.#knownGroups ??= new KeyGroups(this.#history);
+    return this.#knownGroups;
   }
-  return pins[low];
-}
-
-/** Revision of the last answered put at or before `revision`; 0: none. */
-function lastWrite(pins: readonly Pin[], revision: number): number {
-  let low = 0;
-  let high = pins.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((pins[middle] as Pin).revision <= revision) low = middle + 1;
-    else high = middle;
-  }
-  while (low > 0 && pins[low - 1]?.kind !== "write") low--;
-  return pins[low - 1]?.revision ?? 0;
 }
 
 function candidateOrder(a: Candidate, b: Candidate): number {

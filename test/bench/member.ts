@@ -2,7 +2,7 @@
  * What one real member does on this machine: puts a second from many clients with every write synced, memory with many
  * keys, and the time from SIGKILL to the first answer. Prints one JSON object; asserts nothing.
  *
- *     node --import tsx test/bench/member.ts [--clients 64] [--seconds 5] [--keys 100000] [--target ours|etcd]
+ *     node --import tsx test/bench/member.ts [--clients 64] [--seconds 5] [--warmup 5] [--keys 100000] [--target ours|etcd]
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ const { values } = parseArgs({
   options: {
     clients: { type: "string", default: "64" },
     seconds: { type: "string", default: "5" },
+    warmup: { type: "string", default: "5" },
     keys: { type: "string", default: "100000" },
     target: { type: "string", default: "ours" },
     load: { type: "string" },
@@ -71,7 +72,8 @@ async function load(port: number): Promise<void> {
       }),
     );
   };
-  await run(performance.now() + 2_000, false);
+  await run(performance.now() + 1_000 * Number(values.warmup), false);
+  process.stdout.write("warm\n");
   const startedMs = performance.now();
   await run(startedMs + 1_000 * seconds, true);
   const elapsed = (performance.now() - startedMs) / 1_000;
@@ -138,21 +140,22 @@ async function main(): Promise<void> {
     await status();
     const pid = (): number => child.pid ?? 0;
     const emptyMb = residentMb(pid());
-    const cpuBefore = cpuMs(pid());
+    let cpuBefore = 0;
     const generator = spawn(
       process.execPath,
       [
         ...["--import", "tsx", import.meta.filename, "--load", String(clientPort)],
-        ...["--clients", String(clients), "--seconds", String(values.seconds)],
+        ...["--clients", String(clients), "--seconds", values.seconds, "--warmup", values.warmup],
       ],
       { cwd: root, stdio: ["ignore", "pipe", "inherit"] },
     );
     let printed = "";
     generator.stdout.on("data", (piece: Buffer) => {
       printed += piece;
+      if (cpuBefore === 0) cpuBefore = cpuMs(pid());
     });
     await new Promise((resolve) => generator.once("close", resolve));
-    const loaded = JSON.parse(printed) as { putsPerSecond: number };
+    const loaded = JSON.parse(printed.replace("warm\n", "")) as { putsPerSecond: number };
     const loadCpuMs = cpuMs(pid()) - cpuBefore;
     const afterLoadMb = residentMb(pid());
     await fill(clientPort ?? 0, Number(values.keys));
@@ -163,7 +166,7 @@ async function main(): Promise<void> {
     child = start();
     await firstPut(call);
     const recoveryMs = Math.round(performance.now() - killedMs);
-    const cpuPerPut = loadCpuMs / (loaded.putsPerSecond * (Number(values.seconds) + 2));
+    const cpuPerPut = loadCpuMs / (loaded.putsPerSecond * Number(values.seconds));
     process.stdout.write(
       `${JSON.stringify({
         target: values.target,

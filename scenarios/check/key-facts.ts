@@ -1,0 +1,245 @@
+/*
+ * What is certain about each key: what answered reads say of it at a revision, which answered writes overwrite it, and
+ * how often it had been put. From that follows whether an unknown write may stand at a revision, must, or cannot.
+ */
+import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
+import { answerWrote, type CompactHistory, type Op, type Step, unreported } from "./operations.ts";
+
+/** Something certain about one key, in the state right after `revision`. */
+interface Pin {
+  readonly revision: number;
+  /** write: an answered write that leaves nothing of what was before. */
+  readonly kind: "write" | "present" | "absent";
+  /** Revision of the last change; {@link unreported} when not known. */
+  readonly modRevision: number;
+  /** undefined: not known. */
+  readonly value: string | undefined;
+  /** The operation whose answer says so. */
+  readonly op: Op;
+}
+/** A key-value as an answer showed it: its generation, and how many puts that had seen. */
+interface Sight {
+  readonly modRevision: number;
+  readonly createRevision: number;
+  readonly version: number;
+  readonly op: Op;
+}
+interface KeyFacts {
+  readonly pins: Pin[];
+  readonly sights: Sight[];
+  /** Revisions of answered puts and of answered deletes. */
+  readonly puts: number[];
+  readonly deletes: number[];
+}
+
+/** What a change of a key at some revision would mean for what is known of the key. */
+export interface Outlook {
+  /** 0: asked for until `due`; 1: silent, something overwrites it; 2: open; 3: spoken against. */
+  readonly priority: number;
+  readonly due: number;
+}
+export const openEnd = 0x7fff_ffff;
+const open: Outlook = { priority: 2, due: openEnd };
+
+export class KeyKnowledge {
+  /** The answer that the last outlook rested on. */
+  witness: Op | undefined;
+  readonly #keys: readonly KeyFacts[];
+
+  constructor(history: CompactHistory) {
+    const keys = history.keys.map((): KeyFacts => ({ pins: [], sights: [], puts: [], deletes: [] }));
+    this.#keys = keys;
+    for (const op of history.ops) {
+      if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
+      learn(keys, op, op.step, op.answer, op.revision, answerWrote(op.answer) === true);
+    }
+    for (const facts of keys) {
+      facts.pins.sort(pinOrder);
+      facts.sights.sort((a, b) => a.modRevision - b.modRevision);
+      facts.puts.sort(ascending);
+      facts.deletes.sort(ascending);
+    }
+  }
+
+  /** Revision of the last answered write that overwrote the key, at or before `revision`; 0: none. */
+  lastWrite(key: number, revision: number): number {
+    const pins = this.#keys[key]?.pins ?? [];
+    let at = firstIndex(pins, (pin) => pin.revision > revision);
+    while (at > 0 && pins[at - 1]?.kind !== "write") at--;
+    return pins[at - 1]?.revision ?? 0;
+  }
+
+  /**
+   * @param after the key's record after the change; undefined: deleted
+   * @returns undefined when an answer rules the change out, wherever the other unknown writes stand
+   */
+  outlook(key: number, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
+    const facts = this.#keys[key];
+    if (facts === undefined) return open;
+    const sight = facts.sights[firstIndex(facts.sights, (other) => other.modRevision >= revision)];
+    let counted: Outlook | undefined;
+    if (sight !== undefined) {
+      this.witness = sight.op;
+      counted = after === undefined ? afterDelete(facts, sight, revision) : afterPut(facts, sight, revision, after);
+      if (counted === undefined || counted.priority === 0) return counted;
+    }
+    const pin = facts.pins[firstIndex(facts.pins, (other) => other.revision >= revision)];
+    return pin === undefined ? open : this.#fromPin(pin, revision, after);
+  }
+
+  #fromPin(pin: Pin, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
+    this.witness = pin.op;
+    const due = pin.revision;
+    switch (pin.kind) {
+      case "write":
+        return { priority: 1, due };
+      case "absent":
+        return { priority: after === undefined ? 0 : 3, due };
+      case "present":
+        if (pin.modRevision !== unreported) {
+          if (pin.modRevision < revision) return undefined;
+          if (pin.modRevision > revision) return { priority: 2, due };
+          return after === undefined ? undefined : { priority: 0, due };
+        }
+        if (pin.value === undefined) return { priority: after === undefined ? 3 : 1, due };
+        return { priority: pin.value === after?.value ? 0 : 3, due };
+    }
+  }
+}
+
+/** The next sight of the key counts the puts of its generation: exactly so many must have happened by then. */
+function afterPut(facts: KeyFacts, sight: Sight, revision: number, after: HistoryKeyValue): Outlook | undefined {
+  if (sight.createRevision > revision) return open;
+  if (after.createRevision !== sight.createRevision) return undefined;
+  const known = countBetween(facts.puts, revision + 1, sight.modRevision);
+  return after.version + known > sight.version ? undefined : { priority: 0, due: sight.modRevision };
+}
+
+/** A generation that the next sight shows to have begun before cannot end here; one that begins later needs an end. */
+function afterDelete(facts: KeyFacts, sight: Sight, revision: number): Outlook | undefined {
+  if (sight.createRevision <= revision) return undefined;
+  const known = countBetween(facts.deletes, revision + 1, sight.createRevision);
+  return known > 0 ? open : { priority: 0, due: sight.createRevision };
+}
+
+function countBetween(sorted: readonly number[], from: number, upTo: number): number {
+  return firstIndex(sorted, (value) => value > upTo) - firstIndex(sorted, (value) => value >= from);
+}
+
+/** First position from which on the condition holds. */
+function firstIndex<Item>(sorted: readonly Item[], holds: (item: Item) => boolean): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (holds(sorted[middle] as Item)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+const ascending = (a: number, b: number): number => a - b;
+/** Of one revision the write comes first: what is known of its state comes behind it. */
+const pinOrder = (a: Pin, b: Pin): number =>
+  a.revision - b.revision || (a.kind === "write" ? 0 : 1) - (b.kind === "write" ? 0 : 1);
+
+/** @param revision header of the operation: state behind it; @param wrote the operation made that revision */
+function learn(
+  keys: readonly KeyFacts[],
+  op: Op,
+  step: Step,
+  answer: OperationAnswer,
+  revision: number,
+  wrote: boolean,
+): void {
+  const facts = step.high === step.low + 1 ? keys[step.low] : undefined;
+  switch (answer.op) {
+    case "range":
+      if (facts === undefined || step.source.op !== "range" || step.source.countOnly === true) return;
+      if (step.revision > revision || answer.kvs.length > 1) return;
+      see(facts, op, step.revision > 0 ? step.revision : revision, answer.kvs[0], step.source.keysOnly !== true);
+      return;
+    case "put":
+      if (facts === undefined) return;
+      if (step.source.op === "put" && step.source.prevKv === true) see(facts, op, revision - 1, answer.prevKv, true);
+      overwrite(facts, op, revision, true);
+      return;
+    case "deleteRange":
+      if (facts === undefined) return;
+      if (answer.deleted === 0) {
+        see(facts, op, revision, undefined, true);
+        return;
+      }
+      if (answer.prevKvs?.[0] !== undefined) see(facts, op, revision - 1, answer.prevKvs[0], true);
+      else pin(facts, op, revision - 1, "present");
+      overwrite(facts, op, revision, false);
+      return;
+    case "txn":
+      if (step.txn === undefined || step.txn.nested) return;
+      if (answer.succeeded) learnCompares(keys, op, step.txn, wrote ? revision - 1 : revision);
+      learnBranch(keys, op, answer.succeeded ? step.txn.success : step.txn.failure, answer, revision, wrote);
+      return;
+    default:
+      return;
+  }
+}
+
+function learnCompares(keys: readonly KeyFacts[], op: Op, txn: NonNullable<Step["txn"]>, before: number): void {
+  for (const { low, high, source } of txn.compares) {
+    const facts = high === low + 1 ? keys[low] : undefined;
+    if (facts === undefined || source.result !== "equal" || source.target === "lease") continue;
+    if (source.target === "value") pin(facts, op, before, "present", unreported, String(source.operand));
+    else if (Number(source.operand) === 0) pin(facts, op, before, "absent");
+    else if (source.target === "mod") pin(facts, op, before, "present", Number(source.operand));
+  }
+}
+
+function learnBranch(
+  keys: readonly KeyFacts[],
+  op: Op,
+  branch: readonly Step[],
+  answer: OperationAnswer & { readonly op: "txn" },
+  revision: number,
+  wrote: boolean,
+): void {
+  for (let position = 0; position < branch.length; position++) {
+    const inner = branch[position] as Step;
+    const response = answer.responses[position];
+    const facts = inner.high === inner.low + 1 ? keys[inner.low] : undefined;
+    if (response === undefined || facts === undefined) continue;
+    // Only a first operation surely meets the state from before the transaction.
+    if (inner.kind === "range" && position === 0)
+      learn(keys, op, inner, response, wrote ? revision - 1 : revision, false);
+    if (inner.kind === "put") overwrite(facts, op, revision, true);
+    if (inner.kind === "delete" && response.op === "deleteRange" && response.deleted > 0) {
+      overwrite(facts, op, revision, false);
+    }
+  }
+}
+
+function see(facts: KeyFacts, op: Op, revision: number, kv: HistoryKeyValue | undefined, whole: boolean): void {
+  if (kv === undefined) {
+    pin(facts, op, revision, "absent");
+    return;
+  }
+  pin(facts, op, revision, "present", kv.modRevision, whole ? kv.value : undefined);
+  if (kv.version <= 0 || kv.modRevision <= 0 || kv.createRevision <= 0) return;
+  const { modRevision, createRevision, version } = kv;
+  facts.sights.push({ modRevision, createRevision, version, op });
+}
+
+function overwrite(facts: KeyFacts, op: Op, revision: number, put: boolean): void {
+  pin(facts, op, revision, "write");
+  (put ? facts.puts : facts.deletes).push(revision);
+}
+
+function pin(
+  facts: KeyFacts,
+  op: Op,
+  revision: number,
+  kind: Pin["kind"],
+  modRevision: number = unreported,
+  value?: string,
+): void {
+  facts.pins.push({ revision, kind, modRevision, value, op });
+}
