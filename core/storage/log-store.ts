@@ -29,7 +29,8 @@ import {
   writeOverheadBytesMax,
 } from "./log-record.ts";
 import { comparePositions, type LogPosition, type RecordKind, type Seal } from "./record.ts";
-import { readLog, type SegmentState } from "./recovery.ts";
+import { readLog } from "./recovery.ts";
+import type { SegmentState } from "./replay.ts";
 
 export type { LogBase, LogIdentity, LogSegment } from "./log-record.ts";
 export type { LogPosition } from "./record.ts";

@@ -9,46 +9,21 @@
  * (record.ts): a record that has both its ends was complete once. And every record links to the one before: what is
  * missing between two records shows, also across segments.
  */
-import { unreachable } from "../assert.ts";
-import { ByteSlab } from "../byte-slab.ts";
-import { hexOf, indexOf, type LogIndex, noIndex, noTerm } from "../ids.ts";
+import { hexOf } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import type { Entry, HardState } from "../raft/message.ts";
 import {
   decodeBaseMoved,
   decodeSegmentStart,
-  decodeWrite,
   formatVersion,
   type LogBase,
   type LogIdentity,
   type LogSegment,
   ownerOf,
   parseSegmentName,
-  type SegmentStart,
-  segmentName,
 } from "./log-record.ts";
-import {
-  comparePositions,
-  endsAt,
-  type FoundRecord,
-  frameAt,
-  furthestSolid,
-  type LogPosition,
-  looksTorn,
-  recordAt,
-} from "./record.ts";
-
-/** What the log keeps in memory of one segment. */
-export interface SegmentState {
-  readonly name: string;
-  readonly sequence: number;
-  /** Entry before the first one it can hold. */
-  readonly base: LogBase;
-  /** Where its first record ends. */
-  readonly startBytes: number;
-  /** Lowest index written in it, also of entries overwritten since; Infinity when it holds none. */
-  lowestIndex: number;
-}
+import { comparePositions, endsAt, frameAt, furthestSolid, type LogPosition, looksTorn, recordAt } from "./record.ts";
+import { type NamedSegment, Replay, type SegmentState } from "./replay.ts";
 
 export interface RecoveredLog {
   readonly ok: true;
@@ -72,11 +47,6 @@ export interface RecoveredLog {
 export interface RefusedLog {
   readonly ok: false;
   readonly reason: string;
-}
-
-interface NamedSegment extends LogSegment {
-  readonly sequence: number;
-  readonly firstIndex: number;
 }
 
 /** A place where the log does not go on as it should. */
@@ -226,107 +196,6 @@ function findMissing(live: readonly NamedSegment[], needed: number | undefined):
     expected = sequence + 1;
   }
   return undefined;
-}
-
-/** Gathers what the records say; later records win. */
-class Replay {
-  identity: LogIdentity | undefined;
-  owner = 0;
-  segments: SegmentState[] = [];
-  link = 0;
-  end: LogPosition = { sequence: 0, offset: 0 };
-  /** Base of the oldest segment: entry i stands at entries[i − oldest.index − 1]. */
-  #oldest: LogBase = { index: noIndex, term: noTerm };
-  #base: LogBase = this.#oldest;
-  #entries: Entry[] = [];
-  readonly #slab = new ByteSlab();
-  #hardState: HardState = { term: noTerm, votedFor: undefined, commitIndex: noIndex };
-
-  get last(): LogBase {
-    return this.#entries[this.#entries.length - 1] ?? this.#oldest;
-  }
-
-  /** What is wrong with it, undefined when it is accepted. */
-  beginSegment(segment: NamedSegment, start: SegmentStart, record: FoundRecord): string | undefined {
-    if (start.sequence !== segment.sequence || start.base.index + 1 !== segment.firstIndex) {
-      return `the segment was written as ${segmentName(start.sequence, start.base.index + 1)}: it was renamed or copied`;
-    }
-    const { last } = this;
-    if (this.segments.length === 0) {
-      this.#oldest = start.base;
-      this.#base = start.base;
-    } else if (start.base.index !== last.index || start.base.term !== last.term) {
-      return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
-    }
-    this.#hardState = start.hardState;
-    this.segments.push({
-      name: segment.name,
-      sequence: segment.sequence,
-      base: start.base,
-      startBytes: record.next,
-      lowestIndex: Number.POSITIVE_INFINITY,
-    });
-    return undefined;
-  }
-
-  /** What is wrong with it, undefined when it is accepted. */
-  addRecord(bytes: Uint8Array, record: FoundRecord): string | undefined {
-    switch (record.kind) {
-      case "segment":
-        return "a second beginning of a segment";
-      case "base": {
-        const moved = decodeBaseMoved(bytes, record.payload);
-        if (moved === undefined) return "a record that cannot be read";
-        const { index, term } = moved.base;
-        if (index > this.last.index) return `a base at index ${index}, beyond the last entry ${this.last.index}`;
-        if (index > this.#base.index && this.#termAt(index) !== term) return `a base of another term at index ${index}`;
-        if (index > this.#base.index) this.#base = moved.base;
-        return undefined;
-      }
-      case "write": {
-        const write = decodeWrite(bytes, record.payload, this.#slab);
-        if (write === undefined) return "a record that cannot be read";
-        if (write.hardState !== undefined) this.#hardState = write.hardState;
-        return this.#addEntries(write.entries);
-      }
-      default:
-        return unreachable(record.kind);
-    }
-  }
-
-  #addEntries(entries: readonly Entry[]): string | undefined {
-    const first = entries[0];
-    if (first === undefined) return undefined;
-    if (first.index <= this.#base.index) return `entry ${first.index} at or below the base ${this.#base.index}`;
-    if (first.index > this.last.index + 1) return `entry ${first.index} after entry ${this.last.index}`;
-    this.#entries.length = first.index - this.#oldest.index - 1;
-    let { term } = this.last;
-    for (const entry of entries) {
-      if (entry.term < term) return `entry ${entry.index} of term ${entry.term} after one of term ${term}`;
-      term = entry.term;
-      this.#entries.push(entry);
-    }
-    const segment = this.segments[this.segments.length - 1] as SegmentState;
-    segment.lowestIndex = Math.min(segment.lowestIndex, first.index);
-    return undefined;
-  }
-
-  #termAt(index: LogIndex): number | undefined {
-    return this.#entries[index - this.#oldest.index - 1]?.term;
-  }
-
-  /** The commit index is a hint written before the entries it speaks of: it is brought into the log's range. */
-  result(): { hardState: HardState; base: LogBase; entries: readonly Entry[] } {
-    const { term, votedFor, commitIndex } = this.#hardState;
-    const base = this.#base;
-    const clamped = Math.max(base.index, Math.min(commitIndex, this.last.index));
-    const skipped = base.index - this.#oldest.index;
-    return {
-      base,
-      entries: skipped === 0 ? this.#entries : this.#entries.slice(skipped),
-      hardState: { term, votedFor, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
-    };
-  }
 }
 
 /** Undefined when all of it was replayed; a text is the whole reason of a refusal. */
