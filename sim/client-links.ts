@@ -4,11 +4,9 @@
  * then learns only that the connection is gone.
  */
 import {
-  type KeepAliveReply,
   type LeaseId,
   type RefusalName,
   type Reply,
-  type Request,
   refusals,
   requestIdOf,
   type StreamReply,
@@ -20,55 +18,11 @@ import { type ClientInput, type ClientOutput, ClientSession } from "../scenarios
 import { FinalSession } from "../scenarios/session/final.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
 import { type WatchInput, type WatchOutput, WatchSession } from "../scenarios/session/watch.ts";
+import { type Arrival, type Arrived, type Call, newStream, type Stream } from "./client-traffic.ts";
 import { kindOrders, kinds } from "./event-kinds.ts";
 import type { MemberHost } from "./member-host.ts";
 import { combine32 } from "./random.ts";
 import type { Schedule, ScheduledEvent } from "./schedule.ts";
-
-/** A unary call from its sending to its answer. */
-interface Call {
-  readonly session: number;
-  readonly callId: number;
-  readonly request: Request;
-  /** Life of the member that has it, 0 before it arrives. */
-  life: number;
-  requestId: number;
-}
-
-/** A stream from its opening to its end; a keep-alive is a stream of one request. */
-interface Stream {
-  readonly session: number;
-  /** A watch's number, or the call id of a keep-alive. */
-  readonly number: number;
-  readonly kind: "watch" | "leaseKeepAlive";
-  life: number;
-  streamId: number;
-  ended: boolean;
-  /** Nothing may overtake what was sent before it in the same direction. */
-  toMemberUs: number;
-  toClientUs: number;
-}
-
-/** What reaches a member from a client. */
-type Arrival =
-  | { readonly type: "call"; readonly call: Call }
-  | { readonly type: "gone"; readonly call: Call }
-  | { readonly type: "open" | "request"; readonly stream: Stream; readonly request: StreamRequest }
-  | { readonly type: "drained"; readonly stream: Stream; readonly replies: number }
-  | { readonly type: "close"; readonly stream: Stream };
-
-/** What reaches a session, without the time it does. */
-type Arrived =
-  | {
-      readonly type: "reply";
-      readonly callId: number;
-      readonly reply: Reply | KeepAliveReply;
-      readonly slot: number;
-      readonly life: number;
-    }
-  | { readonly type: "connectionRefused" | "connectionLost"; readonly callId: number }
-  | { readonly type: "watchReply"; readonly watch: number; readonly reply: Extract<StreamReply, { type: "watch" }> }
-  | { readonly type: "ended"; readonly watch: number; readonly reason: string };
 
 /** `link` is the planned client's number: what becomes of its messages does not depend on who else is in the plan. */
 type Session = { readonly link: number } & (
@@ -437,14 +391,3 @@ export class ClientLinks {
     return Math.floor(this.#world.timeUs / 1_000);
   }
 }
-
-const newStream = (session: number, number: number, kind: Stream["kind"]): Stream => ({
-  session,
-  number,
-  kind,
-  life: 0,
-  streamId: 0,
-  ended: false,
-  toMemberUs: 0,
-  toClientUs: 0,
-});

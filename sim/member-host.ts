@@ -5,20 +5,11 @@
  */
 
 import {
-  type ClusterId,
   type Input,
   type LogOperation,
-  type MemberConfig,
   type MemberId,
-  type MemberRecord,
   type MemberStart,
   type Output,
-  type PeerMessage,
-  type Random,
-  type RefusalName,
-  type Reply,
-  type Role,
-  type StreamReply,
   type WriteId,
   writeIdOf,
 } from "../core/index.ts";
@@ -26,52 +17,9 @@ import { SimBackend } from "./backend.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import { kindOrders, kinds } from "./event-kinds.ts";
-import type { Watched } from "./invariants.ts";
+import type { HostOptions, HostWorld, SimMember } from "./host-world.ts";
 import { combine32 } from "./random.ts";
-import type { Schedule, ScheduledEvent } from "./schedule.ts";
-
-/** What the simulator uses of a member. */
-export interface SimMember extends Watched {
-  step(input: Input): readonly Output[];
-}
-export type StartMember = (
-  start: MemberStart,
-) =>
-  | { readonly ok: true; readonly member: SimMember; readonly outputs: readonly Output[] }
-  | { readonly ok: false; readonly reason: string };
-
-/** What a machine needs of the world around it. */
-export interface HostWorld {
-  readonly schedule: Schedule;
-  /** Simulated time now. */
-  readonly timeUs: number;
-  send(from: number, message: PeerMessage): void;
-  replied(host: MemberHost, requestId: number, reply: Reply): void;
-  streamReplied(host: MemberHost, streamId: number, reply: StreamReply): void;
-  streamEnded(host: MemberHost, streamId: number, refusal: RefusalName | undefined): void;
-  roleChanged(host: MemberHost, role: Role, term: number): void;
-  stepped(host: MemberHost): void;
-  lifeStarted(host: MemberHost): void;
-  lifeEnded(host: MemberHost, detail: string): void;
-  /** The member stopped itself, refused to start, or threw. */
-  memberFailed(host: MemberHost, rule: string, reason: string): void;
-}
-
-export interface HostOptions {
-  readonly slot: number;
-  readonly name: string;
-  readonly memberId: MemberId;
-  readonly clusterId: ClusterId;
-  readonly members: readonly MemberRecord[];
-  readonly config: MemberConfig;
-  readonly clockOffsetMs: number;
-  readonly clockDriftPpm: number;
-  readonly syncMs: { readonly min: number; readonly max: number };
-  readonly seed: number;
-  readonly random: Random;
-  readonly startMember: StartMember;
-  readonly world: HostWorld;
-}
+import type { ScheduledEvent } from "./schedule.ts";
 
 /** A crash that waits for its place between two outputs. */
 interface ArmedCrash {

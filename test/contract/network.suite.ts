@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { MemberId } from "../../core/ids.ts";
-import { indexOf, memberIdOf, termOf } from "../../core/ids.ts";
+import { indexOf, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
 
 export interface NetworkSubject {
