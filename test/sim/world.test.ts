@@ -15,7 +15,7 @@ function planFor(name: string, seed: number): Plan {
 /** The first seconds of a plan, with other faults. */
 function shortPlan(seed: number, safetyMs: number, faults: readonly PlannedFault[]): Plan {
   const plan = planFor("steady", seed);
-  return { ...plan, faults, phases: { ...plan.phases, safetyMs, progressBoundMs: 20_000 } };
+  return { ...plan, faults, phases: { safetyMs, progressBoundMs: 20_000, settleMs: plan.phases.settleMs } };
 }
 
 function ran(plan: Plan): World {
