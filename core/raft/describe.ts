@@ -42,13 +42,13 @@ function describeBody(message: RaftMessage): string {
       return ` prev=${message.prevTerm}/${message.prevIndex} entries=[${entries}] commit=${message.commitIndex}`;
     }
     case "appendAccepted":
-      return ` match=${message.matchIndex}`;
+      return ` match=${message.matchIndex} life=${message.incarnation}`;
     case "appendRejected":
-      return ` rejected=${message.rejectedIndex} hint=${message.hintTerm}/${message.hintIndex}`;
+      return ` rejected=${message.rejectedIndex} hint=${message.hintTerm}/${message.hintIndex} life=${message.incarnation}`;
     case "heartbeat":
-      return ` commit=${message.commitIndex} round=${message.readRound}`;
+      return ` commit=${message.commitIndex} round=${message.readRound} to-life=${message.toIncarnation}`;
     case "heartbeatReply":
-      return ` round=${message.readRound}`;
+      return ` round=${message.readRound} life=${message.incarnation}`;
     case "readIndex":
       return ` context=${message.readContext} incarnation=${message.incarnation}`;
     case "readIndexReply":

@@ -54,7 +54,8 @@ function handleAppend(state: RaftState, message: Append): void {
 /** Says that this log agrees with the leader's up to `index`, or up to the commit index if that is further. */
 function acceptAppend(state: RaftState, to: Append["from"], index: LogIndex): void {
   const matchIndex = indexOf(Math.max(index, state.log.commitIndex));
-  state.sendOnLog({ type: "appendAccepted", from: state.id, to, term: state.term, matchIndex }, matchIndex);
+  const { id, term, incarnation } = state;
+  state.sendOnLog({ type: "appendAccepted", from: id, to, term, matchIndex, incarnation }, matchIndex);
 }
 
 function rejectAppend(state: RaftState, message: Append): void {
@@ -69,17 +70,20 @@ function rejectAppend(state: RaftState, message: Append): void {
     rejectedIndex: message.prevIndex,
     hintIndex,
     hintTerm: state.log.termAt(hintIndex) ?? noTerm,
+    incarnation: state.incarnation,
   });
 }
 
 function handleHeartbeat(state: RaftState, message: Heartbeat): void {
-  state.log.commitTo(message.commitIndex);
+  // What the leader takes for held here may have been acknowledged by a life whose disk is gone. The answer tells it.
+  if (message.toIncarnation === state.incarnation) state.log.commitTo(message.commitIndex);
   state.sendOnTerm({
     type: "heartbeatReply",
     from: state.id,
     to: message.from,
     term: state.term,
     readRound: message.readRound,
+    incarnation: state.incarnation,
   });
 }
 

@@ -41,7 +41,7 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
     case "appendRejected":
     case "heartbeatReply": {
       const progress = leadership.progressOf(message.from);
-      if (progress === undefined) return;
+      if (progress === undefined || !progress.meetLife(message.incarnation)) return;
       progress.recentActive = true;
       if (message.type === "appendAccepted") handleAccepted(state, leadership, progress, message);
       else if (message.type === "appendRejected") handleRejected(state, leadership, progress, message);
@@ -292,6 +292,7 @@ function sendHeartbeats(state: RaftState, leadership: Leadership): void {
       term: state.term,
       // Never more than the follower is known to hold: its log beyond that may differ.
       commitIndex: indexOf(Math.min(progress.matchIndex, state.log.commitIndex)),
+      toIncarnation: progress.incarnation,
       readRound,
     });
   }

@@ -1,6 +1,9 @@
 /*
  * Log entries and the messages members send each other about them. `term` is the sender's term (in a pre-vote the term
  * it would campaign in). Messages may be lost, late, repeated and reordered. Source: Raft thesis §3, §6.4, §9.6, §10.
+ *
+ * `incarnation` is the sender's life, `toIncarnation` the receiver's as far as the sender knows: a member whose disk was
+ * put back to an older state may hold less than it said in an earlier life, so what one life said binds no other.
  */
 import type { LogIndex, MemberId, Term } from "../ids.ts";
 
@@ -63,12 +66,14 @@ export interface Append extends Addressed {
   readonly prevIndex: LogIndex;
   readonly prevTerm: Term;
   readonly entries: readonly Entry[];
+  /** Holds for whoever agrees with prevIndex and takes the entries, in whatever life. */
   readonly commitIndex: LogIndex;
 }
 export interface AppendAccepted extends Addressed {
   readonly type: "appendAccepted";
   /** prevIndex + number of entries of the accepted append, or the follower's commitIndex if that is higher. */
   readonly matchIndex: LogIndex;
+  readonly incarnation: number;
 }
 export interface AppendRejected extends Addressed {
   readonly type: "appendRejected";
@@ -77,17 +82,21 @@ export interface AppendRejected extends Addressed {
   /** Highest index at which the logs may still agree, and the follower's term there. */
   readonly hintIndex: LogIndex;
   readonly hintTerm: Term;
+  readonly incarnation: number;
 }
 export interface Heartbeat extends Addressed {
   readonly type: "heartbeat";
   /** min(matchIndex of the receiver, commitIndex). */
   readonly commitIndex: LogIndex;
+  /** The life that acknowledged that matchIndex; 0 while the leader has heard of none. Another life learns nothing. */
+  readonly toIncarnation: number;
   /** Highest read round the leader waits to confirm; 0 when none. */
   readonly readRound: number;
 }
 export interface HeartbeatReply extends Addressed {
   readonly type: "heartbeatReply";
   readonly readRound: number;
+  readonly incarnation: number;
 }
 export interface ReadIndexRequest extends Addressed {
   readonly type: "readIndex";

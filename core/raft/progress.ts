@@ -19,7 +19,9 @@ export type ProgressState = "probe" | "replicate" | "snapshot";
 export class Progress {
   readonly id: MemberId;
   state: ProgressState = "probe";
-  /** Highest index known to be durable there and equal to the leader's log; never falls in one leadership. */
+  /** Life of that member that everything here is about; 0 before its first word to this leader. */
+  incarnation = 0;
+  /** Highest index known to be durable there and equal to the leader's log; never falls in one life of that member. */
   matchIndex: LogIndex = noIndex;
   /** First index of the next append; always > matchIndex. */
   nextIndex: LogIndex;
@@ -50,6 +52,22 @@ export class Progress {
     if (index <= this.matchIndex) return false;
     this.matchIndex = index;
     if (this.nextIndex <= index) this.nextIndex = indexOf(index + 1);
+    return true;
+  }
+
+  /**
+   * A word of that member's life `incarnation` has come. False: that life is over, and nothing it said counts any more.
+   * A new life may stand on an older disk than the one before, so all begins anew with it.
+   */
+  meetLife(incarnation: number): boolean {
+    if (incarnation === this.incarnation) return true;
+    if (incarnation < this.incarnation) return false;
+    const isFirst = this.incarnation === 0;
+    this.incarnation = incarnation;
+    if (isFirst) return true;
+    this.matchIndex = noIndex;
+    this.confirmedRound = 0;
+    this.becomeProbe(this.nextIndex);
     return true;
   }
 

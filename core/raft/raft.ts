@@ -276,6 +276,7 @@ export class Raft implements RaftView {
         to: state.leaderId,
         term: state.term,
         matchIndex: snapshot.index,
+        incarnation: state.incarnation,
       });
     }
     return true;
@@ -395,7 +396,8 @@ export class Raft implements RaftView {
 
   private acknowledge(to: MemberId, matchIndex: LogIndex): void {
     const { state } = this;
-    state.sendOnLog({ type: "appendAccepted", from: state.id, to, term: state.term, matchIndex }, matchIndex);
+    const { id, term, incarnation } = state;
+    state.sendOnLog({ type: "appendAccepted", from: id, to, term, matchIndex, incarnation }, matchIndex);
   }
 
   private takeHardState(): HardState {

@@ -28,7 +28,10 @@ export interface RaftOptions {
   readonly appliedIndex: LogIndex;
   /** Draws election timeouts. */
   readonly random: Random;
-  /** Differs in every life of this member: answers to reads of an earlier life are not taken for its own. */
+  /**
+   * Higher in every life of this member, also on an older disk, and at least 1: answers to reads of an earlier life are
+   * not taken for its own, and what an earlier life acknowledged is not counted.
+   */
   readonly incarnation: number;
 }
 
@@ -179,6 +182,7 @@ export class RaftState {
       rejectedIndex: noIndex,
       hintIndex: noIndex,
       hintTerm: noTerm,
+      incarnation: this.incarnation,
     });
   }
 

@@ -12,7 +12,7 @@ import type { Configuration, Entry, EntryKind } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 1;
+export const peerCodecVersion = 2;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -119,18 +119,22 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       return;
     case "appendAccepted":
       writer.varint(message.matchIndex);
+      writer.varint(message.incarnation);
       return;
     case "appendRejected":
       writer.varint(message.rejectedIndex);
       writer.varint(message.hintIndex);
       writer.varint(message.hintTerm);
+      writer.varint(message.incarnation);
       return;
     case "heartbeat":
       writer.varint(message.commitIndex);
+      writer.varint(message.toIncarnation);
       writer.varint(message.readRound);
       return;
     case "heartbeatReply":
       writer.varint(message.readRound);
+      writer.varint(message.incarnation);
       return;
     case "readIndex":
       writer.varint(message.readContext);
@@ -229,15 +233,18 @@ function readRaftMessage(
       return { type, from, to, term, prevIndex, prevTerm, commitIndex, entries: readEntries(reader) };
     }
     case "appendAccepted":
-      return { type, from, to, term, matchIndex: readIndex(reader) };
+      return { type, from, to, term, matchIndex: readIndex(reader), incarnation: reader.varint() };
     case "appendRejected": {
       const rejectedIndex = readIndex(reader);
-      return { type, from, to, term, rejectedIndex, hintIndex: readIndex(reader), hintTerm: readTerm(reader) };
+      const hint = { hintIndex: readIndex(reader), hintTerm: readTerm(reader) };
+      return { type, from, to, term, rejectedIndex, ...hint, incarnation: reader.varint() };
     }
-    case "heartbeat":
-      return { type, from, to, term, commitIndex: readIndex(reader), readRound: reader.varint() };
+    case "heartbeat": {
+      const commitIndex = readIndex(reader);
+      return { type, from, to, term, commitIndex, toIncarnation: reader.varint(), readRound: reader.varint() };
+    }
     case "heartbeatReply":
-      return { type, from, to, term, readRound: reader.varint() };
+      return { type, from, to, term, readRound: reader.varint(), incarnation: reader.varint() };
     case "readIndex":
       return { type, from, to, term, readContext: reader.varint(), incarnation: reader.varint() };
     case "readIndexReply": {

@@ -207,6 +207,7 @@ describe("links", () => {
     to: second,
     term: termOf(1),
     commitIndex: indexOf(number),
+    toIncarnation: 0,
     readRound: 0,
   });
 

@@ -44,6 +44,7 @@ export function networkSuite(contract: NetworkContract): void {
     to,
     term: termOf(3),
     commitIndex: indexOf(number),
+    toIncarnation: 0,
     readRound: 0,
   });
   const arrived = (network: NetworkSubject, member: MemberId): number[] =>

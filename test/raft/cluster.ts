@@ -14,7 +14,7 @@ import { Raft } from "../../core/raft/raft.ts";
 import type { Ready } from "../../core/raft/ready.ts";
 
 /** What survives a crash. */
-interface Disk {
+export interface Disk {
   hardState: HardState;
   baseIndex: LogIndex;
   baseTerm: Term;
@@ -130,6 +130,16 @@ export class Cluster {
     node.applied = node.disk.state.slice();
     node.raft = this.newRaft(node);
     this.carryOut(node);
+  }
+
+  copyDisk(node: Node): Disk {
+    return { ...node.disk, entries: node.disk.entries.slice() };
+  }
+
+  /** The member goes down and its disk is as it was then. */
+  restoreDisk(node: Node, copy: Disk): void {
+    this.crash(node);
+    Object.assign(node.disk, copy, { entries: copy.entries.slice() });
   }
 
   /** Makes the applied state up to `index` durable and forgets the log up to there. */

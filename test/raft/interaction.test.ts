@@ -11,6 +11,7 @@
  *   keep old [1] [type=]   moves messages in flight to a shelf;  send old: copies of them arrive
  *   persist 1 [times=1]    finishes writes of a slow disk
  *   crash 1 / restart 1    compact 1 index=4      snapshot 1 to=3      fail 1 to=3 (a transfer)
+ *   disk 1 as=old          keeps a copy of a disk;  restore 1 as=old: the member goes down, its disk is that copy
  *   status / log 1         who is what; what a log holds
  */
 import { describe, test } from "vitest";
@@ -21,7 +22,7 @@ import type { Random } from "../../core/ports.ts";
 import { describeEntry, describeMessage } from "../../core/raft/describe.ts";
 import type { Entry, RaftMessage } from "../../core/raft/message.ts";
 import { type Command, dataFilesIn, runDataFile } from "../kit/datadriven.ts";
-import { Cluster, type Node } from "./cluster.ts";
+import { Cluster, type Disk, type Node } from "./cluster.ts";
 
 const folder = new URL("testdata/", import.meta.url).pathname;
 
@@ -53,6 +54,7 @@ class Theatre {
     isDiskSlow: false,
   });
   private readonly shelves = new Map<string, RaftMessage[]>();
+  private readonly disks = new Map<string, Disk>();
   private isolated: MemberId[] = [];
 
   execute(command: Command): readonly string[] {
@@ -130,6 +132,12 @@ class Theatre {
         return [];
       case "restart":
         cluster.restart(this.node(command));
+        return [];
+      case "disk":
+        this.disks.set(wordOf(command, "as"), cluster.copyDisk(this.node(command)));
+        return [];
+      case "restore":
+        cluster.restoreDisk(this.node(command), this.disks.get(wordOf(command, "as")) as Disk);
         return [];
       case "compact":
         cluster.compact(this.node(command), indexOf(numberOf(command, "index", 0)));
@@ -252,6 +260,8 @@ function numberOf(command: Command, option: string, standard: number): number {
   const word = command.options.get(option)?.[0];
   return word === undefined ? standard : Number(word);
 }
+
+const wordOf = (command: Command, option: string): string => command.options.get(option)?.[0] as string;
 
 const optionId = (command: Command, option: string): MemberId => asId(command.options.get(option)?.[0] as string);
 

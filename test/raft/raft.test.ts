@@ -49,6 +49,7 @@ const heartbeat = (from: number, term: number): RaftMessage => ({
   to: id(1),
   term: termOf(term),
   commitIndex: noIndex,
+  toIncarnation: 1,
   readRound: 0,
 });
 
@@ -76,7 +77,7 @@ describe("who is listened to", () => {
     const raft = leaderOf();
     const stranger = { from: id(9), to: id(1), term: termOf(50) } as const;
     raft.step({ ...stranger, type: "vote", lastIndex: indexOf(99), lastTerm: termOf(49), transfer: true });
-    raft.step({ ...stranger, type: "appendAccepted", matchIndex: indexOf(1) });
+    raft.step({ ...stranger, type: "appendAccepted", matchIndex: indexOf(1), incarnation: 1 });
     raft.step({ ...stranger, type: "propose", incarnation: 1, sequence: 1, commands: [Uint8Array.of(1)] });
     expect([raft.role, raft.term, raft.lastIndex]).toEqual(["leader", 1, 1]);
     expect(raft.hasReady()).toBe(false);
@@ -86,7 +87,7 @@ describe("who is listened to", () => {
     const raft = raftOf({ configuration: { voters: [id(2)], outgoing: [], learners: [] } });
     raft.step(heartbeat(7, 3));
     expect([raft.leaderId, raft.term]).toEqual([id(7), 3]);
-    expect(sent(raft.takeReady())).toEqual(["1→7 heartbeatReply term=3 round=0"]);
+    expect(sent(raft.takeReady())).toEqual(["1→7 heartbeatReply term=3 round=0 life=1"]);
   });
 
   test("a message for another member, or from this one, changes nothing", () => {
@@ -233,17 +234,19 @@ describe("a follower with a tail the leader did not send", () => {
     const raft = raftOf({ entries, hardState: { term: termOf(3) } });
     raft.step(append({ commitIndex: 3, entries: [] }));
     expect(raft.commitIndex).toBe(1);
-    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=1"]);
+    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=1 life=1"]);
     raft.step(append({ commitIndex: 3, entries: [command(2, 1)] }));
     expect([raft.commitIndex, raft.lastIndex]).toEqual([2, 3]);
-    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=2"]);
+    expect(sent(raft.takeReady())).toEqual(["1→2 appendAccepted term=3 match=2 life=1"]);
   });
 
   test("loses it from the first entry on that has another term", () => {
     const raft = raftOf({ entries, hardState: { term: termOf(3) } });
     raft.step(append({ commitIndex: 1, entries: [command(2, 2)] }));
     expect([raft.lastIndex, raft.termAt(indexOf(2)), raft.stableIndex]).toEqual([2, 2, 1]);
-    expect(raft.takeReady().messagesAfterPersist.map(describeMessage)).toEqual(["1→2 appendAccepted term=3 match=2"]);
+    expect(raft.takeReady().messagesAfterPersist.map(describeMessage)).toEqual([
+      "1→2 appendAccepted term=3 match=2 life=1",
+    ]);
   });
 
   test("takes what lies beyond its commit index from an append that begins before it", () => {
@@ -257,7 +260,14 @@ describe("ready", () => {
   test("an idle machine has none, and what it hands out it hands out once", () => {
     const raft = leaderOf();
     expect(raft.hasReady()).toBe(false);
-    raft.step({ type: "appendAccepted", from: id(2), to: id(1), term: termOf(1), matchIndex: indexOf(1) });
+    raft.step({
+      type: "appendAccepted",
+      from: id(2),
+      to: id(1),
+      term: termOf(1),
+      matchIndex: indexOf(1),
+      incarnation: 1,
+    });
     persistAll(raft);
     raft.propose([Uint8Array.of(7)]);
     expect(raft.hasReady()).toBe(true);
@@ -269,7 +279,14 @@ describe("ready", () => {
 
   test("a commit alone needs no sync", () => {
     const raft = leaderOf();
-    raft.step({ type: "appendAccepted", from: id(2), to: id(1), term: termOf(1), matchIndex: indexOf(1) });
+    raft.step({
+      type: "appendAccepted",
+      from: id(2),
+      to: id(1),
+      term: termOf(1),
+      matchIndex: indexOf(1),
+      incarnation: 1,
+    });
     const ready = raft.takeReady();
     expect(ready.hardState?.commitIndex).toBe(1);
     expect(ready.mustSync).toBe(false);
@@ -316,7 +333,7 @@ describe("ready", () => {
     expect([again.messages.length, again.messagesAfterPersist.length]).toEqual([0, 1]);
     raft.persisted(indexOf(1), termOf(1));
     raft.step(append());
-    expect(raft.takeReady().messages.map(describeMessage)).toEqual(["1→2 appendAccepted term=1 match=1"]);
+    expect(raft.takeReady().messages.map(describeMessage)).toEqual(["1→2 appendAccepted term=1 match=1 life=1"]);
   });
 
   test("reads beyond the bound are refused, not kept", () => {
@@ -344,14 +361,14 @@ describe("snapshots", () => {
     const entries = [command(1, 1), command(2, 1)];
     const raft = raftOf({ entries, hardState: { term: termOf(2), commitIndex: indexOf(2) } });
     expect(raft.acceptSnapshotMessage(chunk(2, 2))).toBe(false);
-    expect(raft.takeReady().messages.map(describeMessage)).toEqual(["1→2 appendAccepted term=2 match=2"]);
+    expect(raft.takeReady().messages.map(describeMessage)).toEqual(["1→2 appendAccepted term=2 match=2 life=1"]);
     expect(raft.acceptSnapshotMessage(chunk(3, 2))).toBe(true);
   });
 
   test("one of an earlier term is refused with the present term", () => {
     const raft = raftOf({ hardState: { term: termOf(5) } });
     expect(raft.acceptSnapshotMessage(chunk(9, 4))).toBe(false);
-    expect(sent(raft.takeReady())).toEqual(["1→2 appendRejected term=5 rejected=0 hint=0/0"]);
+    expect(sent(raft.takeReady())).toEqual(["1→2 appendRejected term=5 rejected=0 hint=0/0 life=1"]);
   });
 
   test("one that was let in is installed although its last entry became known as committed meanwhile", () => {
@@ -374,6 +391,7 @@ describe("snapshots", () => {
         to: id(1),
         term: termOf(1),
         matchIndex: indexOf(matchIndex),
+        incarnation: 1,
       });
     for (let index = 2; index <= 6; index++) {
       raft.propose([Uint8Array.of(index)]);
@@ -383,7 +401,7 @@ describe("snapshots", () => {
     }
     raft.appliedTo(indexOf(6));
     raft.compactTo(indexOf(5));
-    raft.step({ type: "heartbeatReply", from: id(2), to: id(1), term: termOf(1), readRound: 0 });
+    raft.step({ type: "heartbeatReply", from: id(2), to: id(1), term: termOf(1), readRound: 0, incarnation: 1 });
     expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
     accept(0);
     expect([raft.progressOf(id(2))?.state, raft.hasReady()]).toEqual(["snapshot", false]);

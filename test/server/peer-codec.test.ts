@@ -41,16 +41,23 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     entries: fc.array(entry, { maxLength: 5 }),
     commitIndex: index,
   }),
-  appendAccepted: fc.record({ type: kind("appendAccepted"), ...addressed, matchIndex: index }),
+  appendAccepted: fc.record({ type: kind("appendAccepted"), ...addressed, matchIndex: index, incarnation: count }),
   appendRejected: fc.record({
     type: kind("appendRejected"),
     ...addressed,
     rejectedIndex: index,
     hintIndex: index,
     hintTerm: term,
+    incarnation: count,
   }),
-  heartbeat: fc.record({ type: kind("heartbeat"), ...addressed, commitIndex: index, readRound: count }),
-  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count }),
+  heartbeat: fc.record({
+    type: kind("heartbeat"),
+    ...addressed,
+    commitIndex: index,
+    toIncarnation: count,
+    readRound: count,
+  }),
+  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count, incarnation: count }),
   readIndex: fc.record({ type: kind("readIndex"), ...addressed, readContext: count, incarnation: count }),
   readIndexReply: fc.record({
     type: kind("readIndexReply"),
@@ -151,9 +158,9 @@ describe("peer messages as bytes", () => {
 
   it("another format version and an unknown kind are named", () => {
     expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 1",
+      malformed: "peer message has format version 9, expected 2",
     });
-    expect(decodePeerMessage(Uint8Array.of(1, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
+    expect(decodePeerMessage(Uint8Array.of(2, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
     expect(decodePeerMessage(new Uint8Array())).toEqual({ malformed: "peer message is empty" });
   });
 
