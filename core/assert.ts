@@ -17,5 +17,6 @@ export function assert(condition: boolean, text: string, a?: unknown, b?: unknow
 
 /** The default branch of a switch over a union: a new variant becomes a compile error. */
 export function unreachable(value: never): never {
-  throw new InvariantViolation(`unreachable variant ${JSON.stringify(value)}`);
+  const text = JSON.stringify(value, (_key, field: unknown) => (typeof field === "bigint" ? `${field}` : field));
+  throw new InvariantViolation(`unreachable variant ${text}`);
 }

@@ -35,7 +35,14 @@ import { Outbox } from "./server/outbox.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Streams } from "./server/streams.ts";
-import { createLog, type LogSegment, type LogStore, recoverLog } from "./storage/log-store.ts";
+import {
+  createLog,
+  type LogPosition,
+  type LogSegment,
+  type LogStore,
+  neverBegun,
+  recoverLog,
+} from "./storage/log-store.ts";
 import { SnapshotInbox, SnapshotOutbox } from "./storage/snapshot.ts";
 import { WatchHub } from "./watch/hub.ts";
 
@@ -71,7 +78,7 @@ export function startMember(start: MemberStart): MemberStarted {
   const wrong = checkMemberConfig(start.config);
   if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
   const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
-  const log = start.segments.length === 0 ? newLog(start, machine) : oldLog(start, machine);
+  const log = neverBegun(start.segments) ? newLog(start, machine) : oldLog(start, machine);
   if (!log.ok) return log;
   return { ok: true, ...Member.start(start, machine, log) };
 }
@@ -93,7 +100,7 @@ function newLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; 
       reason: `the backend holds entries up to index ${machine.appliedIndex} but the write-ahead log is missing; put the log back, or remove the data directory and add this member anew`,
     };
   }
-  const { store, operations } = createLog(start.identity, start.config);
+  const { store, operations } = createLog(start.identity, start.config, start.segments);
   const hardState = { term: noBase.term, votedFor: undefined, commitIndex: noBase.index };
   return { ok: true, store, operations, base: noBase, entries: [], hardState, notes: [] };
 }
@@ -141,6 +148,8 @@ interface PendingWrite {
   /** Last entry written; index 0 when there is none. */
   readonly index: LogIndex;
   readonly term: Term;
+  /** Where the log ends with it. */
+  readonly end: LogPosition;
   readonly messages: RaftMessage[];
 }
 
@@ -248,7 +257,13 @@ export class Member {
     if (log.operations.length > 0) {
       const writeId = member.#nextWriteId();
       member.#outbox.push({ type: "writeLog", writeId, operations: log.operations, sync: true });
-      member.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, messages: [] });
+      member.#pendingWrites.push({
+        writeId,
+        index: noBase.index,
+        term: noBase.term,
+        end: member.#log.end,
+        messages: [],
+      });
     }
     member.#advance();
     return { member, outputs: member.#outbox.take() };
@@ -397,6 +412,7 @@ export class Member {
     for (const write of this.#pendingWrites) {
       if (write.writeId > writeId) break;
       done += 1;
+      this.#log.persisted(write.end);
       if (write.index > 0) this.#raft.persisted(write.index, write.term);
       for (const message of write.messages) this.#outbox.send(message);
     }
@@ -441,7 +457,12 @@ export class Member {
       if (ready.mustSync) {
         const last = entries[entries.length - 1];
         const position = { index: last?.index ?? noBase.index, term: last?.term ?? noBase.term };
-        this.#pendingWrites.push({ writeId, ...position, messages: [...ready.messagesAfterPersist] });
+        this.#pendingWrites.push({
+          writeId,
+          ...position,
+          end: this.#log.end,
+          messages: [...ready.messagesAfterPersist],
+        });
         return;
       }
     }
@@ -605,7 +626,7 @@ export class Member {
     if (operations.length === 0) return;
     const writeId = this.#nextWriteId();
     this.#outbox.push({ type: "writeLog", writeId, operations, sync: true });
-    this.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, messages: [] });
+    this.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, end: this.#log.end, messages: [] });
   }
 
   #nextWriteId(): WriteId {
