@@ -48,8 +48,6 @@ export class MemberHost {
   life = 0;
   member: SimMember | undefined;
   paused = false;
-  /** Its disk was replaced by an old copy: it may rightly refuse to go on. */
-  tampered = false;
   /** Ids of the present life's requests and streams. */
   lastRequestId = 0;
   lastStreamId = 0;
@@ -205,7 +203,6 @@ export class MemberHost {
   restoreDisk(copy: DiskCopy): void {
     this.#disk = copy.disk.copy();
     this.#backend = copy.backend.copy();
-    this.tampered = true;
   }
 
   // ---- inputs --------------------------------------------------------------------------------------------------

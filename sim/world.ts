@@ -173,7 +173,6 @@ export class World implements HostWorld {
   }
 
   memberFailed(host: MemberHost, rule: string, reason: string): void {
-    if (host.tampered) return;
     this.#broken ??= { rule, text: `${host.name}: ${reason}` };
   }
 
