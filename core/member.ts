@@ -165,7 +165,8 @@ interface InstalledSnapshot {
 
 /** One member. A world steps it with one input after the other and carries out what each step returns. */
 export class Member {
-  readonly #start: MemberStart;
+  readonly #identity: MemberIdentity;
+  readonly #incarnation: number;
   readonly #config: MemberConfig;
   readonly #machine: Machine;
   readonly #raft: Raft;
@@ -193,7 +194,8 @@ export class Member {
   #seenLeaderId: MemberId | undefined;
 
   private constructor(start: MemberStart, machine: Machine, log: OpenedLog) {
-    this.#start = start;
+    this.#identity = start.identity;
+    this.#incarnation = start.incarnation;
     this.#config = start.config;
     this.#machine = machine;
     this.#log = log.store;
@@ -273,7 +275,7 @@ export class Member {
     return this.#raft;
   }
   get identity(): MemberIdentity {
-    return this.#start.identity;
+    return this.#identity;
   }
   get appliedIndex(): LogIndex {
     return this.#machine.appliedIndex;
@@ -478,7 +480,9 @@ export class Member {
     for (const entry of committed) {
       const applied = this.#machine.apply(entry, this.#nowMs);
       if (applied.changes.length > 0) this.#hub.notify(applied.changes, this.#machine.store.currentRevision);
-      if (applied.published === this.#start.identity.memberId) this.#notePublished();
+      // A replayed entry of an earlier life says nothing of how far this life has come.
+      const isOwn = applied.published === this.#identity.memberId && applied.id?.incarnation === this.#incarnation;
+      if (isOwn) this.#notePublished();
       this.#answerApplied(applied);
     }
     this.#raft.appliedTo(this.#machine.appliedIndex);
@@ -535,7 +539,7 @@ export class Member {
     if (this.#published || this.#raft.leaderId === undefined) return;
     if (this.#nowMs - this.#publishAskedMs < this.#config.electionTicks * this.#config.tickMs) return;
     this.#publishAskedMs = this.#nowMs;
-    const { memberId, name, clientUrls } = this.#start.identity;
+    const { memberId, name, clientUrls } = this.#identity;
     const refusal = this.#proposals.propose(
       { type: "publishMember", memberId, name, clientUrls },
       { requestId: undefined, nowMs: this.#nowMs },

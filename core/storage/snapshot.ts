@@ -50,6 +50,8 @@ interface Transfer {
   viewOpen: boolean;
   /** Since the last acknowledgement of something new. */
   idleTicks: number;
+  /** The newest chunk the receiver said it has. */
+  lastTaken: SnapshotChunk | undefined;
   /** The receiver asks for chunk 0 again although it had acknowledged more: it lost what it had. */
   receiverLostAll: boolean;
 }
@@ -90,6 +92,7 @@ export class SnapshotOutbox {
       viewOpen: true,
       idleTicks: 0,
       receiverLostAll: false,
+      lastTaken: undefined,
     };
     this.#transfers.push(transfer);
     this.#transfers.sort((a, b) => compareIds(a.to, b.to));
@@ -108,7 +111,8 @@ export class SnapshotOutbox {
       }
       return [];
     }
-    transfer.window.splice(0, message.nextChunk - transfer.acknowledged);
+    const taken = transfer.window.splice(0, message.nextChunk - transfer.acknowledged);
+    transfer.lastTaken = taken[taken.length - 1];
     transfer.acknowledged = message.nextChunk;
     transfer.idleTicks = 0;
     return this.#fillWindow(transfer);
@@ -123,7 +127,11 @@ export class SnapshotOutbox {
       const timeouts = transfer.window.length === 0 ? installTimeouts : giveUpTimeouts;
       const spent = transfer.idleTicks >= timeouts * this.#config.electionTicks;
       if (spent || transfer.receiverLostAll || transfer.term !== term) aborted.push(transfer.to);
-      else if (transfer.idleTicks % this.#resendTicks === 0) messages.push(...transfer.window);
+      else if (transfer.idleTicks % this.#resendTicks === 0) {
+        if (transfer.window.length > 0) messages.push(...transfer.window);
+        // Everything arrived but the follower's word that it is in place may be lost: the last chunk asks for it again.
+        else if (transfer.lastTaken !== undefined) messages.push(transfer.lastTaken);
+      }
     }
     for (const to of aborted) this.#drop(to);
     return { messages, aborted };

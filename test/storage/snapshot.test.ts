@@ -103,6 +103,18 @@ function allChunks(outbox: SnapshotOutbox): SnapshotChunk[] {
 }
 
 describe("sending a snapshot", () => {
+  it("after everything arrived the last chunk asks again for a word that may be lost", () => {
+    const { outbox } = begin(manyEntries(20));
+    const chunks = allChunks(outbox);
+    const sent = [1, 2, 3, 4].flatMap(() => outbox.tick(term).messages);
+    expect(sent.map(({ chunk, last }) => ({ chunk, last }))).toEqual([
+      { chunk: chunks.length - 1, last: true },
+      { chunk: chunks.length - 1, last: true },
+    ]);
+    outbox.acknowledged(followerId, indexOf(50));
+    expect([1, 2, 3, 4].flatMap(() => outbox.tick(term).messages)).toEqual([]);
+  });
+
   it("at most four chunks are on the way, and reading goes only so far", () => {
     const { outbox, source } = begin(manyEntries(500));
     const chunks = outbox.start(followerId, term);
