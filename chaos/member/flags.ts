@@ -26,6 +26,10 @@ export interface MemberFlags {
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** The API as JSON below /v3. */
+  readonly jsonGateway: boolean;
+  readonly corsOrigins: readonly string[];
+  readonly hostWhitelist: readonly string[];
   readonly fsync: boolean;
   readonly logLevel: LogLevel;
   readonly logOutputs: readonly string[];
@@ -247,6 +251,9 @@ function interpret(given: Given): MemberFlags {
     concurrentCallsMax: whole("max-concurrent-streams"),
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
+    jsonGateway: switchOf(text("enable-grpc-gateway")) === true,
+    corsOrigins: listOf(text("cors")),
+    hostWhitelist: listOf(text("host-whitelist")),
     fsync: switchOf(text("unsafe-no-fsync")) !== true,
     logLevel,
     logOutputs: listOf(text("log-outputs")),

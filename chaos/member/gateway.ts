@@ -1,46 +1,107 @@
 /*
- * HTTP/1.1 beside gRPC: health, version and metrics on the client port; version and the member list on the peer port.
- * Source: etcd v3 HTTP surface, health endpoints, version, peer HTTP.
+ * HTTP/1.1 beside gRPC: the JSON gateway, health, version, metrics and variables on the client port; version and the
+ * member list on the peer port. Source: etcd v3 HTTP surface.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { MemberRecord, Request } from "../../core/index.ts";
-import { unaryCalls } from "../../core/wire/calls.ts";
+import type { MemberRecord } from "../../core/index.ts";
+import { type HealthOptions, health, probe } from "./health.ts";
+import { type JsonGatewayOptions, serveJson } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
-import type { Seam } from "./seam.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
 export interface ClientHttpOptions {
-  readonly seam: Seam;
+  /** undefined: no /v3 (etcd: enable-grpc-gateway=false). */
+  readonly gateway: JsonGatewayOptions | undefined;
+  readonly health: HealthOptions;
   readonly metrics: Metrics;
-  readonly hasLeader: () => boolean;
+  /** What /debug/vars shows. */
+  readonly variables: () => { readonly [name: string]: unknown };
+  /** Host names a client may use; `*` is any. */
+  readonly hostWhitelist: readonly string[];
+  /** Origins whose pages may read answers; `*` is any. */
+  readonly corsOrigins: readonly string[];
 }
 
 export function clientHttp(options: ClientHttpOptions): Server {
   return createServer((request, response) => {
+    if (!hostAllowed(options.hostWhitelist, request.headers.host)) return refuseHost(request, response);
+    allowOrigin(options.corsOrigins, request, response);
+    if (request.method === "OPTIONS") {
+      response.end();
+      return;
+    }
     const url = new URL(request.url ?? "/", "http://member");
-    void (async () => {
-      switch (url.pathname) {
-        case "/health":
-          if (onlyGet(request, response)) await answerHealth(options, url.searchParams, response);
-          return;
-        case "/livez":
-        case "/readyz":
-          if (onlyGet(request, response)) await answerChecks(options, url, response);
-          return;
-        case "/version":
-          return sendJson(response, versions);
-        case "/metrics":
-          response.setHeader("content-type", options.metrics.contentType);
-          response.end(await options.metrics.text());
-          return;
-        default:
-          return sendText(response, 404, "404 page not found\n");
-      }
-    })().catch((error: unknown) => {
+    const pathname = url.pathname.replace(/^\/v3beta\//, "/v3/");
+    if (options.gateway !== undefined && pathname.startsWith("/v3/")) {
+      serveJson(options.gateway, pathname, request, response);
+      return;
+    }
+    answer(options, url, request, response).catch((error: unknown) => {
       sendText(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
     });
   });
 }
+
+async function answer(
+  options: ClientHttpOptions,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  switch (url.pathname) {
+    case "/health": {
+      if (!onlyGet(request, response)) return;
+      const { status, text } = await health(options.health, url.searchParams);
+      return sendText(response, status, text);
+    }
+    case "/version":
+      if (onlyGet(request, response)) sendJson(response, versions);
+      return;
+    case "/metrics":
+      response.setHeader("content-type", options.metrics.contentType);
+      response.end(await options.metrics.text());
+      return;
+    case "/debug/vars":
+      return sendJson(response, options.variables());
+    default:
+      break;
+  }
+  if (/^\/(livez|readyz)(\/|$)/.test(url.pathname)) {
+    if (!onlyGet(request, response)) return;
+    const found = await probe(options.health, url);
+    if (found !== undefined) return sendText(response, found.status, found.text);
+  }
+  sendText(response, 404, "404 page not found\n");
+}
+
+// ---- filters before any path ---------------------------------------------------------------------------------
+
+/** Without TLS a page of another site can be made to speak to this port under its own name; the list stops that. */
+function hostAllowed(whitelist: readonly string[], host: string | undefined): boolean {
+  if (whitelist.length === 0 || whitelist.includes("*")) return true;
+  const name = (host ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return whitelist.includes(name);
+}
+
+function refuseHost(request: IncomingMessage, response: ServerResponse): void {
+  const host = request.headers.host ?? "";
+  sendText(
+    response,
+    421,
+    `The host "${host}" is not one this member answers to.\n\nAdd it to --host-whitelist, or use TLS.\n`,
+  );
+}
+
+function allowOrigin(allowed: readonly string[], request: IncomingMessage, response: ServerResponse): void {
+  const { origin } = request.headers;
+  const any = allowed.length === 0 || allowed.includes("*");
+  if (!any && (origin === undefined || !allowed.includes(origin))) return;
+  response.setHeader("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE");
+  response.setHeader("access-control-allow-origin", any ? "*" : (origin ?? ""));
+  response.setHeader("access-control-allow-headers", "accept, content-type, authorization");
+}
+
+// ---- peers ---------------------------------------------------------------------------------------------------
 
 export interface PeerHttpOptions {
   readonly clusterIdHex: string;
@@ -72,100 +133,6 @@ function membersText(members: readonly MemberRecord[]): string {
       `{"id":${memberId},"peerURLs":${JSON.stringify(peerUrls)},"name":${JSON.stringify(name)},"clientURLs":${JSON.stringify(clientUrls)}}`,
   );
   return `[${texts.join(",")}]\n`;
-}
-
-// ---- health --------------------------------------------------------------------------------------------------
-
-async function answerHealth(
-  options: ClientHttpOptions,
-  query: URLSearchParams,
-  response: ServerResponse,
-): Promise<void> {
-  const serializable = query.get("serializable") === "true";
-  const excluded = query.getAll("exclude");
-  const alarm = (await alarms(options.seam)).find((name) => !excluded.includes(name));
-  let reason = "";
-  if (alarm !== undefined) reason = `ALARM ${alarm}`;
-  else if (!serializable && !options.hasLeader()) reason = "RAFT NO LEADER";
-  else {
-    const problem = await readProblem(options.seam, serializable);
-    if (problem !== undefined) reason = `RANGE ERROR:${problem}`;
-  }
-  sendText(response, reason === "" ? 200 : 503, JSON.stringify({ health: reason === "" ? "true" : "false", reason }));
-}
-
-/** /livez: this member reads its own state. /readyz: the cluster answers through it, and nothing is corrupt. */
-async function answerChecks(options: ClientHttpOptions, url: URL, response: ServerResponse): Promise<void> {
-  const excluded = url.searchParams.getAll("exclude");
-  const checks: [string, () => Promise<string | undefined>][] = [
-    ["serializable_read", () => readProblem(options.seam, true)],
-  ];
-  if (url.pathname === "/readyz") {
-    checks.push(
-      [
-        "data_corruption",
-        async () => ((await alarms(options.seam)).includes("CORRUPT") ? "alarm activated: CORRUPT" : undefined),
-      ],
-      ["linearizable_read", () => readProblem(options.seam, false)],
-      ["non_learner", async () => undefined],
-    );
-  }
-  const lines: string[] = [];
-  let failed = false;
-  for (const [name, check] of checks) {
-    if (excluded.includes(name)) continue;
-    const problem = await check();
-    failed ||= problem !== undefined;
-    lines.push(problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`);
-  }
-  if (failed) return sendText(response, 503, `${lines.join("\n")}\n`);
-  const verbose = url.searchParams.has("verbose") ? `${lines.join("\n")}\n` : "";
-  sendText(response, 200, `${verbose}ok\n`);
-}
-
-/** Names of active alarms, from this member's own state. */
-async function alarms(seam: Seam): Promise<string[]> {
-  const status = await ask(seam, { type: "status" });
-  if ("problem" in status || status.type !== "status") return [];
-  return status.errors.flatMap((text) => /alarm:(\w+)/.exec(text)?.[1] ?? []);
-}
-
-async function readProblem(seam: Seam, serializable: boolean): Promise<string | undefined> {
-  const found = await ask(seam, {
-    type: "range",
-    key: new Uint8Array([0]),
-    rangeEnd: undefined,
-    limit: 1,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    serializable,
-    keysOnly: true,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
-  });
-  return "problem" in found ? found.problem : undefined;
-}
-
-type Asked = ReturnType<(typeof unaryCalls)["range"]["decodeAnswer"]>["answer"] | { readonly problem: string };
-
-/** A call to this member through its own seam. */
-function ask(seam: Seam, request: Request): Promise<Asked> {
-  const call = unaryCalls[request.type];
-  return new Promise((resolve) => {
-    seam.unary(
-      call.path,
-      call.encodeRequest(request),
-      { requireLeader: false },
-      {
-        answer: (bytes) => resolve(call.decodeAnswer(bytes).answer),
-        fail: (status) => resolve({ problem: status.text }),
-      },
-    );
-  });
 }
 
 // ---- answers -------------------------------------------------------------------------------------------------

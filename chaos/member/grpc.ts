@@ -3,12 +3,11 @@
  * not serve too, so that a client hears "unknown method" and not a broken connection.
  */
 import * as grpc from "@grpc/grpc-js";
-import { file_etcdserverpb_rpc } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
-import { file_v3electionpb_election } from "../../core/wire/gen/v3electionpb/election_pb.ts";
-import { file_v3lockpb_lock } from "../../core/wire/gen/v3lockpb/lock_pb.ts";
+import type { CallTarget } from "./calls.ts";
 import { http2Preface, type Protocol } from "./port.ts";
-import type { CallStatus, Seam } from "./seam.ts";
+import type { CallStatus, OpenStream } from "./seam.ts";
+import { type Method, services } from "./services.ts";
 
 export interface GrpcLimits {
   readonly requestBytesMax: number;
@@ -18,26 +17,29 @@ export interface GrpcLimits {
 }
 
 /** etcd's allowance over the largest request: the rest of a message around it. */
-const overheadBytes = 512 * 1024;
+export const grpcOverheadBytes = 512 * 1024;
 
 export class GrpcTransport implements Protocol {
   readonly preface = http2Preface;
   readonly #server: grpc.Server;
   readonly #injector: ReturnType<grpc.Server["createConnectionInjector"]>;
 
-  constructor(seam: Seam, limits: GrpcLimits) {
+  constructor(target: CallTarget, limits: GrpcLimits) {
     this.#server = new grpc.Server({
-      "grpc.max_receive_message_length": limits.requestBytesMax + overheadBytes,
+      "grpc.max_receive_message_length": limits.requestBytesMax + grpcOverheadBytes,
       "grpc.max_send_message_length": -1,
       "grpc.max_concurrent_streams": Math.min(limits.concurrentCallsMax, 2 ** 31 - 1),
       ...(limits.keepaliveIntervalMs > 0 ? { "grpc.keepalive_time_ms": limits.keepaliveIntervalMs } : {}),
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
     });
-    for (const file of [file_etcdserverpb_rpc, file_v3lockpb_lock, file_v3electionpb_election]) {
-      for (const service of file.services) this.#serve(seam, service);
-    }
+    for (const methods of services.values()) this.#serve(target, methods);
     for (const service of file_grpc_health_v1_health.services) {
-      this.#server.addService(definitionOf(service), { Check: answerHealth, Watch: watchHealth });
+      const methods = service.methods.map((method) => ({
+        path: `/${service.typeName}/${method.name}`,
+        name: method.name,
+        kind: method.methodKind,
+      }));
+      this.#server.addService(definitionOf(methods), { Check: answerHealth, Watch: watchHealth });
     }
     this.#injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   }
@@ -53,34 +55,24 @@ export class GrpcTransport implements Protocol {
     this.#server.forceShutdown();
   }
 
-  #serve(seam: Seam, service: ServiceShape): void {
+  #serve(target: CallTarget, methods: readonly Method[]): void {
     const handlers: grpc.UntypedServiceImplementation = {};
-    for (const method of service.methods) {
-      const path = `/${service.typeName}/${method.name}`;
-      handlers[method.name] =
-        method.methodKind === "unary" ? unaryHandler(seam, path) : streamHandler(seam, path, method.methodKind);
+    for (const { name, path, kind } of methods) {
+      handlers[name] = kind === "unary" ? unaryHandler(target, path) : streamHandler(target, path, kind);
     }
-    this.#server.addService(definitionOf(service), handlers);
+    this.#server.addService(definitionOf(methods), handlers);
   }
-}
-
-interface ServiceShape {
-  readonly typeName: string;
-  readonly methods: readonly {
-    readonly name: string;
-    readonly methodKind: "unary" | "server_streaming" | "client_streaming" | "bidi_streaming";
-  }[];
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-function definitionOf(service: ServiceShape): grpc.ServiceDefinition {
+function definitionOf(methods: readonly Pick<Method, "path" | "name" | "kind">[]): grpc.ServiceDefinition {
   const definition: { [method: string]: grpc.MethodDefinition<Buffer, Buffer> } = {};
-  for (const method of service.methods) {
-    definition[method.name] = {
-      path: `/${service.typeName}/${method.name}`,
-      requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
-      responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+  for (const { path, name, kind } of methods) {
+    definition[name] = {
+      path,
+      requestStream: kind === "client_streaming" || kind === "bidi_streaming",
+      responseStream: kind === "server_streaming" || kind === "bidi_streaming",
       requestSerialize: asIs,
       requestDeserialize: asIs,
       responseSerialize: asIs,
@@ -93,9 +85,9 @@ function definitionOf(service: ServiceShape): grpc.ServiceDefinition {
 const requireLeader = (metadata: grpc.Metadata): boolean => metadata.get("hasleader").includes("true");
 
 const unaryHandler =
-  (seam: Seam, path: string): grpc.handleUnaryCall<Buffer, Buffer> =>
+  (target: CallTarget, path: string): grpc.handleUnaryCall<Buffer, Buffer> =>
   (call, callback) => {
-    const giveUp = seam.unary(
+    const giveUp = target.unary(
       path,
       plain(call.request),
       { requireLeader: requireLeader(call.metadata) },
@@ -108,48 +100,61 @@ const unaryHandler =
   };
 
 function streamHandler(
-  seam: Seam,
+  target: CallTarget,
   path: string,
-  kind: Exclude<ServiceShape["methods"][number]["methodKind"], "unary">,
+  kind: Exclude<Method["kind"], "unary">,
 ): grpc.UntypedHandleCall {
   if (kind === "server_streaming") {
-    const refuse: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      seam.open(path, { requireLeader: false }, { send: () => {}, end: (status) => endStream(call, status) });
+    const handler: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
+      const stream = openStream(target, path, call);
+      if (stream === undefined) return;
+      stream.message(plain(call.request));
+      stream.halfClosed();
     };
-    return refuse;
+    return handler;
   }
   const handler: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-    // Replies written while the socket is full wait here for its next drain.
-    let waiting: (() => void)[] = [];
-    call.on("drain", () => {
-      const taken = waiting;
-      waiting = [];
-      for (const each of taken) each();
-    });
-    let ended = false;
-    const stream = seam.open(
-      path,
-      { requireLeader: requireLeader(call.metadata) },
-      {
-        send(bytes, taken) {
-          if (ended) return;
-          if (call.write(bufferOf(bytes))) taken();
-          else waiting.push(taken);
-        },
-        end(status) {
-          ended = true;
-          endStream(call, status);
-        },
-      },
-    );
+    const stream = openStream(target, path, call);
     if (stream === undefined) return;
     call.on("data", (bytes: Buffer) => stream.message(plain(bytes)));
     call.on("end", () => stream.halfClosed());
-    call.on("cancelled", () => stream.gone());
-    call.on("error", () => stream.gone());
-    call.on("close", () => stream.gone());
   };
   return handler;
+}
+
+function openStream(
+  target: CallTarget,
+  path: string,
+  call: grpc.ServerDuplexStream<Buffer, Buffer> | grpc.ServerWritableStream<Buffer, Buffer>,
+): OpenStream | undefined {
+  // Replies written while the socket is full wait here for its next drain.
+  let waiting: (() => void)[] = [];
+  call.on("drain", () => {
+    const taken = waiting;
+    waiting = [];
+    for (const each of taken) each();
+  });
+  let ended = false;
+  const stream = target.open(
+    path,
+    { requireLeader: requireLeader(call.metadata) },
+    {
+      send(bytes, taken) {
+        if (ended) return;
+        if (call.write(bufferOf(bytes))) taken();
+        else waiting.push(taken);
+      },
+      end(status) {
+        ended = true;
+        endStream(call, status);
+      },
+    },
+  );
+  if (stream === undefined) return undefined;
+  call.on("cancelled", () => stream.gone());
+  call.on("error", () => stream.gone());
+  call.on("close", () => stream.gone());
+  return stream;
 }
 
 function endStream(

@@ -2,7 +2,11 @@
  * Numbers for dashboards, under etcd's names. Gauges are read when asked for; only durations are recorded as they come.
  * Source: etcd v3 HTTP surface, metrics.
  */
+import { readdirSync, readFileSync } from "node:fs";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { rpcCodeNumbers } from "../../core/index.ts";
+import type { CallMeter } from "./call-meter.ts";
+import { type Probe, probeChecks } from "./health.ts";
 
 /** What a scrape looks at. */
 export interface MetricsSource {
@@ -12,6 +16,7 @@ export interface MetricsSource {
   readonly quotaBytes: number;
   hasLeader(): boolean;
   isLeader(): boolean;
+  isLearner(): boolean;
   committedIndex(): number;
   appliedIndex(): number;
   pendingCalls(): number;
@@ -19,6 +24,8 @@ export interface MetricsSource {
   currentRevision(): number;
   compactRevision(): number;
   backendSize(): { readonly allocatedBytes: number; readonly usedBytes: number };
+  /** Calls of clients so far. */
+  readonly calls: () => CallMeter;
 }
 
 export class Metrics {
@@ -27,6 +34,9 @@ export class Metrics {
   readonly #commitSeconds: Histogram;
   readonly #leaderChanges: Counter;
   readonly #walBytes: Gauge;
+  readonly #health: { readonly success: Counter; readonly failures: Counter };
+  readonly #lastCheck: Gauge;
+  readonly #checks: Counter;
 
   constructor(source: MetricsSource) {
     collectDefaultMetrics({ register: this.#registry });
@@ -47,7 +57,7 @@ export class Metrics {
     };
     gauge("etcd_server_has_leader", "1 when a leader is known.", () => Number(source.hasLeader()));
     gauge("etcd_server_is_leader", "1 when this member leads.", () => Number(source.isLeader()));
-    gauge("etcd_server_is_learner", "1 when this member is a learner.", () => 0);
+    gauge("etcd_server_is_learner", "1 when this member is a learner.", () => Number(source.isLearner()));
     gauge("etcd_server_proposals_committed_total", "Last committed index.", () => source.committedIndex());
     gauge("etcd_server_proposals_applied_total", "Last applied index.", () => source.appliedIndex());
     gauge("etcd_server_proposals_pending", "Calls under way.", () => source.pendingCalls());
@@ -70,6 +80,24 @@ export class Metrics {
       help: "Bytes written to the log.",
       registers: [this.#registry],
     });
+    const counter = (name: string, help: string, labelNames: readonly string[] = []): Counter =>
+      new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+    this.#health = {
+      success: counter("etcd_server_health_success", "Answers of /health that said healthy."),
+      failures: counter("etcd_server_health_failures", "Answers of /health that said unhealthy."),
+    };
+    this.#lastCheck = new Gauge({
+      name: "etcd_server_healthcheck",
+      help: "1 when the last run of that check passed.",
+      labelNames: ["type", "name"],
+      registers: [this.#registry],
+    });
+    this.#checks = counter("etcd_server_healthchecks_total", "Runs of checks.", ["type", "name", "status"]);
+    for (const { probe, name } of probeChecks) {
+      for (const status of ["success", "error"]) this.#checks.labels(probe, name, status).inc(0);
+    }
+    registerCalls(this.#registry, source.calls);
+    registerHandles(this.#registry);
     const buckets = Array.from({ length: 14 }, (_none, power) => 0.001 * 2 ** power);
     this.#fsyncSeconds = new Histogram({
       name: "etcd_disk_wal_fsync_duration_seconds",
@@ -96,11 +124,108 @@ export class Metrics {
     this.#leaderChanges.inc();
   }
 
+  noteHealth(healthy: boolean): void {
+    (healthy ? this.#health.success : this.#health.failures).inc();
+  }
+  noteCheck(check: { readonly probe: Probe; readonly name: string; readonly passed: boolean }): void {
+    this.#lastCheck.labels(check.probe, check.name).set(Number(check.passed));
+    this.#checks.labels(check.probe, check.name, check.passed ? "success" : "error").inc();
+  }
+
   /** The text of a scrape. */
   async text(): Promise<string> {
     return this.#registry.metrics();
   }
   get contentType(): string {
     return this.#registry.contentType;
+  }
+}
+
+/** OK and every other code by the name gRPC's own metrics use. */
+const codeNames: ReadonlyMap<number, string> = new Map([
+  [0, "OK"],
+  ...Object.entries(rpcCodeNumbers).map(([name, code]): [number, string] => [
+    code,
+    name === "CANCELLED"
+      ? "Canceled"
+      : name.toLowerCase().replace(/(^|_)(.)/g, (_all, _line, letter) => letter.toUpperCase()),
+  ]),
+]);
+
+/** What was counted while calls ran, taken over at each scrape. */
+function registerCalls(registry: Registry, calls: () => CallMeter): void {
+  const labelNames = ["grpc_service", "grpc_method", "grpc_type"];
+  const perMethod = (name: string, help: string, of: "started" | "received" | "sent"): void => {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [path, counts] of calls().counts) {
+          const [, service = "", method = ""] = path.split("/");
+          this.labels(service, method, counts.kind).inc(counts[of]);
+        }
+      },
+    });
+  };
+  perMethod("grpc_server_started_total", "Calls begun.", "started");
+  perMethod("grpc_server_msg_received_total", "Messages received.", "received");
+  perMethod("grpc_server_msg_sent_total", "Messages sent.", "sent");
+  new Counter({
+    name: "grpc_server_handled_total",
+    help: "Calls ended, by status.",
+    labelNames: [...labelNames, "grpc_code"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [path, counts] of calls().counts) {
+        const [, service = "", method = ""] = path.split("/");
+        for (const [code, name] of codeNames) {
+          this.labels(service, method, counts.kind, name).inc(counts.handled.get(code) ?? 0);
+        }
+      }
+    },
+  });
+  for (const [name, help, of] of [
+    ["etcd_network_client_grpc_received_bytes_total", "Bytes of messages from clients.", "bytesReceived"],
+    ["etcd_network_client_grpc_sent_bytes_total", "Bytes of messages to clients.", "bytesSent"],
+  ] as const) {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(calls()[of]);
+      },
+    });
+  }
+}
+
+/** File descriptors, where the system shows them. */
+function registerHandles(registry: Registry): void {
+  const limit = handleLimit();
+  if (limit === undefined) return;
+  new Gauge({ name: "os_fd_limit", help: "Most file descriptors.", registers: [registry] }).set(limit);
+  new Gauge({
+    name: "os_fd_used",
+    help: "Open file descriptors.",
+    registers: [registry],
+    collect() {
+      this.set(readdirSync("/proc/self/fd").length);
+    },
+  });
+}
+
+/** Most file descriptors this process may open; undefined where the system does not say, or sets no bound. */
+export function handleLimit(): number | undefined {
+  try {
+    const found = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+    return found === null ? undefined : Number(found[1]);
+  } catch {
+    // Not Linux.
+    return undefined;
   }
 }

@@ -11,12 +11,14 @@ import {
   type MemberId,
   startMember,
 } from "../../core/index.ts";
+import { CallMeter } from "./call-meter.ts";
+import { Switchboard } from "./calls.ts";
 import { nowMs } from "./clock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
 import { clientHttp, peerHttp } from "./gateway.ts";
-import { GrpcTransport } from "./grpc.ts";
+import { GrpcTransport, grpcOverheadBytes } from "./grpc.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { Metrics } from "./metrics.ts";
@@ -24,6 +26,7 @@ import { PeerNetwork } from "./network.ts";
 import { Port } from "./port.ts";
 import { realRandom } from "./random.ts";
 import { Seam } from "./seam.ts";
+import { variablesOf } from "./variables.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
 export interface ProcessStart {
@@ -47,6 +50,7 @@ export class MemberProcess {
   readonly #disk: LogDisk;
   readonly #network: PeerNetwork;
   readonly #seam: Seam;
+  readonly #calls: CallMeter;
   readonly #metrics: Metrics;
   readonly #grpc: GrpcTransport;
   readonly #peerPort: Port;
@@ -113,6 +117,7 @@ export class MemberProcess {
       quotaBytes: flags.config.quotaBytes,
       hasLeader: () => member.raft.leaderId !== undefined,
       isLeader: () => member.raft.role === "leader",
+      isLearner: () => member.raft.configuration.learners.includes(memberId),
       committedIndex: () => member.raft.commitIndex,
       appliedIndex: () => member.appliedIndex,
       pendingCalls: () => this.#seam.waitingCalls,
@@ -120,6 +125,7 @@ export class MemberProcess {
       currentRevision: () => member.currentRevision,
       compactRevision: () => member.compactRevision,
       backendSize: () => backend.size(),
+      calls: () => this.#calls,
     });
     this.#network = new PeerNetwork({
       memberId,
@@ -152,7 +158,8 @@ export class MemberProcess {
       onStop: (reason) => this.#fail(reason),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
     });
-    this.#grpc = new GrpcTransport(this.#seam, {
+    this.#calls = new CallMeter(new Switchboard(this.#seam, new Map()));
+    this.#grpc = new GrpcTransport(this.#calls, {
       requestBytesMax: flags.config.requestBytesMax,
       concurrentCallsMax: flags.concurrentCallsMax,
       keepaliveIntervalMs: flags.keepaliveIntervalMs,
@@ -165,9 +172,19 @@ export class MemberProcess {
     this.#clientPort = new Port({
       protocols: [this.#grpc],
       http: clientHttp({
-        seam: this.#seam,
+        gateway: flags.jsonGateway
+          ? { target: this.#calls, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
+          : undefined,
+        health: {
+          target: this.#seam,
+          hasLeader: () => member.raft.leaderId !== undefined,
+          noteHealth: (healthy) => this.#metrics.noteHealth(healthy),
+          noteCheck: (check) => this.#metrics.noteCheck(check),
+        },
         metrics: this.#metrics,
-        hasLeader: () => member.raft.leaderId !== undefined,
+        variables: () => variablesOf(member),
+        hostWhitelist: flags.hostWhitelist,
+        corsOrigins: flags.corsOrigins,
       }),
     });
   }

@@ -1,0 +1,221 @@
+/*
+ * etcd's API as JSON over HTTP/1.1: a POST to a path below /v3 is the gRPC call of the same meaning, its body and answer
+ * the same messages in proto3's JSON. It knows no call's meaning: what the target serves, it serves.
+ * Source: etcd v3 HTTP surface, JSON gateway.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
+import { rpcCodeNumbers } from "../../core/index.ts";
+import type { CallTarget } from "./calls.ts";
+import { jsonRoutes } from "./json-routes.ts";
+import { JsonValues } from "./json-values.ts";
+import type { CallOptions, CallStatus } from "./seam.ts";
+import type { Method } from "./services.ts";
+
+export interface JsonGatewayOptions {
+  readonly target: CallTarget;
+  /** Bound of one message in its JSON form. */
+  readonly messageBytesMax: number;
+}
+
+/** Serves a request whose path begins with /v3/. */
+export function serveJson(
+  options: JsonGatewayOptions,
+  pathname: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const route = jsonRoutes.get(pathname);
+  if (route === undefined) fail(response, { code: rpcCodeNumbers.NOT_FOUND, text: "Not Found" });
+  else if (request.method !== "POST") {
+    fail(response, { code: rpcCodeNumbers.UNIMPLEMENTED, text: "Method Not Allowed" });
+  } else if (route.kind === "unary") serveUnary(options, route, request, response);
+  else serveStream(options, route, request, response);
+}
+
+/** Numbers of gRPC codes, in order; what is not here is 500. */
+const httpStatuses: { readonly [code: number]: number } = {
+  0: 200,
+  1: 499,
+  3: 400,
+  4: 504,
+  5: 404,
+  6: 409,
+  7: 403,
+  8: 429,
+  9: 400,
+  10: 409,
+  11: 400,
+  12: 501,
+  14: 503,
+  16: 401,
+};
+
+// ---- unary ---------------------------------------------------------------------------------------------------
+
+function serveUnary(
+  { target, messageBytesMax }: JsonGatewayOptions,
+  route: Method,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const values = new JsonValues(messageBytesMax);
+  let first: unknown = {};
+  let seen = 0;
+  request.on("data", (piece: Buffer) => {
+    if (response.headersSent) return;
+    try {
+      for (const value of values.push(piece)) if (seen++ === 0) first = value;
+    } catch (error) {
+      fail(response, badRequest(error));
+    }
+  });
+  request.on("end", () => {
+    if (response.headersSent) return;
+    let bytes: Uint8Array;
+    try {
+      if (seen === 0) values.end();
+      bytes = bytesOfJson(route, first);
+    } catch (error) {
+      return fail(response, badRequest(error));
+    }
+    const giveUp = target.unary(route.path, bytes, optionsOf(request), {
+      answer: (answer) => sendJson(response, 200, jsonOfBytes(route, answer)),
+      fail: (status) => fail(response, status),
+    });
+    endEarly(request, response, giveUp);
+  });
+}
+
+/** Gives the call up when its client goes, or when the time it allowed is over. */
+function endEarly(request: IncomingMessage, response: ServerResponse, giveUp: () => void): void {
+  const timeoutMs = grpcTimeoutMs(request.headers["grpc-timeout"]);
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          giveUp();
+          fail(response, { code: rpcCodeNumbers.DEADLINE_EXCEEDED, text: "context deadline exceeded" });
+        }, timeoutMs);
+  response.on("close", () => {
+    clearTimeout(timer);
+    if (!response.writableFinished) giveUp();
+  });
+}
+
+// ---- streams -------------------------------------------------------------------------------------------------
+
+/** Answers leave as one line each; the end of the request's body ends no watch. */
+function serveStream(
+  { target, messageBytesMax }: JsonGatewayOptions,
+  route: Method,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const values = new JsonValues(messageBytesMax);
+  // Lines written while the socket is full wait here for its next drain.
+  let waiting: (() => void)[] = [];
+  let ended = false;
+  const begin = (status: number): void => {
+    if (!response.headersSent) response.writeHead(status, { "content-type": "application/json" });
+  };
+  const end = (status: CallStatus | undefined): void => {
+    if (ended) return;
+    ended = true;
+    begin(status === undefined ? 200 : (httpStatuses[status.code] ?? 500));
+    response.end(status === undefined ? "" : line({ error: errorBody(status) }));
+  };
+  response.on("drain", () => {
+    const taken = waiting;
+    waiting = [];
+    for (const each of taken) each();
+  });
+  const stream = target.open(route.path, optionsOf(request), {
+    send(bytes, taken) {
+      if (ended) return;
+      begin(200);
+      if (response.write(line({ result: jsonOfBytes(route, bytes) }))) taken();
+      else waiting.push(taken);
+    },
+    end,
+  });
+  if (stream === undefined) return;
+  const stop = (error: unknown): void => {
+    stream.gone();
+    end(badRequest(error));
+  };
+  let sent = 0;
+  request.on("data", (piece: Buffer) => {
+    if (ended) return;
+    try {
+      for (const value of values.push(piece)) {
+        stream.message(bytesOfJson(route, value));
+        sent++;
+      }
+    } catch (error) {
+      stop(error);
+    }
+  });
+  request.on("end", () => {
+    if (ended) return;
+    try {
+      values.end();
+    } catch (error) {
+      return stop(error);
+    }
+    // A call with one request takes an empty body for an empty one.
+    if (sent === 0 && route.kind === "server_streaming") stream.message(new Uint8Array(0));
+    stream.halfClosed();
+  });
+  response.on("close", () => {
+    ended = true;
+    stream.gone();
+  });
+}
+
+const line = (value: JsonValue): string => `${JSON.stringify(value)}\n`;
+
+// ---- messages ------------------------------------------------------------------------------------------------
+
+function bytesOfJson(route: Method, value: unknown): Uint8Array {
+  return toBinary(route.input, fromJson(route.input, value as JsonValue, { ignoreUnknownFields: true }));
+}
+
+const jsonOfBytes = (route: Method, bytes: Uint8Array): JsonValue =>
+  toJson(route.output, fromBinary(route.output, bytes), { useProtoFieldName: true });
+
+function optionsOf(request: IncomingMessage): CallOptions {
+  return { requireLeader: request.headers["grpc-metadata-hasleader"] === "true" };
+}
+
+const timeoutUnits: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** gRPC's form of a time: up to 8 digits and a unit; undefined when there is none. */
+function grpcTimeoutMs(text: string | string[] | undefined): number | undefined {
+  const match = typeof text === "string" ? /^(\d{1,8})([HMSmun])$/.exec(text) : null;
+  // A timer holds 31 bits of milliseconds.
+  return match === null ? undefined : Math.min(2 ** 31 - 1, Number(match[1]) * (timeoutUnits[match[2] ?? ""] ?? 0));
+}
+
+// ---- answers -------------------------------------------------------------------------------------------------
+
+const errorBody = (status: CallStatus): { code: number; message: string } => ({
+  code: status.code,
+  message: status.text,
+});
+
+const badRequest = (error: unknown): CallStatus => ({
+  code: rpcCodeNumbers.INVALID_ARGUMENT,
+  text: error instanceof Error ? error.message : String(error),
+});
+
+function fail(response: ServerResponse, status: CallStatus): void {
+  if (response.headersSent) return;
+  sendJson(response, httpStatuses[status.code] ?? 500, errorBody(status));
+}
+
+function sendJson(response: ServerResponse, status: number, value: JsonValue): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(value));
+}
