@@ -32,6 +32,8 @@ export interface MemberConfig {
   readonly leaseTtlMaxSeconds: number;
   readonly compactionEntriesPerTickMax: number;
   readonly quotaBytes: number;
+  readonly strictReconfig: boolean;
+  readonly learnersMax: number;
 }
 
 export interface NumberField {
@@ -192,6 +194,18 @@ export const memberConfigFields = {
     2 * 1024 * mib,
     [-1, 1024 * 1024 * mib],
     "Backend size at which writes are refused as out of space; −1: no limit (etcd: quota-backend-bytes).",
+  ),
+  strictReconfig: {
+    kind: "switch",
+    default: true,
+    meaning:
+      "Refuse a change of members after which too few started or connected voters might be left (etcd: strict-reconfig-check).",
+  },
+  learnersMax: count(
+    "count",
+    1,
+    [1, 1_000],
+    "Learners of a cluster; when reached, adding one is refused (etcd: max-learners).",
   ),
 } as const satisfies { readonly [Name in keyof MemberConfig]: NumberField | SwitchField };
 

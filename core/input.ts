@@ -2,6 +2,7 @@
  * Everything a world tells a member. Every input carries `nowMs`: monotonic for this member, never compared with
  * another member's.
  */
+import type { RefusalName } from "./errors.ts";
 import type { LeaseId, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
 import type { RaftMessage } from "./raft/message.ts";
 import type { Request, StreamRequest } from "./request.ts";
@@ -46,8 +47,22 @@ export type LeaseForward =
       readonly keys: readonly Uint8Array[];
     };
 
+export type MembershipMessage =
+  /** To one that asks for votes and does not know yet that it was removed for ever. */
+  | { readonly type: "memberRemoved"; readonly from: MemberId; readonly to: MemberId }
+  /** The leader will not append the change of the configuration that was forwarded to it under that sequence. */
+  | {
+      readonly type: "configurationRefused";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly incarnation: number;
+      /** Of the proposal, in that life of the receiver. */
+      readonly proposal: number;
+      readonly refusal: RefusalName;
+    };
+
 /** Anything one member sends another. */
-export type PeerMessage = RaftMessage | LeaseForward;
+export type PeerMessage = RaftMessage | LeaseForward | MembershipMessage;
 
 export type StreamKind = "watch" | "leaseKeepAlive";
 
@@ -55,6 +70,11 @@ export type Input =
   /** One tickMs has passed. */
   | { readonly type: "tick"; readonly nowMs: number }
   | { readonly type: "peerMessage"; readonly nowMs: number; readonly message: PeerMessage }
+  /**
+   * The connection to that member stands, or stands no more. Only the checks before a change of members ask for it; a
+   * member whose world never says a word counts as not connected.
+   */
+  | { readonly type: "peerLink"; readonly nowMs: number; readonly memberId: MemberId; readonly connected: boolean }
   | {
       readonly type: "clientRequest";
       readonly nowMs: number;

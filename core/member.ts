@@ -7,6 +7,7 @@
  *
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
+import { decodeCommand } from "./apply/command.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
 import { assert, unreachable } from "./assert.ts";
 import { checkMemberConfig, type MemberConfig } from "./config.ts";
@@ -25,16 +26,19 @@ import {
 import type { Input, PeerMessage } from "./input.ts";
 import type { LogOperation, MemberEvent, Output } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
-import type { Configuration, Entry, RaftMessage, SnapshotChunk } from "./raft/message.ts";
+import type { Configuration, Entry, ForwardedConfiguration, RaftMessage, SnapshotChunk } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
 import type { MemberRecord, StreamRequest } from "./request.ts";
+import { refusalOfPromote } from "./server/cluster.ts";
 import { Desk } from "./server/desk.ts";
 import { LeaseCalls } from "./server/lease-calls.ts";
 import { Outbox } from "./server/outbox.ts";
+import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Streams } from "./server/streams.ts";
+import { Transfers } from "./server/transfers.ts";
 import {
   createLog,
   type LogPosition,
@@ -135,13 +139,6 @@ function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; 
 
 const noBase = { index: indexOf(0), term: 0 as Term };
 
-/** Every full member votes. */
-function configurationOf(records: readonly MemberRecord[]): Configuration {
-  const voters = records.filter((record) => !record.isLearner).map((record) => record.memberId);
-  const learners = records.filter((record) => record.isLearner).map((record) => record.memberId);
-  return { voters, outgoing: [], learners };
-}
-
 /** A write that is not durable yet, and the promises that wait for it. */
 interface PendingWrite {
   readonly writeId: WriteId;
@@ -177,6 +174,8 @@ export class Member {
   readonly #leaseCalls: LeaseCalls;
   readonly #streams: Streams;
   readonly #hub: WatchHub;
+  readonly #transfers: Transfers;
+  readonly #links = new PeerLinks();
   readonly #desk: Desk;
   readonly #snapshotsOut: SnapshotOutbox;
   readonly #snapshotsIn: SnapshotInbox;
@@ -192,6 +191,8 @@ export class Member {
   #seenRole: Role = "follower";
   #seenTerm: Term = noBase.term;
   #seenLeaderId: MemberId | undefined;
+  /** Ticks until a member that was removed ends; undefined: it belongs. */
+  #farewellTicks: number | undefined;
 
   private constructor(start: MemberStart, machine: Machine, log: OpenedLog) {
     this.#identity = start.identity;
@@ -205,7 +206,7 @@ export class Member {
     const { config, incarnation } = start;
     const raft = new Raft({
       id: memberId,
-      configuration: configurationOf(machine.membership.records),
+      configuration: machine.membership.configuration,
       config,
       hardState: log.hardState,
       snapshotIndex: log.base.index,
@@ -228,6 +229,7 @@ export class Member {
       emit: (streamId, { headerRevision, ...body }) =>
         outbox.streamReply(streamId, { ...body, header: outbox.header(headerRevision as Revision) }),
     });
+    this.#transfers = new Transfers({ raft, outbox, config });
     this.#desk = new Desk({
       raft,
       machine,
@@ -237,6 +239,8 @@ export class Member {
       proposals: this.#proposals,
       reads: this.#reads,
       leaseCalls: this.#leaseCalls,
+      transfers: this.#transfers,
+      links: this.#links,
       random: start.random.fork("lease-id"),
     });
     this.#snapshotsOut = new SnapshotOutbox({
@@ -246,7 +250,7 @@ export class Member {
         view: start.backend.openView(),
         index: machine.appliedIndex,
         term: machine.appliedTerm,
-        configuration: configurationOf(machine.membership.records),
+        configuration: machine.membership.configuration,
       }),
     });
     this.#snapshotsIn = new SnapshotInbox({ backend: start.backend, id: memberId });
@@ -268,6 +272,7 @@ export class Member {
       });
     }
     member.#advance();
+    if (machine.membership.isRemoved(start.identity.memberId)) member.#end();
     return { member, outputs: member.#outbox.take() };
   }
 
@@ -289,6 +294,10 @@ export class Member {
   get members(): readonly MemberRecord[] {
     return this.#machine.membership.records;
   }
+  /** Whether that member belonged once and never will again. */
+  isRemoved(memberId: MemberId): boolean {
+    return this.#machine.membership.isRemoved(memberId);
+  }
   /** Hash of the key space at a revision (0: current), for comparing members. */
   hashKv(revision: number): ReturnType<Machine["hashKv"]> {
     return this.#machine.hashKv(revision);
@@ -308,6 +317,9 @@ export class Member {
         break;
       case "peerMessage":
         this.#receive(input.message);
+        break;
+      case "peerLink":
+        this.#links.note(input.memberId, input.connected, this.#nowMs);
         break;
       case "clientRequest":
         this.#desk.submit(input.requestId, input.request, input);
@@ -354,7 +366,9 @@ export class Member {
       this.#closeStream(streamId);
       this.#outbox.endStream(streamId, "noLeader");
     }
+    this.#transfers.settle(this.#nowMs);
     this.#tickSnapshots();
+    this.#tickFarewell();
     this.#publish();
     this.#revokeExpiredLeases();
   }
@@ -375,6 +389,23 @@ export class Member {
           for (const chunk of this.#snapshotsOut.handleReply(message, this.#raft.term)) this.#outbox.send(chunk);
         }
         return;
+      case "memberRemoved":
+        if (message.to === this.#identity.memberId) this.#beginFarewell();
+        return;
+      case "configurationRefused":
+        if (message.incarnation === this.#incarnation) {
+          const settled = this.#proposals.refused(message.proposal, message.refusal);
+          if (settled !== undefined) this.#desk.answer(settled);
+        }
+        return;
+      case "proposeConfiguration":
+        if (!this.#refusesConfiguration(message)) this.#raft.step(message);
+        return;
+      case "preVote":
+      case "vote":
+        if (!this.#machine.membership.isRemoved(message.from)) this.#raft.step(message);
+        else this.#outbox.send({ type: "memberRemoved", from: message.to, to: message.from });
+        return;
       case "append":
         // The log is about to restart behind an installed snapshot; the leader will send this again.
         if (this.#backendSync?.purpose !== "finishInstall") this.#raft.step(message);
@@ -383,6 +414,28 @@ export class Member {
         this.#raft.step(message);
         if (message.type === "appendAccepted") this.#snapshotsOut.acknowledged(message.from, message.matchIndex);
     }
+  }
+
+  /** Only the leader knows how far a learner is, so it is the leader that refuses to promote one too early. */
+  #refusesConfiguration(message: ForwardedConfiguration): boolean {
+    if (this.#raft.role !== "leader" || message.term !== this.#raft.term) return false;
+    const { id, request } = decodeCommand(message.command);
+    if (request.type !== "memberPromote") return false;
+    const refusal = refusalOfPromote(request.memberId, {
+      raft: this.#raft,
+      records: this.#machine.membership.records,
+      isStrict: this.#config.strictReconfig,
+    });
+    if (refusal === undefined) return false;
+    this.#outbox.send({
+      type: "configurationRefused",
+      from: message.to,
+      to: message.from,
+      incarnation: id.incarnation,
+      proposal: id.sequence,
+      refusal,
+    });
+    return true;
   }
 
   #openStream(input: Extract<Input, { type: "streamOpened" }>): void {
@@ -433,9 +486,11 @@ export class Member {
 
   /** While a snapshot is being made durable Raft gathers but nothing leaves: its log is about to be replaced. */
   #advance(): void {
-    while (this.#raft.hasReady() && this.#backendSync?.purpose !== "finishInstall")
-      this.#carryOut(this.#raft.takeReady());
-    this.#noteRole();
+    do {
+      while (this.#raft.hasReady() && this.#backendSync?.purpose !== "finishInstall")
+        this.#carryOut(this.#raft.takeReady());
+      // What waited for a leader is proposed when one is noticed, and that makes more ready.
+    } while (this.#noteRole() && this.#raft.hasReady());
   }
 
   #carryOut(ready: Ready): void {
@@ -479,6 +534,7 @@ export class Member {
   #apply(committed: readonly Entry[]): void {
     for (const entry of committed) {
       const applied = this.#machine.apply(entry, this.#nowMs);
+      if (applied.reconfigured) this.#noteReconfigured();
       if (applied.changes.length > 0) this.#hub.notify(applied.changes, this.#machine.store.currentRevision);
       // A replayed entry of an earlier life says nothing of how far this life has come.
       const isOwn = applied.published === this.#identity.memberId && applied.id?.incarnation === this.#incarnation;
@@ -488,6 +544,13 @@ export class Member {
     this.#raft.appliedTo(this.#machine.appliedIndex);
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
     this.#maybeCompactLog();
+  }
+
+  #noteReconfigured(): void {
+    const { membership } = this.#machine;
+    this.#raft.applyConfiguration(membership.configuration);
+    this.#outbox.event({ type: "membersChanged" });
+    if (membership.isRemoved(this.#identity.memberId)) this.#beginFarewell();
   }
 
   #answerApplied(applied: Applied): void {
@@ -513,14 +576,17 @@ export class Member {
     if (read.type === "request") this.#outbox.refuse(read.requestId, "timedOut");
   }
 
-  #noteRole(): void {
+  /** True when another leader is known than before. */
+  #noteRole(): boolean {
     const { role, term, leaderId } = this.#raft;
-    if (leaderId !== this.#seenLeaderId) {
+    const isNewLeader = leaderId !== this.#seenLeaderId;
+    if (isNewLeader) {
       this.#seenLeaderId = leaderId;
       if (leaderId !== undefined) this.#proposals.noteLeader(this.#nowMs);
       this.#outbox.event({ type: "leaderChanged", leaderId, term });
+      this.#transfers.settle(this.#nowMs);
     }
-    if (role === this.#seenRole && term === this.#seenTerm) return;
+    if (role === this.#seenRole && term === this.#seenTerm) return isNewLeader;
     const { lessor } = this.#machine;
     if (role === "leader") lessor.promote(this.#nowMs, this.#config.electionTicks * this.#config.tickMs);
     else if (this.#seenRole === "leader") {
@@ -530,9 +596,28 @@ export class Member {
     this.#seenRole = role;
     this.#seenTerm = term;
     this.#outbox.event({ type: "roleChanged", role, term });
+    return isNewLeader;
   }
 
   // ---- housekeeping ------------------------------------------------------------------------------------------
+
+  /**
+   * A removed member ends, but not at once: its last answers, and its last word as a leader, have to leave first.
+   */
+  #beginFarewell(): void {
+    this.#farewellTicks ??= this.#config.electionTicks;
+  }
+
+  #tickFarewell(): void {
+    if (this.#farewellTicks === undefined) return;
+    this.#farewellTicks -= 1;
+    if (this.#farewellTicks <= 0) this.#end();
+  }
+
+  #end(): void {
+    const reason = "the member has been permanently removed from the cluster";
+    this.#outbox.push({ type: "stop", reason, removed: true });
+  }
 
   /** Clients are served only once the cluster knows this member by name; asked again until it does. */
   #publish(): void {
@@ -622,6 +707,7 @@ export class Member {
     }
     this.#compactedAt = install.index;
     this.#outbox.event({ type: "snapshotInstalled", index: install.index });
+    this.#outbox.event({ type: "membersChanged" });
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
   }
 

@@ -24,6 +24,8 @@ export type MemberEvent =
   | { readonly type: "leaderChanged"; readonly leaderId: MemberId | undefined; readonly term: Term }
   /** This member's own attributes are in the replicated member list: it may serve clients now. */
   | { readonly type: "published" }
+  /** Members came, went, or have other addresses. */
+  | { readonly type: "membersChanged" }
   | { readonly type: "snapshotInstalled"; readonly index: LogIndex }
   | { readonly type: "logCompacted"; readonly firstIndex: LogIndex }
   | {
@@ -49,5 +51,5 @@ export type Output =
   /** The member ends the stream; without a refusal its status is OK. */
   | { readonly type: "streamEnded"; readonly streamId: StreamId; readonly refusal: RefusalName | undefined }
   | { readonly type: "event"; readonly event: MemberEvent }
-  /** The member cannot go on. The world ends it; nothing more is stepped. */
-  | { readonly type: "stop"; readonly reason: string };
+  /** The member cannot go on. The world ends it; nothing more is stepped. `removed`: in good order, but for ever. */
+  | { readonly type: "stop"; readonly reason: string; readonly removed: boolean };

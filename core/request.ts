@@ -111,6 +111,33 @@ export interface MemberListRequest {
   readonly type: "memberList";
   readonly linearizable: boolean;
 }
+export interface MemberAddRequest {
+  readonly type: "memberAdd";
+  /** Chosen where the request comes in: the core has no clock and no hash to make one of. */
+  readonly memberId: MemberId;
+  readonly peerUrls: readonly string[];
+  readonly isLearner: boolean;
+}
+export interface MemberRemoveRequest {
+  readonly type: "memberRemove";
+  readonly memberId: MemberId;
+}
+/** Replaces the peer URLs and nothing else. */
+export interface MemberUpdateRequest {
+  readonly type: "memberUpdate";
+  readonly memberId: MemberId;
+  readonly peerUrls: readonly string[];
+}
+/** A learner becomes a voter. */
+export interface MemberPromoteRequest {
+  readonly type: "memberPromote";
+  readonly memberId: MemberId;
+}
+/** Answered by the leader alone, once the other one leads. */
+export interface MoveLeaderRequest {
+  readonly type: "moveLeader";
+  readonly targetId: MemberId;
+}
 export interface StatusRequest {
   readonly type: "status";
 }
@@ -198,6 +225,11 @@ export type Answer =
   | TxnAnswer
   | { readonly type: "compact" }
   | { readonly type: "leaseGrant"; readonly leaseId: LeaseId; readonly ttlSeconds: number }
+  | MemberAddRequest
+  | MemberRemoveRequest
+  | MemberUpdateRequest
+  | MemberPromoteRequest
+  | MoveLeaderRequest
   | { readonly type: "leaseRevoke" }
   | {
       readonly type: "leaseTimeToLive";
@@ -269,6 +301,12 @@ export interface WatchReply {
   readonly canceled: boolean;
   /** 0 when not canceled by a compaction. */
   readonly compactRevision: number;
+  | { readonly type: "memberAdd"; readonly member: MemberRecord; readonly members: readonly MemberRecord[] }
+  /** These three carry the members after the change. */
+  | { readonly type: "memberRemove"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "memberUpdate"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "memberPromote"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "moveLeader" }
   readonly cancelReason: string;
   readonly fragment: boolean;
   readonly events: readonly WatchEvent[];

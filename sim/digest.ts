@@ -131,6 +131,22 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
       digest.add(message.sequence);
       for (const command of message.commands) digest.addBytes(command);
       return;
+    case "proposeConfiguration":
+      digest.add(23);
+      digest.add(message.term);
+      digest.add(message.incarnation);
+      digest.add(message.sequence);
+      digest.addBytes(message.command);
+      return;
+    case "memberRemoved":
+      digest.add(24);
+      return;
+    case "configurationRefused":
+      digest.add(25);
+      digest.add(message.incarnation);
+      digest.add(message.proposal);
+      digest.addText(message.refusal);
+      return;
     case "timeoutNow":
       digest.add(16);
       digest.add(message.term);

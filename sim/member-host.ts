@@ -326,7 +326,7 @@ export class MemberHost {
         if (output.event.type === "roleChanged") world.roleChanged(this, output.event.role, output.event.term);
         return;
       case "stop":
-        world.memberFailed(this, "member-stopped", output.reason);
+        if (!output.removed) world.memberFailed(this, "member-stopped", output.reason);
         this.kill({ powerLoss: false }, `stopped: ${output.reason}`);
         return;
     }

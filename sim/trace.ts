@@ -47,6 +47,8 @@ function messageText(message: PeerMessage): string {
     case "leaseRenewReply":
     case "leaseQuery":
     case "leaseQueryReply":
+    case "memberRemoved":
+    case "configurationRefused":
       return `${hexOf(message.from)}→${hexOf(message.to)} ${plainText(message)}`;
     default:
       return describeMessage(message);

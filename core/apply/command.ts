@@ -15,6 +15,10 @@ import type {
   DeleteRangeRequest,
   LeaseGrantRequest,
   LeaseRevokeRequest,
+  MemberAddRequest,
+  MemberPromoteRequest,
+  MemberRemoveRequest,
+  MemberUpdateRequest,
   PutRequest,
   TxnRequest,
 } from "../request.ts";
@@ -42,6 +46,14 @@ export interface LeaseCheckpointRequest {
   readonly checkpoints: readonly { readonly leaseId: LeaseId; readonly remainingTtlSeconds: number }[];
 }
 
+/** The bound travels with the request, so that every member decides alike, however it was started. */
+export interface AddMemberCommand extends MemberAddRequest {
+  readonly learnersMax: number;
+}
+
+/** What entries of kind "configuration" hold. */
+export type ConfigurationRequest = AddMemberCommand | MemberRemoveRequest | MemberUpdateRequest | MemberPromoteRequest;
+
 export type CommandRequest =
   | PutRequest
   | DeleteRangeRequest
@@ -51,7 +63,8 @@ export type CommandRequest =
   | LeaseRevokeRequest
   | AlarmRequest
   | PublishMemberRequest
-  | LeaseCheckpointRequest;
+  | LeaseCheckpointRequest
+  | ConfigurationRequest;
 
 export interface Command {
   readonly id: ProposalId;
@@ -69,6 +82,10 @@ const leaseRevokeTag = 6;
 const alarmTag = 7;
 const publishMemberTag = 8;
 const leaseCheckpointTag = 9;
+const memberAddTag = 10;
+const memberRemoveTag = 11;
+const memberUpdateTag = 12;
+const memberPromoteTag = 13;
 
 /** Position in these lists is the byte: append only. */
 const alarmTypes: readonly AlarmType[] = ["none", "noSpace", "corrupt"];
@@ -146,8 +163,7 @@ function writeRequest(writer: ByteWriter, request: CommandRequest): void {
       writer.byte(publishMemberTag);
       writer.id(request.memberId);
       writer.text(request.name);
-      writer.varint(request.clientUrls.length);
-      for (const url of request.clientUrls) writer.text(url);
+      writeTexts(writer, request.clientUrls);
       return;
     case "leaseCheckpoint":
       writer.byte(leaseCheckpointTag);
@@ -157,9 +173,34 @@ function writeRequest(writer: ByteWriter, request: CommandRequest): void {
         writer.varint(checkpoint.remainingTtlSeconds);
       }
       return;
+    case "memberAdd":
+      writer.byte(memberAddTag);
+      writer.id(request.memberId);
+      writeTexts(writer, request.peerUrls);
+      writer.byte(request.isLearner ? 1 : 0);
+      writer.varint(request.learnersMax);
+      return;
+    case "memberRemove":
+      writer.byte(memberRemoveTag);
+      writer.id(request.memberId);
+      return;
+    case "memberUpdate":
+      writer.byte(memberUpdateTag);
+      writer.id(request.memberId);
+      writeTexts(writer, request.peerUrls);
+      return;
+    case "memberPromote":
+      writer.byte(memberPromoteTag);
+      writer.id(request.memberId);
+      return;
     default:
       unreachable(request);
   }
+}
+
+function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
+  writer.varint(texts.length);
+  for (const text of texts) writer.text(text);
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------
@@ -185,9 +226,7 @@ function readRequest(reader: ByteReader): CommandRequest {
     case publishMemberTag: {
       const memberId = memberIdOf(reader.unsignedId());
       const name = reader.text();
-      const clientUrls: string[] = [];
-      for (let left = reader.varint(); left > 0; left--) clientUrls.push(reader.text());
-      return { type: "publishMember", memberId, name, clientUrls };
+      return { type: "publishMember", memberId, name, clientUrls: readTexts(reader) };
     }
     case leaseCheckpointTag: {
       const checkpoints: { leaseId: LeaseId; remainingTtlSeconds: number }[] = [];
@@ -197,10 +236,30 @@ function readRequest(reader: ByteReader): CommandRequest {
       }
       return { type: "leaseCheckpoint", checkpoints };
     }
+    case memberAddTag: {
+      const memberId = memberIdOf(reader.unsignedId());
+      const peerUrls = readTexts(reader);
+      const isLearner = reader.byte() === 1;
+      return { type: "memberAdd", memberId, peerUrls, isLearner, learnersMax: reader.varint() };
+    }
+    case memberRemoveTag:
+      return { type: "memberRemove", memberId: memberIdOf(reader.unsignedId()) };
+    case memberUpdateTag: {
+      const memberId = memberIdOf(reader.unsignedId());
+      return { type: "memberUpdate", memberId, peerUrls: readTexts(reader) };
+    }
+    case memberPromoteTag:
+      return { type: "memberPromote", memberId: memberIdOf(reader.unsignedId()) };
     default: {
       const operation = readOperation(reader, tag);
       assert(operation.type !== "range" && operation.type !== "empty", "a command is a write");
       return operation;
     }
   }
+}
+
+function readTexts(reader: ByteReader): string[] {
+  const texts: string[] = [];
+  for (let left = reader.varint(); left > 0; left--) texts.push(reader.text());
+  return texts;
 }

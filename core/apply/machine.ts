@@ -11,7 +11,17 @@ import { bytesOfCount, readCount } from "../byte-io.ts";
 import { utf8Encode } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
-import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Revision, type Term, termOf } from "../ids.ts";
+import {
+  indexOf,
+  type LogIndex,
+  type MemberId,
+  noIndex,
+  noTerm,
+  type Revision,
+  revisionOf,
+  type Term,
+  termOf,
+} from "../ids.ts";
 import { Lessor } from "../lease/lessor.ts";
 import type { Change } from "../mvcc/change.ts";
 import { Store, type StoredHash } from "../mvcc/store.ts";
@@ -28,7 +38,13 @@ import type {
   TxnRequest,
 } from "../request.ts";
 import { Alarms } from "./alarms.ts";
-import { type CommandRequest, decodeCommand, type ProposalId } from "./command.ts";
+import {
+  type CommandRequest,
+  type ConfigurationRequest,
+  decodeCommand,
+  type ProposalId,
+  type PublishMemberRequest,
+} from "./command.ts";
 import { Membership } from "./membership.ts";
 import { isReadOnly } from "./quota.ts";
 import { applyDeleteRange, applyPut, applyTxn, type KeySpace } from "./txn.ts";
@@ -52,6 +68,8 @@ export interface Applied {
   readonly changes: readonly Change[];
   /** The member whose attributes this entry made known. */
   readonly published: MemberId | undefined;
+  /** The members are other ones now, or vote otherwise, or have other addresses. */
+  readonly reconfigured: boolean;
 }
 
 export interface MachineOptions {
@@ -116,12 +134,30 @@ export class Machine {
       this.term = entry.term;
       this.backend.put("meta", termKey, bytesOfCount(entry.term));
     }
-    if (entry.kind !== "command") return { id: undefined, result: undefined, changes: noChanges, published: undefined };
+    if (entry.kind === "empty") return nothingApplied;
     const { id, request } = decodeCommand(entry.data);
-    if (request.type === "publishMember") {
-      const known = this.membership.publish(request.memberId, request);
-      return { id, result: undefined, changes: noChanges, published: known ? request.memberId : undefined };
+    switch (request.type) {
+      case "publishMember": {
+        const known = this.membership.publish(request.memberId, request);
+        return { ...nothingApplied, id, published: known ? request.memberId : undefined };
+      }
+      case "memberAdd":
+      case "memberRemove":
+      case "memberUpdate":
+      case "memberPromote": {
+        assert(entry.kind === "configuration", "a change of members has an entry of its own kind");
+        const outcome = this.membership.apply(request);
+        // Answers of the Cluster service carry no revision.
+        const result = outcome.ok ? { ...outcome, revision: revisionOf(0) } : outcome;
+        return { ...nothingApplied, id, result, reconfigured: outcome.ok };
+      }
+      default:
+        assert(entry.kind === "command", "an entry that changes no members is a command");
+        return this.applyRequest(id, request, nowMs);
     }
+  }
+
+  private applyRequest(id: ProposalId, request: StateRequest, nowMs: number): Applied {
     const refusal = this.alarms.refusalOf(request);
     const outcome = refusal === undefined ? this.carryOut(request, nowMs) : refused(refusal);
     const changes = this.store.finish();
@@ -129,7 +165,7 @@ export class Machine {
     const result = outcome?.ok
       ? { ok: true as const, revision: this.store.currentRevision, answer: outcome.answer }
       : outcome;
-    return { id, result, changes, published: undefined };
+    return { id, result, changes, published: undefined, reconfigured: false };
   }
 
   /** A read at this member's applied state; whether that state is fresh enough is for the caller to know. */
@@ -164,7 +200,7 @@ export class Machine {
   }
 
   private carryOut(
-    request: Exclude<CommandRequest, { readonly type: "publishMember" }>,
+    request: StateRequest,
     nowMs: number,
   ):
     | { readonly ok: true; readonly answer: Answer }
@@ -220,6 +256,17 @@ export class Machine {
     return bytes === undefined ? 0 : readCount(bytes, 0);
   }
 }
+
+/** What reads or changes keys, leases and alarms. */
+type StateRequest = Exclude<CommandRequest, PublishMemberRequest | ConfigurationRequest>;
+
+const nothingApplied: Applied = {
+  id: undefined,
+  result: undefined,
+  changes: noChanges,
+  published: undefined,
+  reconfigured: false,
+};
 
 const refused = (refusal: RefusalName): { readonly ok: false; readonly refusal: RefusalName } => ({
   ok: false,

@@ -1,20 +1,25 @@
 /*
  * Who belongs to the cluster, as the replicated state knows it: one record a member in bucket `members`, in id order.
- * A cluster starts with the members it was given at bootstrap; each makes its own name and client addresses known by a
- * replicated command before it serves. Who votes is the log's business, not this page's.
+ * A cluster starts with the members it was founded with; from then on entries of kind "configuration" add, remove,
+ * change and promote them, and take effect when they are applied. Who was removed is remembered for ever, in bucket
+ * `membersRemoved`. Each member makes its own name and client addresses known by a replicated command before it serves.
  * Stored form: key = hex id, value = etcd's JSON, whose id is a bare number that JSON.parse would round: it is written by
  * hand and read from the key. Source: etcd v3 API, Cluster; etcd's backend contents, bucket members.
  */
-import { assert } from "../assert.ts";
+import { assert, unreachable } from "../assert.ts";
 import { utf8Decode, utf8Encode } from "../bytes.ts";
+import type { RefusalName } from "../errors.ts";
 import { compareIds, hexOf, type MemberId, memberIdOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
-import type { MemberRecord } from "../request.ts";
+import type { Configuration } from "../raft/message.ts";
+import type { Answer, MemberRecord } from "../request.ts";
+import type { ConfigurationRequest } from "./command.ts";
 
 export class Membership {
   private readonly backend: Backend;
   /** In id order. */
   private known: readonly MemberRecord[] = [];
+  private readonly removed = new Set<MemberId>();
 
   /** Empty until {@link reload}. */
   constructor(backend: Backend) {
@@ -28,6 +33,23 @@ export class Membership {
       return true;
     });
     this.known = records.sort(compareMembers);
+    this.removed.clear();
+    this.backend.scan("membersRemoved", { from: new Uint8Array(1), to: undefined }, (key) => {
+      this.removed.add(memberIdOf(BigInt(`0x${utf8Decode(key)}`)));
+      return true;
+    });
+  }
+
+  /** Who votes and who learns, for Raft. */
+  get configuration(): Configuration {
+    const voters = this.known.filter((record) => !record.isLearner).map((record) => record.memberId);
+    const learners = this.known.filter((record) => record.isLearner).map((record) => record.memberId);
+    return { voters, outgoing: [], learners };
+  }
+
+  /** Belonged once and never will again. */
+  isRemoved(memberId: MemberId): boolean {
+    return this.removed.has(memberId);
   }
 
   /** Members in id order. */
@@ -54,6 +76,73 @@ export class Membership {
     this.store(published);
     this.known = this.known.map((other) => (other.memberId === memberId ? published : other));
     return true;
+  }
+
+  /** Carries out one change; a refused one leaves everything as it was. */
+  apply(request: ConfigurationRequest): { ok: true; answer: Answer } | { ok: false; refusal: RefusalName } {
+    const refusal = this.refusalOf(request);
+    if (refusal !== undefined) return { ok: false, refusal };
+    const { memberId } = request;
+    switch (request.type) {
+      case "memberAdd": {
+        const { peerUrls, isLearner } = request;
+        const member: MemberRecord = { memberId, name: "", peerUrls, clientUrls: [], isLearner };
+        this.store(member);
+        this.known = [...this.known, member].sort(compareMembers);
+        return { ok: true, answer: { type: "memberAdd", member, members: this.known } };
+      }
+      case "memberRemove": {
+        const key = utf8Encode(hexOf(memberId));
+        this.backend.delete("members", key);
+        this.backend.put("membersRemoved", key, utf8Encode("removed"));
+        this.removed.add(memberId);
+        this.known = this.known.filter((record) => record.memberId !== memberId);
+        return { ok: true, answer: { type: "memberRemove", members: this.known } };
+      }
+      case "memberUpdate":
+        this.change(memberId, { peerUrls: request.peerUrls });
+        return { ok: true, answer: { type: "memberUpdate", members: this.known } };
+      case "memberPromote":
+        this.change(memberId, { isLearner: false });
+        return { ok: true, answer: { type: "memberPromote", members: this.known } };
+      default:
+        return unreachable(request);
+    }
+  }
+
+  /** What the member list has against the change, in etcd's order; also asked before it is proposed. */
+  refusalOf(request: ConfigurationRequest): RefusalName | undefined {
+    const { memberId } = request;
+    if (this.removed.has(memberId)) return "memberNotFound";
+    const known = this.get(memberId);
+    if (request.type === "memberAdd") {
+      if (known !== undefined) return "memberExists";
+      if (this.isUrlTaken(request.peerUrls, memberId)) return "peerUrlExists";
+      const learners = this.known.filter((record) => record.isLearner).length;
+      return request.isLearner && learners >= request.learnersMax ? "tooManyLearners" : undefined;
+    }
+    if (known === undefined) return "memberNotFound";
+    if (request.type === "memberUpdate" && this.isUrlTaken(request.peerUrls, memberId)) return "peerUrlExists";
+    if (request.type === "memberPromote" && !known.isLearner) return "memberNotLearner";
+    // A cluster without voters could never decide anything again.
+    if (request.type === "memberRemove" && !known.isLearner && this.configuration.voters.length === 1)
+      return "notEnoughStarted";
+    return undefined;
+  }
+
+  private isUrlTaken(urls: readonly string[], exceptBy: MemberId): boolean {
+    return this.known.some(
+      (record) => record.memberId !== exceptBy && record.peerUrls.some((url) => urls.includes(url)),
+    );
+  }
+
+  private change(memberId: MemberId, changes: Partial<MemberRecord>): void {
+    this.known = this.known.map((record) => {
+      if (record.memberId !== memberId) return record;
+      const changed = { ...record, ...changes };
+      this.store(changed);
+      return changed;
+    });
   }
 
   private store(record: MemberRecord): void {

@@ -55,6 +55,8 @@ function describeBody(message: RaftMessage): string {
       return ` context=${message.readContext} incarnation=${message.incarnation} index=${message.readIndex}`;
     case "propose":
       return ` sequence=${message.sequence} commands=[${message.commands.map(describeData).join(", ")}]`;
+    case "proposeConfiguration":
+      return ` sequence=${message.sequence} command=${describeData(message.command)}`;
     case "timeoutNow":
       return "";
     case "snapshotChunk": {

@@ -55,6 +55,9 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       if (!leadership.forwarded.take(message)) return;
       proposeAsLeader(state, leadership, message.commands);
       return;
+    case "proposeConfiguration":
+      if (leadership.forwarded.take(message)) proposeConfigurationAsLeader(state, leadership, message.command);
+      return;
     case "append":
     case "heartbeat":
       assert(false, "one term has two leaders", state.id, message.from);
@@ -78,6 +81,50 @@ export function proposeAsLeader(
   }
   for (const command of commands) appendOwn(state, leadership, "command", command);
   return "appended";
+}
+
+/**
+ * One change of the configuration at a time: the next is appended when the one before it was applied here, so that the
+ * majorities of any two configurations in use at once overlap. Until then it waits, and is lost with the leadership.
+ * Source: Raft thesis §4.1.
+ */
+export function proposeConfigurationAsLeader(
+  state: RaftState,
+  leadership: Leadership,
+  command: Uint8Array,
+): "appended" | "waiting" | "dropped" {
+  if (leadership.configurationsWaiting.length >= configurationsWaitingMax) return "dropped";
+  leadership.configurationsWaiting.push(command);
+  maybeAppendConfiguration(state, leadership);
+  return leadership.configurationsWaiting.length === 0 ? "appended" : "waiting";
+}
+
+/** Appends the change that waits longest, if it is its turn. */
+export function maybeAppendConfiguration(state: RaftState, leadership: Leadership): void {
+  if (leadership.transferee !== undefined || state.log.appliedIndex < leadership.configurationIndex) return;
+  const command = leadership.configurationsWaiting.shift();
+  if (command === undefined) return;
+  appendOwn(state, leadership, "configuration", command);
+  leadership.configurationIndex = state.log.lastIndex;
+}
+
+/** Operators change memberships by hand; more than this many at once is a mistake, and what is over is dropped. */
+const configurationsWaitingMax = 64;
+
+/**
+ * The last word of a leader that was removed: what is committed, and to the voter that holds most of it, that it shall
+ * campaign at once. Without it the others would wait an election timeout for a leader that is gone.
+ */
+export function sayFarewell(state: RaftState, leadership: Leadership): void {
+  leadership.appendsDue = true;
+  flushLeader(state, leadership);
+  let successor: Progress | undefined;
+  for (const progress of leadership.peers) {
+    if (!state.voterIds.includes(progress.id)) continue;
+    if (successor === undefined || progress.matchIndex > successor.matchIndex) successor = progress;
+  }
+  if (successor === undefined) return;
+  state.messages.push({ type: "timeoutNow", from: state.id, to: successor.id, term: state.term });
 }
 
 /** The read waits for its proof, or has it at once when there is no other voter. */
@@ -116,6 +163,7 @@ export function startTransfer(state: RaftState, leadership: Leadership, to: Memb
 
 export function tickLeader(state: RaftState, leadership: Leadership): void {
   if (leadership.transferee !== undefined) tickTransfer(state, leadership, leadership.transferee);
+  else if (leadership.configurationsWaiting.length > 0) maybeAppendConfiguration(state, leadership);
   leadership.quorumTicks++;
   if (leadership.quorumTicks >= state.config.electionTicks) {
     leadership.quorumTicks = 0;

@@ -29,6 +29,10 @@ export class Leadership {
   readonly startIndex: LogIndex;
   /** Bytes of entries in the log that are not committed. */
   uncommittedBytes = 0;
+  /** The newest change of the configuration in the log may lie here; until it is applied no other is appended. */
+  configurationIndex: LogIndex;
+  /** Changes of the configuration that wait for their turn. */
+  configurationsWaiting: Uint8Array[] = [];
   transferee: MemberId | undefined;
   /** Ticks since the transfer began. */
   transferTicks = 0;
@@ -48,6 +52,8 @@ export class Leadership {
   constructor(options: LeadershipOptions) {
     this.appendsInFlightMax = options.appendsInFlightMax;
     this.startIndex = indexOf(options.lastIndex + 1);
+    // An earlier leader may have left one anywhere in the log.
+    this.configurationIndex = this.startIndex;
     this.reads = new LeaderReads(options.lastRound);
     this.self = this.newProgress(options.id, this.startIndex);
     this.configure(options.configuration, this.startIndex);

@@ -118,6 +118,13 @@ export interface ForwardedProposal extends Addressed {
   readonly sequence: number;
   readonly commands: readonly Uint8Array[];
 }
+/** A forwarded change of the configuration; numbered together with the forwarded proposals of that life. */
+export interface ForwardedConfiguration extends Addressed {
+  readonly type: "proposeConfiguration";
+  readonly incarnation: number;
+  readonly sequence: number;
+  readonly command: Uint8Array;
+}
 export interface TimeoutNow extends Addressed {
   readonly type: "timeoutNow";
 }
@@ -154,6 +161,7 @@ export type RaftMessage =
   | ReadIndexRequest
   | ReadIndexReply
   | ForwardedProposal
+  | ForwardedConfiguration
   | TimeoutNow
   | SnapshotChunk
   | SnapshotChunkReply;

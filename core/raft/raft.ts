@@ -17,7 +17,10 @@ import {
   addRead,
   flushLeader,
   leaderPersisted,
+  maybeAppendConfiguration,
   proposeAsLeader,
+  proposeConfigurationAsLeader,
+  sayFarewell,
   startTransfer,
   stepLeader,
   tickLeader,
@@ -133,6 +136,27 @@ export class Raft implements RaftView {
   }
 
   /**
+   * A change of the configuration, alone in its entry. "waiting": the leader appends it after the one before it was
+   * applied; leadership that ends before then takes it along. "dropped": too many wait.
+   */
+  proposeConfiguration(command: Uint8Array): "appended" | "waiting" | "forwarded" | "noLeader" | "dropped" {
+    const state = this.state;
+    if (state.leadership !== undefined) return proposeConfigurationAsLeader(state, state.leadership, command);
+    if (state.leaderId === undefined) return "noLeader";
+    state.forwardedProposals++;
+    state.sendOnTerm({
+      type: "proposeConfiguration",
+      from: state.id,
+      to: state.leaderId,
+      term: state.term,
+      incarnation: state.incarnation,
+      sequence: state.forwardedProposals,
+      command,
+    });
+    return "forwarded";
+  }
+
+  /**
    * Starts the proof for a read; its result comes in readStates or readsAborted. Asking again with a context that waits
    * at another member repeats the question, for when it was lost; at the leader itself nothing can be lost, and asking
    * again may give the result twice. "noLeader" also when `proposalsMax` reads wait already: ask again later.
@@ -173,10 +197,15 @@ export class Raft implements RaftView {
   applyConfiguration(configuration: Configuration): void {
     const state = this.state;
     state.configure(configuration);
-    if (state.leadership === undefined) return;
-    state.leadership.configure(configuration, indexOf(state.log.lastIndex + 1));
-    if (!state.isVoter) state.becomeFollower(state.term, undefined);
-    else leaderPersisted(state, state.leadership);
+    const { leadership } = state;
+    if (leadership === undefined) return;
+    leadership.configure(configuration, indexOf(state.log.lastIndex + 1));
+    leadership.appendsDue = true;
+    if (state.isVoter) leaderPersisted(state, leadership);
+    else {
+      sayFarewell(state, leadership);
+      state.becomeFollower(state.term, undefined);
+    }
   }
 
   // ---- outputs ---------------------------------------------------------------------------------------------------
@@ -244,7 +273,11 @@ export class Raft implements RaftView {
   }
 
   appliedTo(index: LogIndex): void {
-    this.state.log.appliedTo(index);
+    const { state } = this;
+    state.log.appliedTo(index);
+    const { leadership } = state;
+    if (leadership !== undefined && leadership.configurationsWaiting.length > 0)
+      maybeAppendConfiguration(state, leadership);
   }
 
   /** Forgets entries ≤ index (≤ appliedIndex). A follower that still needs them will need a snapshot. */
@@ -343,11 +376,19 @@ export class Raft implements RaftView {
 
   // ---- term rules ------------------------------------------------------------------------------------------------
 
-  /** Strangers are not listened to, but one that speaks as a leader may know a configuration that names both. */
+  /**
+   * Strangers are not listened to, with two exceptions. One that speaks as a leader, or asks for a vote, may know a
+   * configuration that names both: 1. Of members 1 and 2, 1 leads and adds 3; the entry is on 2, but 2 has not heard
+   * that it is committed. 2. Member 1 dies. Now 2 and 3 are a majority, and 2 alone can win no election: it must be
+   * able to vote for 3. And a member that is not in its own configuration is new, and knows nobody yet.
+   */
   private isForMe(message: RaftMessage): boolean {
     const state = this.state;
     if (message.to !== state.id || message.from === state.id) return false;
-    return message.from === state.leaderId || isLeadersWord(message) || state.isMember(message.from);
+    if (message.from === state.leaderId || state.isMember(message.from) || isLeadersWord(message)) return true;
+    // Only a leader both know of can have asked for a campaign against itself.
+    if (message.type === "preVote" || (message.type === "vote" && !message.transfer)) return true;
+    return !state.isMember(state.id);
   }
 
   /** Adopts the higher term where that is due; false when the message goes no further. */
@@ -378,6 +419,7 @@ export class Raft implements RaftView {
       case "readIndex":
       case "readIndexReply":
       case "propose":
+      case "proposeConfiguration":
       case "timeoutNow":
       case "snapshotChunkReply":
         state.becomeFollower(message.term, undefined);

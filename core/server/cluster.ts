@@ -1,9 +1,86 @@
 /*
- * Answers of the Cluster service from the replicated member list.
+ * The Cluster service before the log: answers from the replicated member list, and what speaks against a change of
+ * members while it is only asked for. These checks keep an operator from a change that would leave too few voters; they
+ * look at who has started and who is connected at this moment, so they are no part of the replicated state. What must
+ * hold whatever happens is checked again when the change is applied (core/apply/membership.ts).
+ * Source: etcd v3 API, Cluster, MemberAdd to MemberPromote.
  */
 import type { Machine } from "../apply/machine.ts";
-import type { Answer } from "../request.ts";
+import type { RefusalName } from "../errors.ts";
+import type { MemberId } from "../ids.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { Answer, MemberAddRequest, MemberRecord } from "../request.ts";
+import type { PeerLinks } from "./peer-links.ts";
 
 export function clusterAnswer(machine: Machine): Extract<Answer, { type: "memberList" }> {
   return { type: "memberList", members: machine.membership.records };
+}
+
+/** Whom the checks ask about: the member list, and this member's own connections. */
+export interface Surroundings {
+  readonly selfId: MemberId;
+  readonly records: readonly MemberRecord[];
+  readonly links: PeerLinks;
+  readonly nowMs: number;
+}
+
+/** Enough started voters for the new majority, and enough of them connected for a while. */
+export function refusalOfAdd(request: MemberAddRequest, around: Surroundings): RefusalName | undefined {
+  const voters = votersOf(around.records);
+  const started = voters.filter(isStarted).length;
+  const after = voters.length + 1;
+  // From one member there is no other way than over two, of which one has not started.
+  const isFirstGrowth = started === 1 && after === 2;
+  if (!request.isLearner && !isFirstGrowth && started < majorityOf(after)) return "notEnoughStarted";
+  return voters.length > 1 && steadyVoters(around) < majorityOf(after) ? "unhealthy" : undefined;
+}
+
+/** A learner may always go, and so may a voter that nobody hears; else those that stay must be a safe majority. */
+export function refusalOfRemove(memberId: MemberId, around: Surroundings): RefusalName | undefined {
+  const { records, links, selfId } = around;
+  if (records.some((record) => record.memberId === memberId && record.isLearner)) return undefined;
+  const voters = votersOf(records);
+  const rest = voters.filter((record) => record.memberId !== memberId);
+  if (rest.filter(isStarted).length < majorityOf(rest.length)) return "notEnoughStarted";
+  if (memberId !== selfId && links.connectedSince(memberId) === undefined) return undefined;
+  return steadyVoters(around) - 1 < majorityOf(voters.length - 1) ? "unhealthy" : undefined;
+}
+
+/**
+ * What the leader has against making that learner a voter. The learner counts as started: it has come this far.
+ *
+ * @param isStrict whether to count started voters too
+ */
+export function refusalOfPromote(
+  memberId: MemberId,
+  options: { readonly raft: Raft; readonly records: readonly MemberRecord[]; readonly isStrict: boolean },
+): RefusalName | undefined {
+  const { raft, records } = options;
+  const leaderMatch = raft.stableIndex;
+  const match = memberId === raft.id ? leaderMatch : raft.progressOf(memberId)?.matchIndex;
+  if (match === undefined) return "memberNotFound";
+  if (match < leaderMatch * readyShare) return "learnerNotReady";
+  const voters = votersOf(records);
+  const started = voters.filter(isStarted).length + 1;
+  return options.isStrict && started < majorityOf(voters.length + 1) ? "notEnoughStarted" : undefined;
+}
+
+/** Share of the leader's log that a learner must hold before it may vote. */
+const readyShare = 0.9;
+/** A connection counts once it has stood for so long. */
+const steadyMs = 5_000;
+
+const majorityOf = (voters: number): number => Math.floor(voters / 2) + 1;
+const votersOf = (records: readonly MemberRecord[]): readonly MemberRecord[] =>
+  records.filter((record) => !record.isLearner);
+const isStarted = (record: MemberRecord): boolean => record.name !== "";
+
+/** Voters connected for a while, this member included. */
+function steadyVoters({ selfId, records, links, nowMs }: Surroundings): number {
+  let count = 0;
+  for (const { memberId } of votersOf(records)) {
+    const sinceMs = memberId === selfId ? Number.NEGATIVE_INFINITY : links.connectedSince(memberId);
+    if (sinceMs !== undefined && nowMs - sinceMs > steadyMs) count += 1;
+  }
+  return count;
 }

@@ -2,7 +2,7 @@
  * The desk: a client's request comes in, and is answered from this member's state, waits as a read, or becomes a
  * proposal. Order of refusals: learner, leader wanted, space, request's own shape, then its effect.
  */
-import type { CommandRequest } from "../apply/command.ts";
+import type { CommandRequest, ConfigurationRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
 import { quotaCost } from "../apply/quota.ts";
 import type { MemberConfig } from "../config.ts";
@@ -12,12 +12,14 @@ import { type LeaseId, leaseIdOf, noLease, type RequestId } from "../ids.ts";
 import type { Backend, Random } from "../ports.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Request } from "../request.ts";
-import { clusterAnswer } from "./cluster.ts";
+import { clusterAnswer, refusalOfAdd, refusalOfPromote, refusalOfRemove } from "./cluster.ts";
 import type { LeaseCalls } from "./lease-calls.ts";
 import { statusAnswer } from "./maintenance.ts";
 import { noRevision, type Outbox } from "./outbox.ts";
+import type { PeerLinks } from "./peer-links.ts";
 import type { Proposals, Settled } from "./proposals.ts";
 import { isReadOnlyTxn, isSerializableTxn, type Reads } from "./reads.ts";
+import type { Transfers } from "./transfers.ts";
 import { refusalOfRequest } from "./validate.ts";
 
 export interface DeskOptions {
@@ -29,6 +31,8 @@ export interface DeskOptions {
   readonly proposals: Proposals;
   readonly reads: Reads;
   readonly leaseCalls: LeaseCalls;
+  readonly transfers: Transfers;
+  readonly links: PeerLinks;
   /** Draws lease ids for clients that let the member choose. */
   readonly random: Random;
 }
@@ -101,6 +105,17 @@ export class Desk {
         if (request.linearizable) this.#read(requestId, request, call.nowMs);
         else this.serve(requestId, request);
         return;
+      case "memberAdd":
+        this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call.nowMs);
+        return;
+      case "memberRemove":
+      case "memberUpdate":
+      case "memberPromote":
+        this.#reconfigure(requestId, request, call.nowMs);
+        return;
+      case "moveLeader":
+        this.#options.transfers.start(requestId, request.targetId, call.nowMs);
+        return;
       case "leaseLeases":
       case "status":
       case "hashKv":
@@ -168,6 +183,27 @@ export class Desk {
     if (!this.#options.reads.add({ type: "request", requestId, request }, nowMs)) {
       this.#options.outbox.refuse(requestId, "tooManyRequests");
     }
+  }
+
+  #reconfigure(requestId: RequestId, request: ConfigurationRequest, nowMs: number): void {
+    const refusal = this.#refusalOfChange(request, nowMs);
+    if (refusal !== undefined) this.#options.outbox.refuse(requestId, refusal);
+    else this.#write(requestId, request, nowMs);
+  }
+
+  #refusalOfChange(request: ConfigurationRequest, nowMs: number): RefusalName | undefined {
+    const { raft, machine, links, config } = this.#options;
+    const { records } = machine.membership;
+    if (request.type === "memberPromote") {
+      if (raft.leaderId === undefined) return "noLeader";
+      // Elsewhere only the leader knows how far the learner is; it answers for itself.
+      if (raft.role !== "leader") return undefined;
+      return refusalOfPromote(request.memberId, { raft, records, isStrict: config.strictReconfig });
+    }
+    if (!config.strictReconfig) return undefined;
+    const around = { selfId: raft.id, records, links, nowMs };
+    if (request.type === "memberAdd") return refusalOfAdd(request, around);
+    return request.type === "memberRemove" ? refusalOfRemove(request.memberId, around) : undefined;
   }
 
   #answerCompactions(): void {

@@ -6,13 +6,15 @@
 import { unreachable } from "../assert.ts";
 import { ByteWriter } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
+import { utf8Decode } from "../bytes.ts";
+import { type RefusalName, refusals } from "../errors.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
 import type { Configuration, Entry, EntryKind } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 2;
+export const peerCodecVersion = 3;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -35,6 +37,9 @@ const kinds = [
   "leaseRenewReply",
   "leaseQuery",
   "leaseQueryReply",
+  "proposeConfiguration",
+  "memberRemoved",
+  "configurationRefused",
 ] as const satisfies readonly PeerMessage["type"][];
 type ListedKind = (typeof kinds)[number];
 /** Fails to compile when a message kind is missing above. */
@@ -57,6 +62,9 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case "leaseQueryReply":
       writer.varint(message.callId);
       writer.varint(message.incarnation);
+      break;
+    case "memberRemoved":
+    case "configurationRefused":
       break;
     default:
       writer.varint(message.term);
@@ -150,7 +158,18 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.sequence);
       writeByteStrings(writer, message.commands);
       return;
+    case "proposeConfiguration":
+      writer.varint(message.incarnation);
+      writer.varint(message.sequence);
+      writer.byteString(message.command);
+      return;
     case "timeoutNow":
+    case "memberRemoved":
+      return;
+    case "configurationRefused":
+      writer.varint(message.incarnation);
+      writer.varint(message.proposal);
+      writer.text(message.refusal);
       return;
     case "snapshotChunk":
       writer.varint(message.transferId);
@@ -204,12 +223,21 @@ function readMessage(reader: UntrustedReader, type: ListedKind): PeerMessage {
       const grantedTtlSeconds = reader.signed();
       return { type, from, to, ...call, ttlSeconds, grantedTtlSeconds, keys: readByteStrings(reader) };
     }
+    case "memberRemoved":
+      return { type, from, to };
+    case "configurationRefused": {
+      const incarnation = reader.varint();
+      return { type, from, to, incarnation, proposal: reader.varint(), refusal: readRefusal(reader) };
+    }
     default:
       return readRaftMessage(reader, type, { from, to, term: readTerm(reader) });
   }
 }
 
-type RaftKind = Exclude<ListedKind, "leaseRenew" | "leaseRenewReply" | "leaseQuery" | "leaseQueryReply">;
+type RaftKind = Exclude<
+  ListedKind,
+  "leaseRenew" | "leaseRenewReply" | "leaseQuery" | "leaseQueryReply" | "memberRemoved" | "configurationRefused"
+>;
 
 function readRaftMessage(
   reader: UntrustedReader,
@@ -255,6 +283,10 @@ function readRaftMessage(
       const incarnation = reader.varint();
       const sequence = reader.varint();
       return { type, from, to, term, incarnation, sequence, commands: readByteStrings(reader) };
+    }
+    case "proposeConfiguration": {
+      const incarnation = reader.varint();
+      return { type, from, to, term, incarnation, sequence: reader.varint(), command: reader.byteString() };
     }
     case "timeoutNow":
       return { type, from, to, term };
@@ -334,6 +366,15 @@ function writeMaybeSigned(writer: ByteWriter, value: number | undefined): void {
 function readMaybeSigned(reader: UntrustedReader): number | undefined {
   return reader.flag() ? reader.signed() : undefined;
 }
+
+function readRefusal(reader: UntrustedReader): RefusalName {
+  const name = utf8Decode(reader.byteString());
+  if (isRefusalName(name)) return name;
+  reader.reject();
+  return "notCapable";
+}
+
+const isRefusalName = (name: string): name is RefusalName => Object.hasOwn(refusals, name);
 
 function readCall(reader: UntrustedReader): { callId: number; incarnation: number } {
   return { callId: reader.varint(), incarnation: reader.varint() };

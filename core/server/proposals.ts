@@ -3,7 +3,13 @@
  * until it ran out of time. Ids are (member, incarnation, sequence) and are never used twice, so an answer can only
  * reach the request whose own entry was applied, whatever else commits at the same index.
  */
-import { type Command, type CommandRequest, encodeCommand, type ProposalId } from "../apply/command.ts";
+import {
+  type Command,
+  type CommandRequest,
+  type ConfigurationRequest,
+  encodeCommand,
+  type ProposalId,
+} from "../apply/command.ts";
 import type { Applied } from "../apply/machine.ts";
 import { ByteSlab } from "../byte-slab.ts";
 import type { MemberConfig } from "../config.ts";
@@ -18,7 +24,8 @@ type Waiting = {
   /** Answered in place of an accepted result: the write only recorded why the real one is refused. */
   readonly refuseWith: RefusalName | undefined;
   readonly compactTo: number | undefined;
-  /** Not yet given to Raft because no leader was known. */
+  readonly kind: "command" | "configuration";
+  /** Not yet given to Raft because no leader was known, or because leadership was being handed over. */
   unsent: Uint8Array | undefined;
 };
 
@@ -62,6 +69,7 @@ export class Proposals {
   /** A leader became known; requests begun shortly before may have been lost with the previous one. */
   noteLeader(nowMs: number): void {
     this.#leaderSinceMs = nowMs;
+    if (this.#unsentCount > 0) this.#sendUnsent();
   }
 
   get count(): number {
@@ -75,10 +83,11 @@ export class Proposals {
     const command: Command = { id: { origin: this.#origin, incarnation: this.#incarnation, sequence }, request };
     const bytes = encodeCommand(command, this.#slab);
     if (bytes.length > this.#config.requestBytesMax) return "requestTooLarge";
-    const outcome = this.#raft.propose([bytes]);
+    const kind = isConfiguration(request) ? "configuration" : "command";
+    const outcome = this.#give(bytes, kind);
     if (outcome === "dropped") return "proposalDropped";
     this.#sequence = sequence;
-    const unsent = outcome === "noLeader" ? bytes : undefined;
+    const unsent = outcome === "later" ? bytes : undefined;
     if (options.requestId === undefined) return undefined;
     if (unsent !== undefined) this.#unsentCount += 1;
     this.#waiting.set(sequence, {
@@ -86,6 +95,7 @@ export class Proposals {
       startedMs: options.nowMs,
       refuseWith: options.refuseWith,
       compactTo: options.compactTo,
+      kind,
       unsent,
     });
     return undefined;
@@ -104,6 +114,12 @@ export class Proposals {
     return { requestId: waiting.requestId, result, compactTo: result.ok ? waiting.compactTo : undefined };
   }
 
+  /** The leader will not append the change of the configuration of that sequence. */
+  refused(sequence: number, refusal: RefusalName): Settled | undefined {
+    const id = { origin: this.#origin, incarnation: this.#incarnation, sequence };
+    return this.settle(id, { ok: false, refusal });
+  }
+
   /** The client no longer waits; the write itself goes on. */
   forget(requestId: RequestId): void {
     for (const [sequence, waiting] of this.#waiting) {
@@ -119,6 +135,8 @@ export class Proposals {
     if (this.#unsentCount > 0) this.#sendUnsent();
     let ended: Settled[] | undefined;
     for (const [sequence, waiting] of this.#waiting) {
+      // A change of members waits as long as its client does.
+      if (waiting.kind === "configuration") continue;
       if (nowMs - waiting.startedMs < this.#config.requestTimeoutMs) break;
       this.#waiting.delete(sequence);
       if (waiting.unsent !== undefined) this.#unsentCount -= 1;
@@ -134,10 +152,19 @@ export class Proposals {
     if (this.#raft.leaderId === undefined) return;
     for (const waiting of this.#waiting.values()) {
       if (waiting.unsent === undefined) continue;
-      if (this.#raft.propose([waiting.unsent]) === "noLeader") return;
+      if (this.#give(waiting.unsent, waiting.kind) === "later") return;
       waiting.unsent = undefined;
       this.#unsentCount -= 1;
     }
+  }
+
+  #give(bytes: Uint8Array, kind: Waiting["kind"]): "given" | "later" | "dropped" {
+    const raft = this.#raft;
+    // Who takes over will take it.
+    if (raft.transferee !== undefined) return "later";
+    const outcome = kind === "command" ? raft.propose([bytes]) : raft.proposeConfiguration(bytes);
+    if (outcome === "noLeader") return "later";
+    return outcome === "dropped" ? "dropped" : "given";
   }
 
   #timeoutRefusal(waiting: Waiting): RefusalName {
@@ -147,5 +174,11 @@ export class Proposals {
     return lostWithLeader ? "timedOutLeaderFailed" : "timedOut";
   }
 }
+
+const isConfiguration = (request: CommandRequest): request is ConfigurationRequest =>
+  request.type === "memberAdd" ||
+  request.type === "memberRemove" ||
+  request.type === "memberUpdate" ||
+  request.type === "memberPromote";
 
 const nothing: readonly Settled[] = [];

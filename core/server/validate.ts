@@ -28,12 +28,18 @@ export function refusalOfRequest(
         refusalOfDuplicates(request.success) ??
         refusalOfDuplicates(request.failure)
       );
+    case "memberAdd":
+      return request.peerUrls.length > 0 && request.peerUrls.every(isMemberUrl) ? undefined : "memberBadUrls";
     case "leaseGrant":
       return request.ttlSeconds > config.leaseTtlMaxSeconds ? "leaseTtlTooLarge" : undefined;
     default:
       return undefined;
   }
 }
+
+/** http, https, unix or unixs, with host and port, and nothing after them. */
+const isMemberUrl = (url: string): boolean =>
+  /^(https?|unixs?):\/\/(\[[0-9a-fA-F:.%]+\]|[^\s/?#:@[\]]*):[0-9]{1,5}$/.test(url);
 
 function refusalOfRange(request: RangeRequest): RefusalName | undefined {
   if (request.key.length === 0) return "emptyKey";

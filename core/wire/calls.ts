@@ -6,7 +6,7 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufb
 import { assert } from "../assert.ts";
 import type { StreamKind } from "../input.ts";
 import type { Answer, Header, Request, StreamReply, StreamRequest } from "../request.ts";
-import { memberListAnswerFromWire, memberListAnswerToWire, memberListFromWire, memberListToWire } from "./cluster.ts";
+import * as cluster from "./cluster.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
 import { headerFromWire, headerToWire } from "./key-value.ts";
 import * as kv from "./kv.ts";
@@ -208,10 +208,60 @@ export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
     type: "memberList",
     input: rpc.MemberListRequestSchema,
     output: rpc.MemberListResponseSchema,
-    requestFromWire: memberListFromWire,
-    requestToWire: memberListToWire,
-    answerToWire: memberListAnswerToWire,
-    answerFromWire: memberListAnswerFromWire,
+    requestFromWire: cluster.memberListFromWire,
+    requestToWire: cluster.memberListToWire,
+    answerToWire: cluster.memberListAnswerToWire,
+    answerFromWire: cluster.memberListAnswerFromWire,
+  }),
+  memberAdd: unary({
+    path: "/etcdserverpb.Cluster/MemberAdd",
+    type: "memberAdd",
+    input: rpc.MemberAddRequestSchema,
+    output: rpc.MemberAddResponseSchema,
+    requestFromWire: cluster.memberAddFromWire,
+    requestToWire: cluster.memberAddToWire,
+    answerToWire: cluster.memberAddAnswerToWire,
+    answerFromWire: cluster.memberAddAnswerFromWire,
+  }),
+  memberRemove: unary({
+    path: "/etcdserverpb.Cluster/MemberRemove",
+    type: "memberRemove",
+    input: rpc.MemberRemoveRequestSchema,
+    output: rpc.MemberRemoveResponseSchema,
+    requestFromWire: cluster.memberRemoveFromWire,
+    requestToWire: cluster.memberRemoveToWire,
+    answerToWire: cluster.memberRemoveAnswerToWire,
+    answerFromWire: cluster.memberRemoveAnswerFromWire,
+  }),
+  memberUpdate: unary({
+    path: "/etcdserverpb.Cluster/MemberUpdate",
+    type: "memberUpdate",
+    input: rpc.MemberUpdateRequestSchema,
+    output: rpc.MemberUpdateResponseSchema,
+    requestFromWire: cluster.memberUpdateFromWire,
+    requestToWire: cluster.memberUpdateToWire,
+    answerToWire: cluster.memberUpdateAnswerToWire,
+    answerFromWire: cluster.memberUpdateAnswerFromWire,
+  }),
+  memberPromote: unary({
+    path: "/etcdserverpb.Cluster/MemberPromote",
+    type: "memberPromote",
+    input: rpc.MemberPromoteRequestSchema,
+    output: rpc.MemberPromoteResponseSchema,
+    requestFromWire: cluster.memberPromoteFromWire,
+    requestToWire: cluster.memberPromoteToWire,
+    answerToWire: cluster.memberPromoteAnswerToWire,
+    answerFromWire: cluster.memberPromoteAnswerFromWire,
+  }),
+  moveLeader: unary({
+    path: "/etcdserverpb.Maintenance/MoveLeader",
+    type: "moveLeader",
+    input: rpc.MoveLeaderRequestSchema,
+    output: rpc.MoveLeaderResponseSchema,
+    requestFromWire: maintenance.moveLeaderFromWire,
+    requestToWire: maintenance.moveLeaderToWire,
+    answerToWire: maintenance.moveLeaderAnswerToWire,
+    answerFromWire: () => ({ type: "moveLeader" }),
   }),
   status: unary({
     path: "/etcdserverpb.Maintenance/Status",

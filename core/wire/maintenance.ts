@@ -1,10 +1,18 @@
 /*
- * The Maintenance service, as far as core answers it: Status, HashKV, Alarm. What Status says of versions and quota
+ * The Maintenance service, as far as core answers it: Status, HashKV, Alarm, MoveLeader. What Status says of versions and quota
  * is no state of the core: the member's process hands it in.
  */
 import { create } from "@bufbuild/protobuf";
 import { memberIdOf } from "../ids.ts";
-import type { AlarmRequest, AlarmType, Answer, HashKvRequest, Header, StatusRequest } from "../request.ts";
+import type {
+  AlarmRequest,
+  AlarmType,
+  Answer,
+  HashKvRequest,
+  Header,
+  MoveLeaderRequest,
+  StatusRequest,
+} from "../request.ts";
 import {
   AlarmMemberSchema,
   AlarmRequestSchema,
@@ -12,12 +20,16 @@ import {
   DowngradeInfoSchema,
   HashKVRequestSchema,
   HashKVResponseSchema,
+  MoveLeaderRequestSchema,
+  MoveLeaderResponseSchema,
   StatusRequestSchema,
   StatusResponseSchema,
   type AlarmRequest as WireAlarmRequest,
   type AlarmResponse as WireAlarmResponse,
   type HashKVRequest as WireHashKvRequest,
   type HashKVResponse as WireHashKvResponse,
+  type MoveLeaderRequest as WireMoveLeaderRequest,
+  type MoveLeaderResponse as WireMoveLeaderResponse,
   type StatusRequest as WireStatusRequest,
   type StatusResponse as WireStatusResponse,
 } from "./gen/etcdserverpb/rpc_pb.ts";
@@ -75,6 +87,17 @@ export const statusAnswerFromWire = (wire: WireStatusResponse): AnswerOf<"status
   isLearner: wire.isLearner,
   errors: wire.errors,
 });
+
+export const moveLeaderFromWire = (wire: WireMoveLeaderRequest): MoveLeaderRequest => ({
+  type: "moveLeader",
+  targetId: memberIdOf(wire.targetID),
+});
+
+export const moveLeaderToWire = (request: MoveLeaderRequest): WireMoveLeaderRequest =>
+  create(MoveLeaderRequestSchema, { targetID: request.targetId });
+
+export const moveLeaderAnswerToWire = (_answer: AnswerOf<"moveLeader">, header: Header): WireMoveLeaderResponse =>
+  create(MoveLeaderResponseSchema, { header: headerToWire(header) });
 
 export const hashKvFromWire = (wire: WireHashKvRequest): HashKvRequest => ({
   type: "hashKv",

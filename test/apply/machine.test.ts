@@ -52,6 +52,7 @@ describe("entries", () => {
       result: undefined,
       changes: [],
       published: undefined,
+      reconfigured: false,
     });
     member.machine.reload();
     expect([member.machine.appliedIndex, member.machine.appliedTerm]).toEqual([1, 4]);

@@ -40,6 +40,8 @@ export class TestMember {
   member: Member | undefined;
   life = 0;
   isCutOff = false;
+  /** Why it ended for ever; undefined while it belongs. */
+  removedBecause: string | undefined;
   readonly events: MemberEvent[] = [];
   readonly replies = new Map<RequestId, Reply>();
   readonly streams = new Map<StreamId, TestStream>();
@@ -56,7 +58,8 @@ export class TestMember {
 
 export class TestCluster {
   readonly config: MemberConfig;
-  readonly members: readonly TestMember[];
+  readonly members: TestMember[];
+  /** Those the cluster was founded with. */
   readonly #records: readonly MemberRecord[];
   readonly #inbox: PeerMessage[] = [];
   #delivering = false;
@@ -96,16 +99,34 @@ export class TestCluster {
     return this.members.filter((each) => each !== leader);
   }
 
+  /** The process of a member that was added to the cluster; its id is its position. */
+  join(): TestMember {
+    const each = new TestMember(`m${this.members.length + 1}`);
+    this.members.push(each);
+    this.start(each);
+    return each;
+  }
+
+  /** Tells every member that it is connected to every other, and lets those connections grow old enough to count. */
+  connect(): void {
+    for (const each of this.members) {
+      for (const [position, other] of this.members.entries()) {
+        if (other === each) continue;
+        const memberId = memberIdOf(BigInt(position + 1));
+        this.#step(each, { type: "peerLink", nowMs: this.nowMs, memberId, connected: other.member !== undefined });
+      }
+    }
+    this.pass(5_100);
+  }
+
   start(each: TestMember): void {
     each.life += 1;
     const position = this.members.indexOf(each);
-    const record = this.#records[position];
-    if (record === undefined) throw new Error("a member of another cluster");
     const segments: LogSegment[] = [...each.segments].map(([name, bytes]) => ({ name, bytes }));
     const started = startMember({
       identity: {
         name: each.name,
-        memberId: record.memberId,
+        memberId: memberIdOf(BigInt(position + 1)),
         clusterId: clusterIdOf(77n),
         clientUrls: [`http://127.0.0.1:${20_000 + position}`],
       },
@@ -220,7 +241,10 @@ export class TestCluster {
           each.events.push(output.event);
           break;
         case "stop":
-          throw new Error(`${each.name} stopped: ${output.reason}`);
+          if (!output.removed) throw new Error(`${each.name} stopped: ${output.reason}`);
+          each.removedBecause = output.reason;
+          this.stop(each);
+          return;
       }
     }
   }

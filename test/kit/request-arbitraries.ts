@@ -3,7 +3,7 @@
  * last zero byte or begin with 0xff, so that intervals, duplicates and re-creations meet often.
  */
 import * as fc from "fast-check";
-import type { CommandRequest } from "../../core/apply/command.ts";
+import type { CommandRequest, ConfigurationRequest } from "../../core/apply/command.ts";
 import { bytesOfText } from "../../core/bytes.ts";
 import { leaseIdOf, memberIdOf } from "../../core/ids.ts";
 import type {
@@ -112,6 +112,23 @@ export function txns(depth: number): fc.Arbitrary<TxnRequest> {
     failure: fc.array(operation, { maxLength: 3 }),
   });
 }
+
+const memberIds = fc.constantFrom(1n, 7n, 0xffff_ffff_ffff_fff0n).map(memberIdOf);
+const peerUrls = fc.array(fc.constantFrom("http://a:1", "http://b:2"), { minLength: 1, maxLength: 2 });
+
+/** Changes of members; entries of their own kind hold them. */
+export const configurationRequests: fc.Arbitrary<ConfigurationRequest> = fc.oneof(
+  fc.record({
+    type: fc.constant("memberAdd" as const),
+    memberId: memberIds,
+    peerUrls,
+    isLearner: fc.boolean(),
+    learnersMax: fc.nat(2),
+  }),
+  fc.record({ type: fc.constant("memberRemove" as const), memberId: memberIds }),
+  fc.record({ type: fc.constant("memberUpdate" as const), memberId: memberIds, peerUrls }),
+  fc.record({ type: fc.constant("memberPromote" as const), memberId: memberIds }),
+);
 
 export const commandRequests: fc.Arbitrary<CommandRequest> = fc.oneof(
   { weight: 6, arbitrary: puts },

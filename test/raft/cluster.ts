@@ -4,11 +4,20 @@
  * Nothing happens by itself; a test says which message arrives and which write is done.
  */
 import { assert } from "../../core/assert.ts";
-import { emptyBytes } from "../../core/bytes.ts";
+import { emptyBytes, utf8Decode, utf8Encode } from "../../core/bytes.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
-import { hexOf, indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../../core/ids.ts";
+import {
+  hexOf,
+  indexOf,
+  type LogIndex,
+  type MemberId,
+  memberIdOf,
+  noIndex,
+  noTerm,
+  type Term,
+} from "../../core/ids.ts";
 import type { Random } from "../../core/ports.ts";
-import { describeEntry } from "../../core/raft/describe.ts";
+import { describeConfiguration, describeEntry } from "../../core/raft/describe.ts";
 import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk } from "../../core/raft/message.ts";
 import { Raft } from "../../core/raft/raft.ts";
 import type { Ready } from "../../core/raft/ready.ts";
@@ -55,8 +64,21 @@ export interface Node {
   readonly served: Map<number, LogIndex>;
 }
 
+/** A configuration as the data of an entry: its JSON, ids as texts. */
+export function configurationData(configuration: Configuration): Uint8Array {
+  return utf8Encode(JSON.stringify(configuration, (_key, value) => (typeof value === "bigint" ? `${value}` : value)));
+}
+
+function readConfiguration(data: Uint8Array): Configuration {
+  const texts: { [part in keyof Configuration]: string[] } = JSON.parse(utf8Decode(data));
+  const ids = (part: readonly string[]): MemberId[] => part.map((text) => memberIdOf(BigInt(text)));
+  return { voters: ids(texts.voters), outgoing: ids(texts.outgoing), learners: ids(texts.learners) };
+}
+
 export interface ClusterOptions {
   readonly configuration: Configuration;
+  /** Members of no configuration yet. */
+  readonly spare?: readonly MemberId[];
   readonly config?: Partial<MemberConfig>;
   readonly random: (id: MemberId) => Random;
   /** Writes wait for {@link Cluster.persist}; otherwise each is done at once. */
@@ -78,7 +100,9 @@ export class Cluster {
     this.options = options;
     this.config = { ...defaultMemberConfig, ...options.config };
     const { voters, outgoing, learners } = options.configuration;
-    const ids = [...new Set([...voters, ...outgoing, ...learners])].sort((a, b) => (a < b ? -1 : 1));
+    const ids = [...new Set([...voters, ...outgoing, ...learners, ...(options.spare ?? [])])].sort((a, b) =>
+      a < b ? -1 : 1,
+    );
     this.nodes = ids.map((id) => this.newNode(id));
   }
 
@@ -147,6 +171,9 @@ export class Cluster {
     const { disk } = node;
     assert(index <= node.applied.length, "a test compacts what is applied", index);
     disk.state = node.applied.slice(0, index);
+    const changes = disk.state.filter((entry) => entry.kind === "configuration");
+    const last = changes[changes.length - 1];
+    if (last !== undefined) disk.configuration = readConfiguration(last.data);
     const kept = disk.entries.filter((entry) => entry.index > index);
     disk.baseTerm = (disk.entries.find((entry) => entry.index === index) ?? { term: disk.baseTerm }).term;
     disk.baseIndex = index;
@@ -208,7 +235,8 @@ export class Cluster {
       assert(entry.index === node.applied.length + 1, "entries are applied in order, each once", entry.index);
       assert(entry.index <= node.raft.stableIndex, "only durable entries are applied", entry.index);
       node.applied.push(entry);
-      if (entry.kind !== "empty") this.say(node, `applies ${describeEntry(entry)}`);
+      if (entry.kind === "command") this.say(node, `applies ${describeEntry(entry)}`);
+      else if (entry.kind === "configuration") this.configure(node, entry);
     }
     if (ready.committed.length > 0) node.raft.appliedTo(indexOf(node.applied.length));
     for (const { readContext, readIndex } of ready.readStates) {
@@ -220,6 +248,12 @@ export class Cluster {
       this.say(node, `sends a snapshot to ${hexOf(to)}`);
       this.sendSnapshot(node, to);
     }
+  }
+
+  private configure(node: Node, entry: Entry): void {
+    const configuration = readConfiguration(entry.data);
+    this.say(node, `applies ${entry.term}/${entry.index} ${describeConfiguration(configuration)}`);
+    node.raft.applyConfiguration(configuration);
   }
 
   private write(node: Node, write: Write): void {

@@ -1,10 +1,11 @@
 /*
  * Runs the interaction files of testdata/. The commands:
  *
- *   cluster voters=(1,2,3) [outgoing=] [learners=] [disk=slow] [any field of MemberConfig=]    a new cluster
+ *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [any field of MemberConfig=]    a new cluster
  *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
  *   lead 1                 member 1 campaigns and everything is delivered, without the words
  *   tick 1 [times=10]      campaign 1      propose 1 a b      read 1 context=7      transfer 1 to=2
+ *   configure 1 voters=(1,2,3) [learners=]                a change of the configuration is proposed
  *   deliver [1 2] [type=(append)] [drop=(2,3)] [reverse]   what is in flight now, from those senders; `drop`: to them
  *   run                    delivers until nothing is in flight
  *   isolate 1 / heal       messages from and to it are lost from now on / no more
@@ -22,7 +23,7 @@ import type { Random } from "../../core/ports.ts";
 import { describeEntry, describeMessage } from "../../core/raft/describe.ts";
 import type { Entry, RaftMessage } from "../../core/raft/message.ts";
 import { type Command, dataFilesIn, runDataFile } from "../kit/datadriven.ts";
-import { Cluster, type Disk, type Node } from "./cluster.ts";
+import { Cluster, configurationData, type Disk, type Node } from "./cluster.ts";
 
 const folder = new URL("testdata/", import.meta.url).pathname;
 
@@ -93,6 +94,15 @@ class Theatre {
         let outcome = "";
         cluster.act(this.node(command), (raft) => {
           outcome = raft.propose(commands);
+        });
+        return outcome === "appended" ? [] : [outcome];
+      }
+      case "configure": {
+        const part = (name: string) => (command.options.get(name) ?? []).map(asId);
+        const configuration = { voters: part("voters"), outgoing: part("outgoing"), learners: part("learners") };
+        let outcome = "";
+        cluster.act(this.node(command), (raft) => {
+          outcome = raft.proposeConfiguration(configurationData(configuration));
         });
         return outcome === "appended" ? [] : [outcome];
       }
@@ -250,6 +260,7 @@ function newCluster(command: Command): Cluster {
   }
   return new Cluster({
     configuration: { voters: part("voters"), outgoing: part("outgoing"), learners: part("learners") },
+    spare: part("spare"),
     config: config as Partial<MemberConfig>,
     random: fixedChance,
     isDiskSlow: command.options.get("disk")?.[0] === "slow",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type RefusalName, refusals } from "../../core/errors.ts";
 import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
 import type { Configuration, Entry } from "../../core/raft/message.ts";
@@ -72,6 +73,22 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     incarnation: count,
     sequence: count,
     commands: fc.array(bytes, { maxLength: 4 }),
+  }),
+  proposeConfiguration: fc.record({
+    type: kind("proposeConfiguration"),
+    ...addressed,
+    incarnation: count,
+    sequence: count,
+    command: bytes,
+  }),
+  memberRemoved: fc.record({ type: kind("memberRemoved"), from: memberId, to: memberId }),
+  configurationRefused: fc.record({
+    type: kind("configurationRefused"),
+    from: memberId,
+    to: memberId,
+    incarnation: count,
+    proposal: count,
+    refusal: fc.constantFrom(...(Object.keys(refusals) as RefusalName[])),
   }),
   timeoutNow: fc.record({ type: kind("timeoutNow"), ...addressed }),
   snapshotChunk: fc.record({
@@ -158,9 +175,9 @@ describe("peer messages as bytes", () => {
 
   it("another format version and an unknown kind are named", () => {
     expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 2",
+      malformed: "peer message has format version 9, expected 3",
     });
-    expect(decodePeerMessage(Uint8Array.of(2, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
+    expect(decodePeerMessage(Uint8Array.of(3, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
     expect(decodePeerMessage(new Uint8Array())).toEqual({ malformed: "peer message is empty" });
   });
 
