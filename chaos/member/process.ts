@@ -14,6 +14,8 @@ import {
 import { CallMeter } from "./call-meter.ts";
 import { Switchboard } from "./calls.ts";
 import { nowMs } from "./clock.ts";
+import { electionPrograms } from "./concurrency/election.ts";
+import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
@@ -158,7 +160,9 @@ export class MemberProcess {
       onStop: (reason) => this.#fail(reason),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
     });
-    this.#calls = new CallMeter(new Switchboard(this.#seam, new Map()));
+    this.#calls = new CallMeter(
+      new Switchboard(this.#seam, new Map([...lockPrograms(this.#seam), ...electionPrograms(this.#seam)])),
+    );
     this.#grpc = new GrpcTransport(this.#calls, {
       requestBytesMax: flags.config.requestBytesMax,
       concurrentCallsMax: flags.concurrentCallsMax,
