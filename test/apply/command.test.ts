@@ -5,7 +5,7 @@ import { ByteSlab } from "../../core/byte-slab.ts";
 import { memberIdOf } from "../../core/ids.ts";
 import { putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
 import { plain } from "../kit/plain.ts";
-import { commandRequests } from "../kit/request-arbitraries.ts";
+import { commandRequests, configurationRequests } from "../kit/request-arbitraries.ts";
 
 const commands: fc.Arbitrary<Command> = fc.record({
   id: fc.record({
@@ -13,7 +13,7 @@ const commands: fc.Arbitrary<Command> = fc.record({
     incarnation: fc.nat(),
     sequence: fc.maxSafeInteger().map(Math.abs),
   }),
-  request: commandRequests,
+  request: fc.oneof({ weight: 4, arbitrary: commandRequests }, { weight: 1, arbitrary: configurationRequests }),
 });
 
 describe("commands", () => {

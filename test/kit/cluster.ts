@@ -254,7 +254,9 @@ export class TestCluster {
     this.#delivering = true;
     for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
       const from = this.member(Number(message.from));
-      const to = this.member(Number(message.to));
+      // A member may be known before its process is there.
+      const to = this.members[Number(message.to) - 1];
+      if (to === undefined) continue;
       if (!from.isCutOff && !to.isCutOff) this.#step(to, { type: "peerMessage", nowMs: this.nowMs, message });
     }
     this.#delivering = false;

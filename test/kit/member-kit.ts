@@ -108,7 +108,9 @@ export class TestMachine {
   do(request: CommandRequest, nowMs = 0): Applied {
     const id = { origin: memberIdOf(1n), incarnation: 1, sequence: this.log.length };
     const data = encodeCommand({ id, request });
-    const entry: Entry = { index: indexOf(this.log.length + 1), term: termOf(1), kind: "command", data };
+    const isConfiguration = request.type.startsWith("member");
+    const kind = isConfiguration ? "configuration" : "command";
+    const entry: Entry = { index: indexOf(this.log.length + 1), term: termOf(1), kind, data };
     this.log.push(entry);
     return this.machine.apply(entry, nowMs);
   }

@@ -129,6 +129,21 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   fc.record({ type: fc.constant("leaseTimeToLive" as const), ...lease, keys: flag }),
   fc.record({ type: fc.constant("leaseLeases" as const) }),
   fc.record({ type: fc.constant("memberList" as const), linearizable: flag }),
+  // The wire carries no id of a member to come.
+  fc.record({
+    type: fc.constant("memberAdd" as const),
+    memberId: fc.constant(memberIdOf(0n)),
+    peerUrls: fc.array(fc.string({ maxLength: 8 }), few),
+    isLearner: flag,
+  }),
+  fc.record({ type: fc.constant("memberRemove" as const), memberId: uint64.map(memberIdOf) }),
+  fc.record({
+    type: fc.constant("memberUpdate" as const),
+    memberId: uint64.map(memberIdOf),
+    peerUrls: fc.array(fc.string({ maxLength: 8 }), few),
+  }),
+  fc.record({ type: fc.constant("memberPromote" as const), memberId: uint64.map(memberIdOf) }),
+  fc.record({ type: fc.constant("moveLeader" as const), targetId: uint64.map(memberIdOf) }),
   fc.record({ type: fc.constant("status" as const) }),
   fc.record({ type: fc.constant("hashKv" as const), revision: count }),
   fc.record({
@@ -172,6 +187,14 @@ const txnAnswer: fc.Arbitrary<TxnAnswer> = fc.letrec<{ txn: TxnAnswer; response:
   }),
 ).txn;
 const text = fc.string({ maxLength: 8 });
+const member = fc.record({
+  memberId: uint64.map(memberIdOf),
+  name: text,
+  peerUrls: fc.array(text, few),
+  clientUrls: fc.array(text, few),
+  isLearner: flag,
+});
+const members = fc.array(member, few);
 const answer: fc.Arbitrary<Answer> = fc.oneof(
   rangeAnswer,
   putAnswer,
@@ -189,18 +212,16 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
   }),
   fc.record({ type: fc.constant("leaseLeases" as const), leaseIds: fc.array(leaseId, few) }),
   fc.record({
-    type: fc.constant("memberList" as const),
-    members: fc.array(
-      fc.record({
-        memberId: uint64.map(memberIdOf),
-        name: text,
-        peerUrls: fc.array(text, few),
-        clientUrls: fc.array(text, few),
-        isLearner: flag,
-      }),
-      few,
+    type: fc.constantFrom(
+      "memberList" as const,
+      "memberRemove" as const,
+      "memberUpdate" as const,
+      "memberPromote" as const,
     ),
+    members,
   }),
+  fc.record({ type: fc.constant("memberAdd" as const), member, members }),
+  fc.record({ type: fc.constant("moveLeader" as const) }),
   fc.record({
     type: fc.constant("status" as const),
     dbSizeBytes: fc.integer({ min: 1, max: 2 ** 40 }),
