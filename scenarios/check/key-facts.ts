@@ -44,6 +44,8 @@ const open: Outlook = { priority: 2, due: openEnd };
 export class KeyKnowledge {
   /** The answer that the last outlook rested on. */
   witness: Op | undefined;
+  /** When the last outlook ruled a put out: up to this revision every other put of the key is out for the same reason. */
+  ruledOutUpTo = 0;
   readonly #keys: readonly KeyFacts[];
 
   constructor(history: CompactHistory) {
@@ -80,6 +82,7 @@ export class KeyKnowledge {
     let counted: Outlook | undefined;
     if (sight !== undefined) {
       this.witness = sight.op;
+      this.ruledOutUpTo = sight.createRevision > revision ? revision : sight.modRevision;
       counted = after === undefined ? afterDelete(facts, sight, revision) : afterPut(facts, sight, revision, after);
       if (counted === undefined || counted.priority === 0) return counted;
     }
@@ -89,6 +92,7 @@ export class KeyKnowledge {
 
   #fromPin(pin: Pin, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
     this.witness = pin.op;
+    this.ruledOutUpTo = pin.revision;
     const due = pin.revision;
     switch (pin.kind) {
       case "write":

@@ -231,6 +231,7 @@ function collectKeys(operation: Operation, into: Set<string>): void {
 class Compiler {
   readonly #keys: readonly string[];
   readonly #numbers: ReadonlyMap<string, number>;
+  readonly #plainRanges: (Step | undefined)[] = [];
   readsPast = false;
 
   constructor(keys: readonly string[], numbers: ReadonlyMap<string, number>) {
@@ -270,6 +271,7 @@ class Compiler {
       case "range":
         kind = "range";
         plain = isPlain(source);
+        if (plain) return this.#plainRange(source);
         ({ low, high } = this.#interval(source.key, source.rangeEnd));
         revision = source.revision ?? 0;
         if (revision > 0) this.readsPast = true;
@@ -307,6 +309,18 @@ class Compiler {
     return { kind, low, high, value, lease, revision, plain, txn, source };
   }
 
+  /** Reads of one key are many and alike: one step serves all of them. */
+  #plainRange(source: Operation & { readonly op: "range" }): Step {
+    const low = this.#numbers.get(source.key) ?? 0;
+    let step = this.#plainRanges[low];
+    if (step === undefined) {
+      const [value, lease, txn] = ["", "0", undefined];
+      step = { kind: "range", low, high: low + 1, value, lease, revision: 0, plain: true, txn, source };
+      this.#plainRanges[low] = step;
+    }
+    return step;
+  }
+
   #interval(key: string, rangeEnd: string | undefined): { low: number; high: number } {
     if (rangeEnd === undefined || rangeEnd === "") {
       const low = this.#numbers.get(key) ?? 0;
@@ -318,7 +332,8 @@ class Compiler {
   #txn(source: TxnOperation): CompiledTxn {
     const compares: CompiledCompare[] = [];
     for (const compare of source.compares) {
-      compares.push({ ...this.#interval(compare.key, compare.rangeEnd), source: compare });
+      const { low, high } = this.#interval(compare.key, compare.rangeEnd);
+      compares.push({ low, high, source: compare });
     }
     const success = source.success.map((inner) => this.step(inner));
     const failure = source.failure.map((inner) => this.step(inner));

@@ -103,6 +103,9 @@ class Placer {
   readonly #gaps: readonly (readonly Op[] | undefined)[];
   readonly #unknown: readonly Op[];
   readonly #grants: readonly Op[];
+  /** Per key: no unknown put fits up to that revision, unless an unknown write of the key is placed or taken back. */
+  readonly #asleepUpTo: Int32Array;
+  readonly #removers = new Map<number, readonly Op[]>();
   readonly #byContent: ReadonlyMap<string, readonly Op[]>;
   #knownGroups: KeyGroups | undefined;
   #knownKeys: KeyKnowledge | undefined;
@@ -134,6 +137,7 @@ class Placer {
     this.#unknown = open.filter((op) => mayWrite(op.step));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
     this.#byContent = contentIndex(this.#unknown);
+    this.#asleepUpTo = new Int32Array(history.keys.length);
     this.#unclaimedUpTo = new Int32Array(evidence.maxRevision + 1);
     for (let revision = history.startRevision + 1; revision <= evidence.maxRevision; revision++) {
       const before = this.#unclaimedUpTo[revision - 1] as number;
@@ -207,6 +211,7 @@ class Placer {
       if (relevant) {
         if (choice.next < choice.candidates.length) {
           this.#store.undo(choice.mark);
+          this.#asleepUpTo.fill(0);
           this.#latest = choice.latest;
           while (this.#entries.length > choice.length) {
             const entry = this.#entries.pop() as number;
@@ -244,6 +249,7 @@ class Placer {
     if (candidate.type === "op") return this.#place(candidate.op, revision);
     this.#steps++;
     if (!this.#store.expire(candidate.lease)) return all;
+    this.#wakeChanged();
     this.#expiries.push(candidate.lease);
     this.#entries.push(-this.#expiries.length);
     return this.#seenInTime(revision);
@@ -280,7 +286,12 @@ class Placer {
     }
     this.#used[op.index] = 1;
     this.#entries.push(op.index);
+    if (op.answer === undefined) this.#wakeChanged();
     return this.#store.revision === from ? nobody : this.#seenInTime(revision);
+  }
+
+  #wakeChanged(): void {
+    for (const key of this.#store.changed) this.#asleepUpTo[key] = 0;
   }
 
   /** Somebody saw this revision before an operation behind it was called. */
@@ -396,11 +407,13 @@ class Placer {
     for (const op of this.#evidence.revokes) {
       if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, hints, found, weigh);
     }
-    const pool = shown === undefined ? this.#unknown : (this.#byContent.get(contentKey(shown)) ?? []);
+    const pool = this.#pool(hints.facts, shown);
     for (let position = 0; position < pool.length; position++) {
       const op = pool[position] as Op;
       if (op.call > deadline) break;
-      if (this.#used[op.index] === 0) this.#try(op, revision, hints, found, weigh);
+      if (this.#used[op.index] === 1) continue;
+      if (weigh && op.step.kind === "put" && revision <= (this.#asleepUpTo[op.step.low] as number)) continue;
+      this.#try(op, revision, hints, found, weigh);
     }
     if (shown === undefined) {
       for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, hints, found, weigh);
@@ -408,7 +421,20 @@ class Placer {
     return found;
   }
 
-  /** A plain put whose key is known to stay as it is. */
+  /** Unknown writes that may have done what was seen. */
+  #pool(facts: readonly Fact[], shown: HistoryKeyValue | undefined): readonly Op[] {
+    if (shown !== undefined) return this.#byContent.get(contentKey(shown)) ?? [];
+    const deleted = facts.find((fact) => fact.kv === undefined);
+    if (deleted === undefined) return this.#unknown;
+    let pool = this.#removers.get(deleted.key);
+    if (pool === undefined) {
+      pool = this.#unknown.filter((op) => mayRemove(op.step, deleted.key));
+      this.#removers.set(deleted.key, pool);
+    }
+    return pool;
+  }
+
+  /** A plain put whose key is known to stay as it is; then so is any other of that key for a while. */
   #isRuledOut(step: Step, revision: number): boolean {
     const before = this.#store.record(step.low);
     const after = {
@@ -419,7 +445,9 @@ class Placer {
       version: (before?.version ?? 0) + 1,
       lease: step.lease,
     };
-    return this.#knowledge.outlook(step.low, revision, after) === undefined;
+    if (this.#knowledge.outlook(step.low, revision, after) !== undefined) return false;
+    this.#asleepUpTo[step.low] = this.#knowledge.ruledOutUpTo;
+    return true;
   }
 
   #try(op: Op, revision: number, hints: Hints, found: Candidate[], weigh: boolean): void {
@@ -533,6 +561,13 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
     else gap.push(op);
   }
   return gaps;
+}
+
+function mayRemove(step: Step, key: number): boolean {
+  if (step.kind === "delete") return step.low <= key && key < step.high;
+  if (step.kind === "revoke") return true;
+  const inner = step.txn === undefined ? [] : [...step.txn.success, ...step.txn.failure];
+  return inner.some((other) => mayRemove(other, key));
 }
 
 const contentKey = (kv: { readonly key: string; readonly value: string }): string =>
