@@ -32,6 +32,10 @@ export interface MemberConfig {
   readonly leaseTtlMaxSeconds: number;
   readonly compactionEntriesPerTickMax: number;
   readonly quotaBytes: number;
+  readonly simpleTokens: boolean;
+  readonly tokenTtlSeconds: number;
+  readonly tokensMax: number;
+  readonly passwordCallsMax: number;
   readonly strictReconfig: boolean;
   readonly learnersMax: number;
 }
@@ -194,6 +198,29 @@ export const memberConfigFields = {
     2 * 1024 * mib,
     [-1, 1024 * 1024 * mib],
     "Backend size at which writes are refused as out of space; −1: no limit (etcd: quota-backend-bytes).",
+  ),
+  simpleTokens: {
+    kind: "switch",
+    default: true,
+    meaning: "Give out tokens that members keep in memory; off: the world signs them itself (etcd: auth-token).",
+  },
+  tokenTtlSeconds: count(
+    "seconds",
+    300,
+    [1, 1_000_000_000],
+    "A simple token unused for so long is forgotten (etcd: auth-token-ttl).",
+  ),
+  tokensMax: count(
+    "count",
+    100_000,
+    [1, 10_000_000],
+    "Simple tokens kept in memory; when reached, the one unused for longest is forgotten.",
+  ),
+  passwordCallsMax: count(
+    "count",
+    1_000,
+    [1, 1_000_000],
+    "Passwords waiting to be hashed or checked; when reached, calls with another are refused as too many requests.",
   ),
   strictReconfig: {
     kind: "switch",

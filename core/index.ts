@@ -2,6 +2,7 @@
  * The only door through which the other folders enter core.
  */
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
+export type { Credential, Identity } from "./auth/identity.ts";
 export { bytesOfText, compareBytes, emptyBytes, equalBytes, textOfBytes, utf8Decode, utf8Encode } from "./bytes.ts";
 export {
   checkMemberConfig,

@@ -2,6 +2,7 @@
  * Everything a world tells a member. Every input carries `nowMs`: monotonic for this member, never compared with
  * another member's.
  */
+import type { Credential } from "./auth/identity.ts";
 import type { RefusalName } from "./errors.ts";
 import type { LeaseId, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
 import type { RaftMessage } from "./raft/message.ts";
@@ -82,6 +83,8 @@ export type Input =
       readonly request: Request;
       /** Metadata `hasleader`: fail at once rather than wait when no leader is known. */
       readonly requireLeader: boolean;
+      /** What the client showed of itself; absent: nothing. */
+      readonly credential?: Credential;
     }
   /** The client gave up; its answer is no longer wanted. The request may still take effect. */
   | { readonly type: "clientGone"; readonly nowMs: number; readonly requestId: RequestId }
@@ -91,6 +94,7 @@ export type Input =
       readonly streamId: StreamId;
       readonly kind: StreamKind;
       readonly requireLeader: boolean;
+      readonly credential?: Credential;
     }
   | {
       readonly type: "streamRequest";
@@ -102,6 +106,15 @@ export type Input =
   | { readonly type: "streamDrained"; readonly nowMs: number; readonly streamId: StreamId; readonly replies: number }
   /** The client ended the stream; nothing more is wanted on it. */
   | { readonly type: "streamClosed"; readonly nowMs: number; readonly streamId: StreamId }
+  /** The hash of the password of a `hashPassword` output. */
+  | { readonly type: "passwordHashed"; readonly nowMs: number; readonly requestId: RequestId; readonly hash: string }
+  /** Whether the password of a `checkPassword` output is the one that was hashed. */
+  | {
+      readonly type: "passwordChecked";
+      readonly nowMs: number;
+      readonly requestId: RequestId;
+      readonly matches: boolean;
+    }
   /** That write, and every earlier one, is durable. */
   | { readonly type: "writeDone"; readonly nowMs: number; readonly writeId: WriteId }
   /** The backend as it was at the `syncBackend` output of that id is durable. */

@@ -29,14 +29,17 @@ import type { Backend, Random } from "./ports.ts";
 import type { Configuration, Entry, ForwardedConfiguration, RaftMessage, SnapshotChunk } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
-import type { MemberRecord, StreamRequest } from "./request.ts";
+import type { MemberRecord } from "./request.ts";
+import { AuthDesk } from "./server/auth-desk.ts";
 import { refusalOfPromote } from "./server/cluster.ts";
 import { Desk } from "./server/desk.ts";
+import { Gate } from "./server/gate.ts";
 import { LeaseCalls } from "./server/lease-calls.ts";
 import { Outbox } from "./server/outbox.ts";
 import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
+import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
 import {
@@ -176,6 +179,9 @@ export class Member {
   readonly #hub: WatchHub;
   readonly #transfers: Transfers;
   readonly #links = new PeerLinks();
+  readonly #gate: Gate;
+  readonly #streamGate: StreamGate;
+  readonly #authDesk: AuthDesk;
   readonly #desk: Desk;
   readonly #snapshotsOut: SnapshotOutbox;
   readonly #snapshotsIn: SnapshotInbox;
@@ -230,6 +236,24 @@ export class Member {
         outbox.streamReply(streamId, { ...body, header: outbox.header(headerRevision as Revision) }),
     });
     this.#transfers = new Transfers({ raft, outbox, config });
+    this.#gate = new Gate({ machine, config });
+    this.#streamGate = new StreamGate({
+      gate: this.#gate,
+      machine,
+      streams: this.#streams,
+      hub: this.#hub,
+      leaseCalls: this.#leaseCalls,
+      outbox,
+      config,
+      close: (streamId) => this.#closeStream(streamId),
+    });
+    this.#authDesk = new AuthDesk({
+      machine,
+      config,
+      outbox,
+      proposals: this.#proposals,
+      random: start.random.fork("token"),
+    });
     this.#desk = new Desk({
       raft,
       machine,
@@ -239,6 +263,8 @@ export class Member {
       proposals: this.#proposals,
       reads: this.#reads,
       leaseCalls: this.#leaseCalls,
+      gate: this.#gate,
+      authDesk: this.#authDesk,
       transfers: this.#transfers,
       links: this.#links,
       random: start.random.fork("lease-id"),
@@ -303,6 +329,11 @@ export class Member {
     return this.#machine.hashKv(revision);
   }
 
+  /** Hash of users, roles and the auth switch, for comparing members. */
+  authHash(): number {
+    return this.#machine.auth.hash();
+  }
+
   /** {@link hashKv} of the current revision at the cost of what is new since the last call; for frequent comparisons. */
   runningHash(): ReturnType<Machine["runningHash"]> {
     return this.#machine.runningHash();
@@ -326,18 +357,25 @@ export class Member {
         break;
       case "clientGone":
         this.#proposals.forget(input.requestId);
+        this.#authDesk.forget(input.requestId);
         break;
       case "streamOpened":
         this.#openStream(input);
         break;
       case "streamRequest":
-        this.#handleStreamRequest(input.streamId, input.request);
+        this.#streamGate.handle(input.streamId, input.request, this.#nowMs);
         break;
       case "streamDrained":
         if (this.#streams.kindOf(input.streamId) === "watch") this.#hub.drained(input.streamId, input.replies);
         break;
       case "streamClosed":
         this.#closeStream(input.streamId);
+        break;
+      case "passwordHashed":
+        this.#authDesk.passwordHashed(input.requestId, input.hash, this.#nowMs);
+        break;
+      case "passwordChecked":
+        this.#authDesk.passwordChecked(input.requestId, input.matches, this.#nowMs);
         break;
       case "writeDone":
         this.#writeDone(input.writeId);
@@ -358,6 +396,8 @@ export class Member {
     this.#raft.tick();
     this.#machine.tick();
     this.#desk.tick();
+    this.#authDesk.tick(this.#nowMs);
+    this.#gate.tick(this.#nowMs);
     this.#answer(this.#proposals.tick(this.#nowMs));
     for (const read of this.#reads.tick(this.#nowMs)) this.#timeOut(read);
     this.#leaseCalls.tick(this.#nowMs);
@@ -452,13 +492,7 @@ export class Member {
     const kind = this.#streams.close(streamId);
     if (kind === "watch") this.#hub.close(streamId);
     else if (kind === "leaseKeepAlive") this.#leaseCalls.closeStream(streamId);
-  }
-
-  #handleStreamRequest(streamId: StreamId, request: StreamRequest): void {
-    const kind = this.#streams.kindOf(streamId);
-    if (request.type === "leaseKeepAlive") {
-      if (kind === "leaseKeepAlive") this.#leaseCalls.keepAlive(streamId, request.leaseId, this.#nowMs);
-    } else if (kind === "watch") this.#hub.request(streamId, request);
+    this.#streamGate.closed(streamId);
   }
 
   /** Every promise that stood on this write, or on an earlier one, may leave now. */
@@ -542,6 +576,7 @@ export class Member {
       this.#answerApplied(applied);
     }
     this.#raft.appliedTo(this.#machine.appliedIndex);
+    this.#gate.applied();
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
     this.#maybeCompactLog();
   }
@@ -565,7 +600,7 @@ export class Member {
 
   #serve(reads: readonly Read[]): void {
     for (const read of reads) {
-      if (read.type === "request") this.#desk.serve(read.requestId, read.request);
+      if (read.type === "request") this.#desk.serve(read.requestId, read.request, { ...read, nowMs: this.#nowMs });
       else if (read.type === "leaseCall") this.#leaseCalls.serve(read.callId, this.#nowMs);
       else this.#leaseCalls.servePeer(read.question, this.#nowMs);
     }
@@ -708,6 +743,7 @@ export class Member {
     this.#compactedAt = install.index;
     this.#outbox.event({ type: "snapshotInstalled", index: install.index });
     this.#outbox.event({ type: "membersChanged" });
+    this.#gate.applied();
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
   }
 

@@ -50,6 +50,10 @@ export type Output =
   | { readonly type: "streamReply"; readonly streamId: StreamId; readonly reply: StreamReply }
   /** The member ends the stream; without a refusal its status is OK. */
   | { readonly type: "streamEnded"; readonly streamId: StreamId; readonly refusal: RefusalName | undefined }
+  /** Hash the password, slowly and with a salt of its own, and answer `passwordHashed`. */
+  | { readonly type: "hashPassword"; readonly requestId: RequestId; readonly password: string }
+  /** Compare the password with the hash and answer `passwordChecked`. */
+  | { readonly type: "checkPassword"; readonly requestId: RequestId; readonly password: string; readonly hash: string }
   | { readonly type: "event"; readonly event: MemberEvent }
   /** The member cannot go on. The world ends it; nothing more is stepped. `removed`: in good order, but for ever. */
   | { readonly type: "stop"; readonly reason: string; readonly removed: boolean };

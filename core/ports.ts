@@ -14,8 +14,30 @@ export interface Random {
 }
 
 /** The ordered maps a backend holds. */
-export type Bucket = "key" | "meta" | "lease" | "alarm" | "cluster" | "members" | "membersRemoved";
-export const buckets: readonly Bucket[] = ["alarm", "cluster", "key", "lease", "members", "membersRemoved", "meta"];
+export type Bucket =
+  | "key"
+  | "meta"
+  | "lease"
+  | "alarm"
+  | "cluster"
+  | "members"
+  | "membersRemoved"
+  | "auth"
+  | "authUsers"
+  | "authRoles";
+/** Position in this list is a number in snapshots that members send each other: append only. */
+export const buckets: readonly Bucket[] = [
+  "alarm",
+  "cluster",
+  "key",
+  "lease",
+  "members",
+  "membersRemoved",
+  "meta",
+  "auth",
+  "authUsers",
+  "authRoles",
+];
 
 /** Called for each entry of a scan in ascending key order; the bytes are the caller's to keep. Return false to stop. */
 export type Visit = (key: Uint8Array, value: Uint8Array) => boolean;

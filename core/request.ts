@@ -154,8 +154,67 @@ export interface AlarmRequest {
   readonly alarm: AlarmType;
 }
 
+// ---- auth ----------------------------------------------------------------------------------------------------
+
+export type PermissionType = "read" | "write" | "readWrite";
+export interface Permission extends KeyRange {
+  readonly type: PermissionType;
+}
+
+/** Calls of the Auth service. Passwords never go further than the member they came to. */
+export type AuthRequest =
+  | { readonly type: "authEnable" }
+  | { readonly type: "authDisable" }
+  | { readonly type: "authStatus" }
+  | { readonly type: "authenticate"; readonly name: string; readonly password: string }
+  | { readonly type: "userAdd"; readonly name: string; readonly password: string; readonly noPassword: boolean }
+  | { readonly type: "userGet"; readonly name: string }
+  | { readonly type: "userList" }
+  | { readonly type: "userDelete"; readonly name: string }
+  | { readonly type: "userChangePassword"; readonly name: string; readonly password: string }
+  | { readonly type: "userGrantRole"; readonly name: string; readonly role: string }
+  | { readonly type: "userRevokeRole"; readonly name: string; readonly role: string }
+  | { readonly type: "roleAdd"; readonly role: string }
+  | { readonly type: "roleGet"; readonly role: string }
+  | { readonly type: "roleList" }
+  | { readonly type: "roleDelete"; readonly role: string }
+  | {
+      readonly type: "roleGrantPermission";
+      readonly role: string;
+      /** undefined when the client left it out, which is refused. */
+      readonly permission: Permission | undefined;
+    }
+  | ({ readonly type: "roleRevokePermission"; readonly role: string } & KeyRange);
+
+/** Names of roles and users are in byte order. */
+export type AuthAnswer =
+  | { readonly type: "authEnable" }
+  | { readonly type: "authDisable" }
+  | { readonly type: "authStatus"; readonly enabled: boolean; readonly authRevision: number }
+  | {
+      readonly type: "authenticate";
+      /** Empty when the member gives out no simple tokens: its world then signs one for that user and revision. */
+      readonly token: string;
+      readonly user: string;
+      readonly authRevision: number;
+    }
+  | { readonly type: "userAdd" }
+  | { readonly type: "userGet"; readonly roles: readonly string[] }
+  | { readonly type: "userList"; readonly names: readonly string[] }
+  | { readonly type: "userDelete" }
+  | { readonly type: "userChangePassword" }
+  | { readonly type: "userGrantRole" }
+  | { readonly type: "userRevokeRole" }
+  | { readonly type: "roleAdd" }
+  | { readonly type: "roleGet"; readonly permissions: readonly Permission[] }
+  | { readonly type: "roleList"; readonly names: readonly string[] }
+  | { readonly type: "roleDelete" }
+  | { readonly type: "roleGrantPermission" }
+  | { readonly type: "roleRevokePermission" };
+
 /** One unary call. */
 export type Request =
+  | AuthRequest
   | RangeRequest
   | PutRequest
   | DeleteRangeRequest
@@ -219,6 +278,7 @@ export interface AlarmRecord {
 
 /** The body of an accepted answer. */
 export type Answer =
+  | AuthAnswer
   | RangeAnswer
   | PutAnswer
   | DeleteRangeAnswer

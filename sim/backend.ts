@@ -134,6 +134,9 @@ const emptyContents = (): Contents => ({
   members: new SortedBucket(),
   membersRemoved: new SortedBucket(),
   meta: new SortedBucket(),
+  auth: new SortedBucket(),
+  authUsers: new SortedBucket(),
+  authRoles: new SortedBucket(),
 });
 
 function snapshotOf(contents: Contents): Contents {

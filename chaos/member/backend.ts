@@ -222,6 +222,9 @@ const newPending = (): PendingBuckets => ({
   members: new Pending(),
   membersRemoved: new Pending(),
   meta: new Pending(),
+  auth: new Pending(),
+  authUsers: new Pending(),
+  authRoles: new Pending(),
 });
 
 function copyPending(source: PendingBuckets): PendingBuckets {
@@ -388,6 +391,9 @@ function openAt(directory: string, create: boolean): Environment {
       members: database("members"),
       membersRemoved: database("membersRemoved"),
       meta: database("meta"),
+      auth: database("auth"),
+      authUsers: database("authUsers"),
+      authRoles: database("authRoles"),
     };
     if (create) syncDirectory(directory);
     return { directory, root, databases, views: 0, replaced: false };

@@ -76,7 +76,15 @@ export class Alarms {
 }
 
 function isStopped(request: CommandRequest): boolean {
-  return request.type !== "alarm" && request.type !== "publishMember" && request.type !== "leaseCheckpoint";
+  switch (request.type) {
+    case "alarm":
+    case "publishMember":
+    case "leaseCheckpoint":
+    case "auth":
+      return false;
+    default:
+      return true;
+  }
 }
 
 const compareAlarms = (a: AlarmRecord, b: AlarmRecord): number =>

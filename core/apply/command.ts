@@ -1,10 +1,12 @@
 /*
  * Replicated commands and their bytes in the log. A command names the proposal it answers, so that the member that
  * proposed it finds the waiting client. The form is our own (versioned, hand-written for speed): the first byte is the
- * version, then the proposal, then the request with a tag before every variant. Decoded keys and values are views of
- * the entry's bytes.
+ * version, then the proposal, then who it comes from unless that is nobody, then the request with a tag before every
+ * variant. Decoded keys and values are views of the entry's bytes.
  */
 import { assert, unreachable } from "../assert.ts";
+import type { AuthCommand } from "../auth/change.ts";
+import { anonymous, type Identity } from "../auth/identity.ts";
 import { ByteReader, ByteWriter } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
 import { type LeaseId, leaseIdOf, type MemberId, memberIdOf } from "../ids.ts";
@@ -22,6 +24,7 @@ import type {
   PutRequest,
   TxnRequest,
 } from "../request.ts";
+import { readAuthChange, readIdentity, writeAuthChange, writeIdentity } from "./auth-codec.ts";
 import { pick, readOperation, writeOperation } from "./operation-codec.ts";
 
 /** One write on its way through the log, unique over all members and all their lives. */
@@ -55,6 +58,7 @@ export interface AddMemberCommand extends MemberAddRequest {
 export type ConfigurationRequest = AddMemberCommand | MemberRemoveRequest | MemberUpdateRequest | MemberPromoteRequest;
 
 export type CommandRequest =
+  | AuthCommand
   | PutRequest
   | DeleteRangeRequest
   | TxnRequest
@@ -68,10 +72,14 @@ export type CommandRequest =
 
 export interface Command {
   readonly id: ProposalId;
+  /** Who is judged when the command is applied; anonymous when absent. */
+  readonly identity?: Identity;
   readonly request: CommandRequest;
 }
 
 const version = 1;
+/** The same with an identity before the request. */
+const versionWithIdentity = 2;
 /** Version, origin, incarnation, sequence, and room for one more number. */
 const proposalBytesMax = 1 + 8 + 8 + 8 + 8;
 
@@ -87,19 +95,22 @@ const memberRemoveTag = 11;
 const memberUpdateTag = 12;
 const memberPromoteTag = 13;
 
+const authTag = 32;
+
 /** Position in these lists is the byte: append only. */
 const alarmTypes: readonly AlarmType[] = ["none", "noSpace", "corrupt"];
 const alarmActions: readonly AlarmRequest["action"][] = ["get", "activate", "deactivate"];
 
 /** The slab, when given, saves an allocation of its own for every command. */
 export function encodeCommand(command: Command, slab?: ByteSlab): Uint8Array {
-  const { id, request } = command;
+  const { id, request, identity = anonymous } = command;
   const expectedBytes = proposalBytesMax + sizeHint(request);
   const writer = new ByteWriter(slab === undefined ? new Uint8Array(expectedBytes) : slab.take(expectedBytes));
-  writer.byte(version);
+  writer.byte(identity.type === "anonymous" ? version : versionWithIdentity);
   writer.id(id.origin);
   writer.varint(id.incarnation);
   writer.varint(id.sequence);
+  if (identity.type !== "anonymous") writeIdentity(writer, identity);
   writeRequest(writer, request);
   return writer.finish();
 }
@@ -108,13 +119,15 @@ export function encodeCommand(command: Command, slab?: ByteSlab): Uint8Array {
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes);
   const found = reader.byte();
-  assert(found === version, "a command has a version this member knows", found);
+  assert(found === version || found === versionWithIdentity, "a command has a version this member knows", found);
   const origin = memberIdOf(reader.unsignedId());
   const incarnation = reader.varint();
   const sequence = reader.varint();
+  const id = { origin, incarnation, sequence };
+  const identity = found === versionWithIdentity ? readIdentity(reader) : undefined;
   const request = readRequest(reader);
   assert(reader.atEnd, "a command ends where its bytes end");
-  return { id: { origin, incarnation, sequence }, request };
+  return identity === undefined ? { id, request } : { id, identity, request };
 }
 
 function sizeHint(request: CommandRequest): number {
@@ -158,6 +171,10 @@ function writeRequest(writer: ByteWriter, request: CommandRequest): void {
       writer.byte(alarmActions.indexOf(request.action));
       writer.byte(alarmTypes.indexOf(request.alarm));
       writer.id(request.memberId);
+      return;
+    case "auth":
+      writer.byte(authTag);
+      writeAuthChange(writer, request.change);
       return;
     case "publishMember":
       writer.byte(publishMemberTag);
@@ -223,6 +240,8 @@ function readRequest(reader: ByteReader): CommandRequest {
       const alarm = pick(alarmTypes, reader.byte());
       return { type: "alarm", action, alarm, memberId: memberIdOf(reader.unsignedId()) };
     }
+    case authTag:
+      return { type: "auth", change: readAuthChange(reader) };
     case publishMemberTag: {
       const memberId = memberIdOf(reader.unsignedId());
       const name = reader.text();

@@ -7,6 +7,9 @@
  * its last commits says itself where the replay has to go on, and no entry is applied to a state that holds it already.
  */
 import { assert, unreachable } from "../assert.ts";
+import { refusalOfCall } from "../auth/access.ts";
+import { AuthStore } from "../auth/auth-store.ts";
+import { anonymous, type Identity } from "../auth/identity.ts";
 import { bytesOfCount, readCount } from "../byte-io.ts";
 import { utf8Encode } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
@@ -84,6 +87,7 @@ export class Machine {
   readonly lessor: Lessor;
   readonly membership: Membership;
   readonly alarms: Alarms;
+  readonly auth: AuthStore;
   private readonly backend: Backend;
   private readonly space: KeySpace;
   private index: LogIndex = noIndex;
@@ -95,6 +99,7 @@ export class Machine {
     this.lessor = new Lessor(backend, config);
     this.membership = new Membership(backend);
     this.alarms = new Alarms(backend);
+    this.auth = new AuthStore(backend, config);
     this.space = { store: this.store, lessor: this.lessor };
     this.reload();
     if (this.index === noIndex && this.membership.records.length === 0) this.membership.bootstrap(bootstrapMembers);
@@ -107,6 +112,7 @@ export class Machine {
     this.lessor.reload(this.store.reload());
     this.membership.reload();
     this.alarms.reload();
+    this.auth.reload();
   }
 
   /** Index of the last entry applied; 0 before the first. */
@@ -135,7 +141,7 @@ export class Machine {
       this.backend.put("meta", termKey, bytesOfCount(entry.term));
     }
     if (entry.kind === "empty") return nothingApplied;
-    const { id, request } = decodeCommand(entry.data);
+    const { id, identity = anonymous, request } = decodeCommand(entry.data);
     switch (request.type) {
       case "publishMember": {
         const known = this.membership.publish(request.memberId, request);
@@ -153,12 +159,13 @@ export class Machine {
       }
       default:
         assert(entry.kind === "command", "an entry that changes no members is a command");
-        return this.applyRequest(id, request, nowMs);
+        return this.applyRequest(id, identity, request, nowMs);
     }
   }
 
-  private applyRequest(id: ProposalId, request: StateRequest, nowMs: number): Applied {
-    const refusal = this.alarms.refusalOf(request);
+  /** Alarms speak first, then rights: who may not write hears of a full disk nonetheless. */
+  private applyRequest(id: ProposalId, identity: Identity, request: StateRequest, nowMs: number): Applied {
+    const refusal = this.alarms.refusalOf(request) ?? this.refusalByAuth(identity, request);
     const outcome = refusal === undefined ? this.carryOut(request, nowMs) : refused(refusal);
     const changes = this.store.finish();
     assert(outcome?.ok !== false || changes.length === 0, "a refused request changes nothing");
@@ -166,6 +173,11 @@ export class Machine {
       ? { ok: true as const, revision: this.store.currentRevision, answer: outcome.answer }
       : outcome;
     return { id, result, changes, published: undefined, reconfigured: false };
+  }
+
+  /** Members send checkpoints on their own account. */
+  private refusalByAuth(identity: Identity, request: StateRequest): RefusalName | undefined {
+    return request.type === "leaseCheckpoint" ? undefined : refusalOfCall(this.auth, this.lessor, identity, request);
   }
 
   /** A read at this member's applied state; whether that state is fresh enough is for the caller to know. */
@@ -228,6 +240,8 @@ export class Machine {
         return undefined;
       case "alarm":
         return { ok: true, answer: { type: "alarm", alarms: this.alarms.apply(request) } };
+      case "auth":
+        return this.auth.apply(request.change, { index: this.index, nowMs });
       default:
         return unreachable(request);
     }

@@ -1,10 +1,14 @@
 /*
  * The desk: a client's request comes in, and is answered from this member's state, waits as a read, or becomes a
  * proposal. Order of refusals: learner, leader wanted, space, request's own shape, then its effect.
+ * Rights are judged where the state is looked at: of a read when it is served, of a write when its entry is applied, of
+ * anything else here.
  */
 import type { CommandRequest, ConfigurationRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
 import { quotaCost } from "../apply/quota.ts";
+import { refusalOfCall } from "../auth/access.ts";
+import { type Credential, type Identity, memberItself } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
 import { leaseTtlMinSeconds } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
@@ -12,7 +16,9 @@ import { type LeaseId, leaseIdOf, noLease, type RequestId } from "../ids.ts";
 import type { Backend, Random } from "../ports.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Request } from "../request.ts";
+import { type AuthDesk, isAuthRead } from "./auth-desk.ts";
 import { clusterAnswer, refusalOfAdd, refusalOfPromote, refusalOfRemove } from "./cluster.ts";
+import type { Gate } from "./gate.ts";
 import type { LeaseCalls } from "./lease-calls.ts";
 import { statusAnswer } from "./maintenance.ts";
 import { noRevision, type Outbox } from "./outbox.ts";
@@ -31,10 +37,23 @@ export interface DeskOptions {
   readonly proposals: Proposals;
   readonly reads: Reads;
   readonly leaseCalls: LeaseCalls;
+  readonly gate: Gate;
+  readonly authDesk: AuthDesk;
   readonly transfers: Transfers;
   readonly links: PeerLinks;
   /** Draws lease ids for clients that let the member choose. */
   readonly random: Random;
+}
+
+/** What came with a request. */
+interface Call {
+  readonly requireLeader: boolean;
+  readonly nowMs: number;
+  readonly credential?: Credential;
+}
+
+interface AcceptedCall extends Call {
+  readonly identity: Identity;
 }
 
 export class Desk {
@@ -57,76 +76,122 @@ export class Desk {
   /** Answers a write whose entry was applied, or that ended without. */
   answer(settled: Settled): void {
     const { requestId, result, compactTo } = settled;
-    const { outbox, machine } = this.#options;
+    const { outbox, machine, authDesk } = this.#options;
+    if (authDesk.settled(settled)) return;
     if (!result.ok) outbox.refuse(requestId, result.refusal);
     else if (compactTo !== undefined && machine.store.compactedPhysically < compactTo) this.#compactions.push(settled);
     else outbox.answer(requestId, result.revision, result.answer);
   }
 
-  submit(
-    requestId: RequestId,
-    request: Request,
-    call: { readonly requireLeader: boolean; readonly nowMs: number },
-  ): void {
+  submit(requestId: RequestId, request: Request, call: Call): void {
     const refusal = this.#refusalBefore(request, call.requireLeader);
     if (refusal !== undefined) {
       this.#options.outbox.refuse(requestId, refusal);
       return;
     }
+    const { gate, outbox } = this.#options;
+    const caller = gate.identify(call.credential, call.nowMs);
+    if (caller.type === "known") this.#accept(requestId, request, { ...call, identity: caller.identity });
+    else if (caller.type === "refused") outbox.refuse(requestId, caller.refusal);
+    else {
+      gate.park({
+        index: caller.index,
+        startedMs: call.nowMs,
+        resume: () => this.submit(requestId, request, call),
+        refuse: (late) => outbox.refuse(requestId, late),
+      });
+    }
+  }
+
+  #accept(requestId: RequestId, request: Request, call: AcceptedCall): void {
     switch (request.type) {
       case "range":
-        if (request.serializable) this.serve(requestId, request);
-        else this.#read(requestId, request, call.nowMs);
+        if (request.serializable) this.serve(requestId, request, call);
+        else this.#read(requestId, request, call);
         return;
       case "txn":
-        if (!isReadOnlyTxn(request)) this.#write(requestId, request, call.nowMs);
-        else if (isSerializableTxn(request)) this.serve(requestId, request);
-        else this.#read(requestId, request, call.nowMs);
+        if (!isReadOnlyTxn(request)) this.#write(requestId, request, call);
+        else if (isSerializableTxn(request)) this.serve(requestId, request, call);
+        else this.#read(requestId, request, call);
         return;
       case "put":
       case "deleteRange":
       case "leaseRevoke":
-        this.#write(requestId, request, call.nowMs);
+        this.#write(requestId, request, call);
         return;
       case "compact":
-        this.#write(requestId, request, call.nowMs, request.physical ? request.revision : undefined);
+        this.#write(requestId, request, call, request.physical ? request.revision : undefined);
         return;
       case "leaseGrant":
-        this.#write(requestId, this.#chosenGrant(request), call.nowMs);
+        this.#write(requestId, this.#chosenGrant(request), call);
         return;
       case "alarm":
-        if (request.action === "get") this.serve(requestId, request);
-        else this.#write(requestId, request, call.nowMs);
+        if (request.action === "get") this.serve(requestId, request, call);
+        else this.#write(requestId, request, call);
         return;
       case "leaseTimeToLive":
-        this.#options.leaseCalls.timeToLive(requestId, request, call.nowMs);
+        if (this.#isAllowed(requestId, request, call.identity)) {
+          this.#options.leaseCalls.timeToLive(requestId, request, call.identity, call.nowMs);
+        }
         return;
       case "memberList":
-        if (request.linearizable) this.#read(requestId, request, call.nowMs);
-        else this.serve(requestId, request);
+        if (request.linearizable) this.#read(requestId, request, call);
+        else this.serve(requestId, request, call);
         return;
       case "memberAdd":
-        this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call.nowMs);
+        if (this.#isAllowed(requestId, request, call.identity)) {
+          this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call);
+        }
         return;
       case "memberRemove":
       case "memberUpdate":
       case "memberPromote":
-        this.#reconfigure(requestId, request, call.nowMs);
+        if (this.#isAllowed(requestId, request, call.identity)) this.#reconfigure(requestId, request, call);
         return;
       case "moveLeader":
-        this.#options.transfers.start(requestId, request.targetId, call.nowMs);
+        if (this.#isAllowed(requestId, request, call.identity)) {
+          this.#options.transfers.start(requestId, request.targetId, call.nowMs);
+        }
         return;
       case "leaseLeases":
       case "status":
       case "hashKv":
-        this.serve(requestId, request);
+        this.serve(requestId, request, call);
         return;
+      case "userAdd":
+      case "userChangePassword":
+        // Hashing costs time: nobody may have it done who may not have it stored.
+        if (this.#isAllowed(requestId, request, call.identity)) {
+          this.#options.authDesk.write(requestId, request, call.identity, call.nowMs);
+        }
+        return;
+      default:
+        if (isAuthRead(request)) this.#read(requestId, request, call);
+        else this.#options.authDesk.write(requestId, request, call.identity, call.nowMs);
     }
   }
 
-  /** Answers from what this member has applied. */
-  serve(requestId: RequestId, request: Request): void {
-    const { machine, raft, outbox } = this.#options;
+  #isAllowed(requestId: RequestId, request: Request, identity: Identity): boolean {
+    const { machine, outbox } = this.#options;
+    const refusal = refusalOfCall(machine.auth, machine.lessor, identity, request);
+    if (refusal !== undefined) outbox.refuse(requestId, refusal);
+    return refusal === undefined;
+  }
+
+  /** Answers from what this member has applied, if the caller may have the answer as of now. */
+  serve(
+    requestId: RequestId,
+    request: Request,
+    { credential, nowMs }: { readonly credential?: Credential | undefined; readonly nowMs: number },
+  ): void {
+    const { machine, raft, outbox, gate, authDesk } = this.#options;
+    const caller = gate.identify(credential, nowMs);
+    if (caller.type !== "known") {
+      // Every entry a good token can come from is applied by now.
+      outbox.refuse(requestId, caller.type === "refused" ? caller.refusal : "invalidAuthToken");
+      return;
+    }
+    if (!this.#isAllowed(requestId, request, caller.identity)) return;
     const revision = machine.store.currentRevision;
     switch (request.type) {
       case "range":
@@ -160,6 +225,14 @@ export class Desk {
         outbox.answer(requestId, revision, { type: "alarm", alarms });
         return;
       }
+      case "authStatus":
+      case "userGet":
+      case "userList":
+      case "roleGet":
+      case "roleList":
+      case "authenticate":
+        authDesk.serve(requestId, request, nowMs);
+        return;
       default:
         outbox.refuse(requestId, "notCapable");
     }
@@ -179,16 +252,16 @@ export class Desk {
     return undefined;
   }
 
-  #read(requestId: RequestId, request: Request, nowMs: number): void {
-    if (!this.#options.reads.add({ type: "request", requestId, request }, nowMs)) {
+  #read(requestId: RequestId, request: Request, { credential, nowMs }: AcceptedCall): void {
+    if (!this.#options.reads.add({ type: "request", requestId, request, credential }, nowMs)) {
       this.#options.outbox.refuse(requestId, "tooManyRequests");
     }
   }
 
-  #reconfigure(requestId: RequestId, request: ConfigurationRequest, nowMs: number): void {
-    const refusal = this.#refusalOfChange(request, nowMs);
+  #reconfigure(requestId: RequestId, request: ConfigurationRequest, call: AcceptedCall): void {
+    const refusal = this.#refusalOfChange(request, call.nowMs);
     if (refusal !== undefined) this.#options.outbox.refuse(requestId, refusal);
-    else this.#write(requestId, request, nowMs);
+    else this.#write(requestId, request, call);
   }
 
   #refusalOfChange(request: ConfigurationRequest, nowMs: number): RefusalName | undefined {
@@ -212,16 +285,17 @@ export class Desk {
     for (const settled of waiting) this.answer(settled);
   }
 
-  #write(requestId: RequestId, request: CommandRequest, nowMs: number, compactTo?: number): void {
+  #write(requestId: RequestId, request: CommandRequest, call: AcceptedCall, compactTo?: number): void {
+    const { identity, nowMs } = call;
     const { proposals, outbox, config, raft } = this.#options;
     const cost = config.quotaBytes < 0 ? 0 : quotaCost(request);
     const refusal =
       cost > 0 && this.#sizeBytes + cost >= config.quotaBytes
         ? proposals.propose(
             { type: "alarm", action: "activate", memberId: raft.id, alarm: "noSpace" },
-            { requestId, nowMs, refuseWith: "noSpace" },
+            { requestId, nowMs, identity: memberItself, refuseWith: "noSpace" },
           )
-        : proposals.propose(request, { requestId, nowMs, compactTo });
+        : proposals.propose(request, { requestId, nowMs, identity, compactTo });
     if (refusal !== undefined) outbox.refuse(requestId, refusal);
   }
 

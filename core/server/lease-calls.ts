@@ -4,6 +4,9 @@
  * call at the leader waits for the same proof as a linearizable read, and a call elsewhere is forwarded to the leader.
  * Calls of one stream are answered in the order in which they came.
  */
+import { refusalOfShownKeys } from "../auth/access.ts";
+import type { AuthStore } from "../auth/auth-store.ts";
+import { anonymous, type Identity } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import type { LeaseId, MemberId, RequestId, Revision, StreamId } from "../ids.ts";
@@ -23,6 +26,8 @@ interface LeaseCall {
   readonly asker: Asker;
   readonly leaseId: LeaseId;
   readonly keys: boolean;
+  /** Who shall be shown the keys. */
+  readonly identity: Identity;
   readonly startedMs: number;
   /** Header revision of the answer: captured before the renewal. */
   readonly revision: Revision;
@@ -43,7 +48,11 @@ interface LeaseCallsOptions {
   readonly outbox: Outbox;
   readonly incarnation: number;
   /** The state machine's lessor and revision, looked up at each use: a snapshot replaces them. */
-  readonly state: { readonly lessor: Lessor; readonly store: { readonly currentRevision: Revision } };
+  readonly state: {
+    readonly lessor: Lessor;
+    readonly auth: AuthStore;
+    readonly store: { readonly currentRevision: Revision };
+  };
 }
 
 /** Bounded by `streamRequestsMax` a stream and `requestTimeoutMs` a call. */
@@ -76,8 +85,8 @@ export class LeaseCalls {
     this.#advanceStream(streamId, nowMs);
   }
 
-  timeToLive(requestId: RequestId, request: LeaseTimeToLiveRequest, nowMs: number): void {
-    this.#start({ type: "request", requestId }, request.leaseId, request.keys, nowMs);
+  timeToLive(requestId: RequestId, request: LeaseTimeToLiveRequest, identity: Identity, nowMs: number): void {
+    this.#start({ type: "request", requestId }, { leaseId: request.leaseId, keys: request.keys, identity }, nowMs);
   }
 
   /** A call of this member's own clients may be answered now, if this member leads. */
@@ -166,17 +175,16 @@ export class LeaseCalls {
     const leaseId = stream.waiting.shift();
     if (leaseId === undefined) return;
     stream.busy = true;
-    this.#start({ type: "stream", streamId }, leaseId, false, nowMs);
+    this.#start({ type: "stream", streamId }, { leaseId, keys: false, identity: anonymous }, nowMs);
   }
 
-  #start(asker: Asker, leaseId: LeaseId, keys: boolean, nowMs: number): void {
+  #start(asker: Asker, wanted: Pick<LeaseCall, "leaseId" | "keys" | "identity">, nowMs: number): void {
     this.#lastCallId += 1;
     const revision = this.#options.state.store.currentRevision;
     const call: LeaseCall = {
       callId: this.#lastCallId,
       asker,
-      leaseId,
-      keys,
+      ...wanted,
       startedMs: nowMs,
       revision,
       askedOf: undefined,
@@ -221,6 +229,11 @@ export class LeaseCalls {
   #finishQuery(call: LeaseCall, lease: LeaseState): void {
     this.#calls.delete(call.callId);
     if (call.asker.type !== "request") return;
+    const refusal = call.keys ? refusalOfShownKeys(this.#options.state.auth, call.identity, lease.keys) : undefined;
+    if (refusal !== undefined) {
+      this.#options.outbox.refuse(call.asker.requestId, refusal);
+      return;
+    }
     this.#options.outbox.answer(call.asker.requestId, this.#options.state.store.currentRevision, {
       type: "leaseTimeToLive",
       leaseId: call.leaseId,

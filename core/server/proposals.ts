@@ -11,6 +11,7 @@ import {
   type ProposalId,
 } from "../apply/command.ts";
 import type { Applied } from "../apply/machine.ts";
+import { anonymous, type Identity, memberItself } from "../auth/identity.ts";
 import { ByteSlab } from "../byte-slab.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
@@ -40,6 +41,8 @@ export interface ProposeOptions {
   /** undefined: nobody waits (the member's own housekeeping). */
   readonly requestId: RequestId | undefined;
   readonly nowMs: number;
+  /** Who is judged when it is applied. Absent: the member itself when nobody waits, else an anonymous client. */
+  readonly identity?: Identity;
   readonly refuseWith?: RefusalName;
   /** Of a physical compaction: what its answer waits for. */
   readonly compactTo?: number | undefined;
@@ -80,7 +83,9 @@ export class Proposals {
   propose(request: CommandRequest, options: ProposeOptions): RefusalName | undefined {
     if (this.#waiting.size >= this.#config.proposalsMax) return "tooManyRequests";
     const sequence = this.#sequence + 1;
-    const command: Command = { id: { origin: this.#origin, incarnation: this.#incarnation, sequence }, request };
+    const id = { origin: this.#origin, incarnation: this.#incarnation, sequence };
+    const identity = options.identity ?? (options.requestId === undefined ? memberItself : anonymous);
+    const command: Command = { id, identity, request };
     const bytes = encodeCommand(command, this.#slab);
     if (bytes.length > this.#config.requestBytesMax) return "requestTooLarge";
     const kind = isConfiguration(request) ? "configuration" : "command";

@@ -4,6 +4,7 @@
  * index; the read waits until this member has applied that far. Reads that arrive during one round share the next.
  * Source: Raft thesis §6.4.
  */
+import type { Credential } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
 import type { LogIndex, RequestId } from "../ids.ts";
 import type { LeaseForward } from "../input.ts";
@@ -15,7 +16,13 @@ export type LeaseQuestion = Extract<LeaseForward, { type: "leaseRenew" | "leaseQ
 
 /** What is done once the read may be served. */
 export type Read =
-  | { readonly type: "request"; readonly requestId: RequestId; readonly request: Request }
+  | {
+      readonly type: "request";
+      readonly requestId: RequestId;
+      readonly request: Request;
+      /** Judged when the read is served. */
+      readonly credential: Credential | undefined;
+    }
   /** A lease call of this member's own clients; lease-calls.ts knows the rest. */
   | { readonly type: "leaseCall"; readonly callId: number }
   /** A lease call another member forwarded to this one as the leader. */

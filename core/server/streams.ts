@@ -1,6 +1,7 @@
 /*
  * Open client streams: which kind each is, and which of them want to be ended when this member stays without a leader.
  */
+import type { Credential } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
 import type { StreamId } from "../ids.ts";
 import type { StreamKind } from "../input.ts";
@@ -8,6 +9,7 @@ import type { StreamKind } from "../input.ts";
 interface OpenStream {
   readonly kind: StreamKind;
   readonly requireLeader: boolean;
+  readonly credential?: Credential;
 }
 
 /** Every election timeout the member looks for a leader; after so many looks in vain it ends those streams. */
@@ -35,6 +37,10 @@ export class Streams {
 
   kindOf(streamId: StreamId): StreamKind | undefined {
     return this.#open.get(streamId)?.kind;
+  }
+
+  credentialOf(streamId: StreamId): Credential | undefined {
+    return this.#open.get(streamId)?.credential;
   }
 
   /** Streams to be ended now because no leader was seen for three looks in a row; the caller closes them. */

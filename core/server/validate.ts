@@ -3,7 +3,7 @@
  * of the checks is etcd's, because a request may be wrong in several ways and clients see only the first.
  * Source: etcd v3 API, KV.Range, KV.Put, KV.DeleteRange, KV.Txn (limits, static checks, duplicate-key rule).
  */
-import { textOfBytes } from "../bytes.ts";
+import { textOfBytes, utf8Encode } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import { noLease } from "../ids.ts";
@@ -30,6 +30,9 @@ export function refusalOfRequest(
       );
     case "memberAdd":
       return request.peerUrls.length > 0 && request.peerUrls.every(isMemberUrl) ? undefined : "memberBadUrls";
+    case "userAdd":
+    case "userChangePassword":
+      return utf8Encode(request.password).length > passwordBytesMax ? "passwordTooLong" : undefined;
     case "leaseGrant":
       return request.ttlSeconds > config.leaseTtlMaxSeconds ? "leaseTtlTooLarge" : undefined;
     default:
@@ -40,6 +43,9 @@ export function refusalOfRequest(
 /** http, https, unix or unixs, with host and port, and nothing after them. */
 const isMemberUrl = (url: string): boolean =>
   /^(https?|unixs?):\/\/(\[[0-9a-fA-F:.%]+\]|[^\s/?#:@[\]]*):[0-9]{1,5}$/.test(url);
+
+/** What is beyond, bcrypt would not look at. */
+const passwordBytesMax = 72;
 
 function refusalOfRange(request: RangeRequest): RefusalName | undefined {
   if (request.key.length === 0) return "emptyKey";

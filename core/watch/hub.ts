@@ -131,6 +131,12 @@ export class WatchHub {
     }
   }
 
+  /** Answers a create request with no watch, for a reason that is not the hub's own. */
+  refuse(streamId: StreamId, cancelReason: string): void {
+    const stream = this.#streams.get(streamId);
+    if (stream !== undefined) this.#sendRefusal(stream, cancelReason);
+  }
+
   /** Hands out the changes of one revision, which is the store's current one. Call once for each applied write. */
   notify(changes: readonly Change[], revision: Revision): void {
     if (changes.length === 0) return;
@@ -224,7 +230,10 @@ export class WatchHub {
   }
 
   #refuse(stream: WatchStream, refusal: RefusalName): void {
-    const cancelReason = refusals[refusal].text;
+    this.#sendRefusal(stream, refusals[refusal].text);
+  }
+
+  #sendRefusal(stream: WatchStream, cancelReason: string): void {
     const headerRevision = this.#revision;
     this.#send(stream, {
       ...plainReply,

@@ -6,6 +6,7 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufb
 import { assert } from "../assert.ts";
 import type { StreamKind } from "../input.ts";
 import type { Answer, Header, Request, StreamReply, StreamRequest } from "../request.ts";
+import * as auth from "./auth.ts";
 import * as cluster from "./cluster.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
 import { headerFromWire, headerToWire } from "./key-value.ts";
@@ -113,6 +114,23 @@ export const streamCalls: { readonly [Kind in StreamKind]: StreamCall } = {
 
 /** The call of each request type. */
 export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
+  authEnable: unary(auth.authEnable),
+  authDisable: unary(auth.authDisable),
+  authStatus: unary(auth.authStatus),
+  authenticate: unary(auth.authenticate),
+  userAdd: unary(auth.userAdd),
+  userGet: unary(auth.userGet),
+  userList: unary(auth.userList),
+  userDelete: unary(auth.userDelete),
+  userChangePassword: unary(auth.userChangePassword),
+  userGrantRole: unary(auth.userGrantRole),
+  userRevokeRole: unary(auth.userRevokeRole),
+  roleAdd: unary(auth.roleAdd),
+  roleGet: unary(auth.roleGet),
+  roleList: unary(auth.roleList),
+  roleDelete: unary(auth.roleDelete),
+  roleGrantPermission: unary(auth.roleGrantPermission),
+  roleRevokePermission: unary(auth.roleRevokePermission),
   range: unary({
     path: "/etcdserverpb.KV/Range",
     type: "range",
