@@ -38,7 +38,11 @@ interface BugReport {
   readonly detail: string | null;
 }
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+/** The source checkout: above this folder, or above `dist` when this runs compiled. */
+const root =
+  [new URL("..", import.meta.url), new URL("../..", import.meta.url)]
+    .map((url) => fileURLToPath(url))
+    .find((folder) => existsSync(join(folder, "test", "planted"))) ?? fileURLToPath(new URL("..", import.meta.url));
 const patches = join(root, "test", "planted");
 const copied = ["core", "scenarios", "sim", "reports", "faultline.ts", "package.json"];
 const seedsMax = 1_000_000;
