@@ -225,6 +225,11 @@ export type Request =
   | LeaseTimeToLiveRequest
   | LeaseLeasesRequest
   | MemberListRequest
+  | MemberAddRequest
+  | MemberRemoveRequest
+  | MemberUpdateRequest
+  | MemberPromoteRequest
+  | MoveLeaderRequest
   | StatusRequest
   | HashKvRequest
   | AlarmRequest;
@@ -285,11 +290,6 @@ export type Answer =
   | TxnAnswer
   | { readonly type: "compact" }
   | { readonly type: "leaseGrant"; readonly leaseId: LeaseId; readonly ttlSeconds: number }
-  | MemberAddRequest
-  | MemberRemoveRequest
-  | MemberUpdateRequest
-  | MemberPromoteRequest
-  | MoveLeaderRequest
   | { readonly type: "leaseRevoke" }
   | {
       readonly type: "leaseTimeToLive";
@@ -301,6 +301,12 @@ export type Answer =
     }
   | { readonly type: "leaseLeases"; readonly leaseIds: readonly LeaseId[] }
   | { readonly type: "memberList"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "memberAdd"; readonly member: MemberRecord; readonly members: readonly MemberRecord[] }
+  /** These three carry the members after the change. */
+  | { readonly type: "memberRemove"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "memberUpdate"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "memberPromote"; readonly members: readonly MemberRecord[] }
+  | { readonly type: "moveLeader" }
   | {
       readonly type: "status";
       readonly dbSizeBytes: number;
@@ -361,12 +367,6 @@ export interface WatchReply {
   readonly canceled: boolean;
   /** 0 when not canceled by a compaction. */
   readonly compactRevision: number;
-  | { readonly type: "memberAdd"; readonly member: MemberRecord; readonly members: readonly MemberRecord[] }
-  /** These three carry the members after the change. */
-  | { readonly type: "memberRemove"; readonly members: readonly MemberRecord[] }
-  | { readonly type: "memberUpdate"; readonly members: readonly MemberRecord[] }
-  | { readonly type: "memberPromote"; readonly members: readonly MemberRecord[] }
-  | { readonly type: "moveLeader" }
   readonly cancelReason: string;
   readonly fragment: boolean;
   readonly events: readonly WatchEvent[];
