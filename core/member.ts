@@ -26,7 +26,15 @@ import {
 import type { Input, PeerMessage } from "./input.ts";
 import type { LogOperation, MemberEvent, Output } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
-import type { Configuration, Entry, ForwardedConfiguration, RaftMessage, SnapshotChunk } from "./raft/message.ts";
+import { blankHardState } from "./raft/hard-state.ts";
+import type {
+  Configuration,
+  Entry,
+  ForwardedConfiguration,
+  HardState,
+  RaftMessage,
+  SnapshotChunk,
+} from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
 import type { MemberRecord } from "./request.ts";
@@ -39,6 +47,7 @@ import { Outbox } from "./server/outbox.ts";
 import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
+import { standingText } from "./server/standing.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
@@ -96,7 +105,7 @@ interface OpenedLog {
   readonly operations: readonly LogOperation[];
   readonly base: { readonly index: LogIndex; readonly term: Term };
   readonly entries: readonly Entry[];
-  readonly hardState: { readonly term: Term; readonly votedFor: MemberId | undefined; readonly commitIndex: LogIndex };
+  readonly hardState: HardState;
   readonly notes: readonly string[];
 }
 
@@ -108,8 +117,7 @@ function newLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; 
     };
   }
   const { store, operations } = createLog(start.identity, start.config, start.segments);
-  const hardState = { term: noBase.term, votedFor: undefined, commitIndex: noBase.index };
-  return { ok: true, store, operations, base: noBase, entries: [], hardState, notes: [] };
+  return { ok: true, store, operations, base: noBase, entries: [], hardState: blankHardState, notes: [] };
 }
 
 function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; reason: string } {
@@ -135,7 +143,7 @@ function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; 
   // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
   const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;
   const votedFor = term === log.hardState.term ? log.hardState.votedFor : undefined;
-  const hardState = { term, votedFor, commitIndex: applied.index };
+  const hardState = { ...log.hardState, term, votedFor, commitIndex: applied.index };
   const operations = [...log.operations, ...log.store.reset(applied, hardState)];
   return { ...log, operations, base: applied, entries: [], hardState };
 }
@@ -197,6 +205,8 @@ export class Member {
   #seenRole: Role = "follower";
   #seenTerm: Term = noBase.term;
   #seenLeaderId: MemberId | undefined;
+  /** What was last said about this member's standing. */
+  #standingTold: string | undefined;
   /** Ticks until a member that was removed ends; undefined: it belongs. */
   #farewellTicks: number | undefined;
 
@@ -221,6 +231,8 @@ export class Member {
       appliedIndex: machine.appliedIndex,
       random: start.random.fork("election"),
       incarnation,
+      standing: "checking",
+      hasServed: (id) => machine.membership.records.some((record) => record.memberId === id && record.name !== ""),
     });
     this.#raft = raft;
     const outbox = new Outbox({ clusterId, memberId, term: () => raft.term });
@@ -525,6 +537,7 @@ export class Member {
         this.#carryOut(this.#raft.takeReady());
       // What waited for a leader is proposed when one is noticed, and that makes more ready.
     } while (this.#noteRole() && this.#raft.hasReady());
+    if (this.#raft.standing !== "sound" || this.#standingTold !== undefined) this.#noteStanding();
   }
 
   #carryOut(ready: Ready): void {
@@ -609,6 +622,14 @@ export class Member {
   /** Lease calls keep their own time. */
   #timeOut(read: Read): void {
     if (read.type === "request") this.#outbox.refuse(read.requestId, "timedOut");
+  }
+
+  #noteStanding(): void {
+    const text = standingText(this.#raft, this.members);
+    if (text === this.#standingTold) return;
+    this.#standingTold = text;
+    if (text === undefined) this.#logLine("info", "this member has learned again what it had forgotten, and counts");
+    else this.#logLine("warn", text);
   }
 
   /** True when another leader is known than before. */
@@ -735,10 +756,7 @@ export class Member {
     const installed = this.#raft.installSnapshot(install);
     assert(installed, "a snapshot that was being installed is still ahead of the log", install.index);
     if (!keepsTail) {
-      const { term, votedFor, commitIndex } = this.#raft;
-      this.#writeHousekeeping(
-        this.#log.reset({ index: install.index, term: install.term }, { term, votedFor, commitIndex }),
-      );
+      this.#writeHousekeeping(this.#log.reset({ index: install.index, term: install.term }, this.#raft.hardState));
     }
     this.#compactedAt = install.index;
     this.#outbox.event({ type: "snapshotInstalled", index: install.index });

@@ -8,19 +8,22 @@
  */
 import { assert } from "../assert.ts";
 import { type Term, termOf } from "../ids.ts";
+import { learnRegistrations } from "./amnesia.ts";
+import { registeredLife } from "./hard-state.ts";
 import { becomeLeader } from "./leader.ts";
 import type { PreVoteReply, RaftMessage, VoteReply } from "./message.ts";
 import { voteOutcome } from "./quorum.ts";
 import type { RaftState } from "./state.ts";
 
 /**
- * Begins a campaign, unless this member leads, does not vote, or has not yet applied a committed configuration: it
- * would count the wrong majority. `transfer`: the leader asked for it, so no pre-vote is needed and voters need not be
+ * Begins a campaign, unless this member leads, does not vote, may have forgotten what it promised, or has not yet applied
+ * a committed configuration: it would count the wrong majority. `transfer`: the leader asked for it, so no pre-vote is needed and voters need not be
  * loyal to that leader.
  */
 export function campaign(state: RaftState, options: { readonly transfer: boolean }): void {
   if (state.role === "leader" || !state.isVoter) return;
   state.resetElectionTimer();
+  if (state.standing !== "sound") return;
   if (state.log.hasUnappliedConfiguration()) return;
   if (state.config.preVote && !options.transfer && !state.isSoleVoter) becomePreCandidate(state);
   else becomeCandidate(state, options.transfer);
@@ -50,7 +53,7 @@ export function tickCandidate(state: RaftState): void {
 function becomePreCandidate(state: RaftState): void {
   state.role = "preCandidate";
   state.changeLeader(undefined);
-  state.votes.clear();
+  state.clearVotes();
   state.votes.set(state.id, true);
   const term = termOf(state.term + 1);
   const { lastIndex, lastTerm } = state.log;
@@ -93,6 +96,9 @@ function handleVoteReply(state: RaftState, message: VoteReply): void {
   if (state.role !== "candidate") return;
   assert(message.term === state.term, "a vote of another term would be counted", message.term, state.term);
   state.durableTerm = state.term;
+  learnRegistrations(state, message.registrations);
+  if (message.incarnation < registeredLife(state.registrations, message.from)) return;
+  if (!state.votes.has(message.from)) state.voteLives.set(message.from, message.incarnation);
   switch (countVote(state, message)) {
     case "won":
       becomeLeader(state);

@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../assert.ts";
 import { hexOf } from "../ids.ts";
-import type { Configuration, Entry, RaftMessage } from "./message.ts";
+import type { Configuration, Entry, Held, RaftMessage, Registration } from "./message.ts";
 
 const shownBytesMax = 24;
 
@@ -35,20 +35,22 @@ function describeBody(message: RaftMessage): string {
     case "vote":
       return ` last=${message.lastTerm}/${message.lastIndex}${message.transfer ? " transfer" : ""}`;
     case "preVoteReply":
-    case "voteReply":
       return message.granted ? " granted" : " refused";
+    case "voteReply":
+      return `${message.granted ? " granted" : " refused"} life=${message.incarnation}${describeRegistrations(message)}`;
     case "append": {
       const entries = message.entries.map(describeEntry).join(", ");
-      return ` prev=${message.prevTerm}/${message.prevIndex} entries=[${entries}] commit=${message.commitIndex}`;
+      const position = `prev=${message.prevTerm}/${message.prevIndex}`;
+      return ` ${position} entries=[${entries}] commit=${message.commitIndex} to-life=${message.toIncarnation}`;
     }
     case "appendAccepted":
-      return ` match=${message.matchIndex} life=${message.incarnation}`;
+      return ` match=${message.matchIndex}${describeLife(message)}${describeRegistrations(message)}`;
     case "appendRejected":
       return ` rejected=${message.rejectedIndex} hint=${message.hintTerm}/${message.hintIndex} life=${message.incarnation}`;
     case "heartbeat":
-      return ` commit=${message.commitIndex} round=${message.readRound} to-life=${message.toIncarnation}`;
+      return ` commit=${message.commitIndex} round=${message.readRound} to-life=${message.toIncarnation}${describeHeld(message.held)}`;
     case "heartbeatReply":
-      return ` round=${message.readRound} life=${message.incarnation}`;
+      return ` round=${message.readRound}${describeLife(message)}`;
     case "readIndex":
       return ` context=${message.readContext} incarnation=${message.incarnation}`;
     case "readIndexReply":
@@ -66,10 +68,29 @@ function describeBody(message: RaftMessage): string {
     }
     case "snapshotChunkReply":
       return ` transfer=${message.transferId} next=${message.nextChunk}`;
+    case "hello":
+    case "register":
+    case "registerReply":
+      return ` life=${message.incarnation}`;
+    case "helloReply": {
+      const known = `seen-term=${message.seenTerm} held=${message.heldTerm}/${message.heldIndex}`;
+      return ` life=${message.incarnation} ${known}${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;
+    }
     default:
       return unreachable(message);
   }
 }
+
+const describeLife = (message: { readonly incarnation: number; readonly isRecovering: boolean }): string =>
+  ` life=${message.incarnation}${message.isRecovering ? " recovering" : ""}`;
+
+function describeRegistrations({ registrations }: { readonly registrations: readonly Registration[] }): string {
+  if (registrations.length === 0) return "";
+  return ` registered=(${registrations.map((one) => `${hexOf(one.memberId)}:${one.incarnation}`).join(" ")})`;
+}
+
+const describeHeld = (held: Held | undefined): string =>
+  held === undefined ? "" : ` held=${hexOf(held.memberId)}:${held.term}/${held.index}`;
 
 function describeData(data: Uint8Array): string {
   const shown = data.subarray(0, shownBytesMax);

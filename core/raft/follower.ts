@@ -2,7 +2,8 @@
  * The follower: takes entries from the leader of its term, and answers candidates. Granting a vote is here too, since
  * whoever grants one is a follower of that term by then. Source: Raft thesis §3.4–3.6, §4.2.3 (stickiness), §9.6.
  */
-import { indexOf, type LogIndex, noTerm } from "../ids.ts";
+import { indexOf, noTerm } from "../ids.ts";
+import { noteLeaderCommit } from "./amnesia.ts";
 import { campaign } from "./candidate.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
 import type { RaftState } from "./state.ts";
@@ -32,7 +33,7 @@ export function stepFollower(state: RaftState, message: RaftMessage): void {
 
 export function tickFollower(state: RaftState): void {
   if (!state.isSoleVoter && !state.electionTimeoutReached()) return;
-  if (state.isVoter) campaign(state, { transfer: false });
+  if (state.isVoter && state.standing === "sound") campaign(state, { transfer: false });
   // One that cannot campaign at least stops sending its clients' requests to a leader that is gone.
   else state.changeLeader(undefined);
 }
@@ -48,14 +49,9 @@ function handleAppend(state: RaftState, message: Append): void {
   }
   log.merge(message.entries);
   log.commitTo(indexOf(Math.min(message.commitIndex, lastNewIndex)));
-  acceptAppend(state, message.from, lastNewIndex);
-}
-
-/** Says that this log agrees with the leader's up to `index`, or up to the commit index if that is further. */
-function acceptAppend(state: RaftState, to: Append["from"], index: LogIndex): void {
-  const matchIndex = indexOf(Math.max(index, state.log.commitIndex));
-  const { id, term, incarnation } = state;
-  state.sendOnLog({ type: "appendAccepted", from: id, to, term, matchIndex, incarnation }, matchIndex);
+  // Whatever is committed agrees too.
+  state.sendAccepted(message.from, indexOf(Math.max(lastNewIndex, log.commitIndex)));
+  if (state.recall !== undefined) noteLeaderCommit(state, state.recall, message);
 }
 
 function rejectAppend(state: RaftState, message: Append): void {
@@ -77,6 +73,9 @@ function rejectAppend(state: RaftState, message: Append): void {
 function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   // What the leader takes for held here may have been acknowledged by a life whose disk is gone. The answer tells it.
   if (message.toIncarnation === state.incarnation) state.log.commitTo(message.commitIndex);
+  if (message.held !== undefined) {
+    state.witnessOf(message.held.memberId)?.noteHeld(message.held.index, message.held.term);
+  }
   state.sendOnTerm({
     type: "heartbeatReply",
     from: state.id,
@@ -84,6 +83,7 @@ function handleHeartbeat(state: RaftState, message: Heartbeat): void {
     term: state.term,
     readRound: message.readRound,
     incarnation: state.incarnation,
+    isRecovering: state.standing !== "sound",
   });
 }
 
@@ -102,6 +102,7 @@ export function isLoyal(state: RaftState): boolean {
 
 /** Would this member vote so? Changes nothing. `term` of the message is the one the sender would campaign in. */
 export function handlePreVote(state: RaftState, message: PreVote): void {
+  if (state.standing !== "sound") return;
   if (message.term > state.term && isLoyal(state)) return;
   const isFree = message.term > state.term || (message.term === state.term && canVoteInOwnTerm(state, message));
   const granted = isFree && state.log.isUpToDate(message);
@@ -115,8 +116,9 @@ export function handlePreVote(state: RaftState, message: PreVote): void {
   });
 }
 
-/** A vote request of this member's own term. */
+/** A vote request of this member's own term. One that may have voted in it and forgotten it says nothing. */
 export function handleVote(state: RaftState, message: Vote): void {
+  if (state.standing !== "sound") return;
   const granted = canVoteInOwnTerm(state, message) && state.log.isUpToDate(message);
   if (!granted) {
     refuseVote(state, message);
@@ -132,12 +134,15 @@ export function handleVote(state: RaftState, message: Vote): void {
     to: message.from,
     term: state.term,
     granted: true,
+    incarnation: state.incarnation,
+    registrations: state.registrations,
   });
 }
 
 /** Refuses a vote request of this term or an earlier one; the answer tells this member's term. */
 export function refuseVote(state: RaftState, message: Vote): void {
-  state.sendOnTerm({ type: "voteReply", from: state.id, to: message.from, term: state.term, granted: false });
+  const { id: from, term, incarnation, registrations } = state;
+  state.sendOnTerm({ type: "voteReply", from, to: message.from, term, granted: false, incarnation, registrations });
 }
 
 function canVoteInOwnTerm(state: RaftState, message: PreVote | Vote): boolean {

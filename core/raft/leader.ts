@@ -6,10 +6,11 @@
  */
 import { assert } from "../assert.ts";
 import { emptyBytes } from "../bytes.ts";
-import { indexOf, type LogIndex, type MemberId } from "../ids.ts";
+import { indexOf, type LogIndex, type MemberId, noTerm } from "../ids.ts";
+import { learnRegistrations } from "./amnesia.ts";
 import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
-import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, RaftMessage } from "./message.ts";
+import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, Held, RaftMessage } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
 import type { RaftState } from "./state.ts";
@@ -17,7 +18,7 @@ import type { RaftState } from "./state.ts";
 export function becomeLeader(state: RaftState): void {
   assert(state.role === "candidate", "a member leads without having campaigned", state.role);
   state.role = "leader";
-  state.votes.clear();
+  state.clearVotes();
   state.resetElectionTimer();
   state.changeLeader(state.id);
   const leadership = new Leadership({
@@ -43,6 +44,8 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       const progress = leadership.progressOf(message.from);
       if (progress === undefined || !progress.meetLife(message.incarnation)) return;
       progress.recentActive = true;
+      if (message.type === "appendAccepted") learnRegistrations(state, message.registrations);
+      if (message.type !== "appendRejected" && !message.isRecovering) noteCounted(state, leadership, progress);
       if (message.type === "appendAccepted") handleAccepted(state, leadership, progress, message);
       else if (message.type === "appendRejected") handleRejected(state, leadership, progress, message);
       else handleHeartbeatReply(state, leadership, progress, message);
@@ -174,6 +177,9 @@ export function tickLeader(state: RaftState, leadership: Leadership): void {
     }
   }
   leadership.heartbeatsDue = true;
+  const { lastHeldTurn } = leadership;
+  leadership.lastHeldTurn = lastHeldTurn >= leadership.peers.length ? 0 : lastHeldTurn + 1;
+  leadership.heldTurn = leadership.lastHeldTurn;
 }
 
 /** Sends what is due. Nothing leaves before the leader's own term is durable: see candidate.ts on sole voters. */
@@ -224,6 +230,13 @@ function bytesBetween(state: RaftState, from: LogIndex, to: LogIndex): number {
 
 // ---- answers ---------------------------------------------------------------------------------------------------
 
+/** This life of that member counts: what it acknowledged before it did may be what a commit waits for. */
+function noteCounted(state: RaftState, leadership: Leadership, progress: Progress): void {
+  if (progress.isCounted) return;
+  progress.isCounted = true;
+  maybeCommit(state, leadership);
+}
+
 function handleAccepted(state: RaftState, leadership: Leadership, progress: Progress, message: AppendAccepted): void {
   assert(message.matchIndex <= state.log.lastIndex, "a follower acknowledged an entry never sent", message.matchIndex);
   const isNews = progress.advanceMatch(message.matchIndex);
@@ -265,12 +278,12 @@ function handleHeartbeatReply(
   message: HeartbeatReply,
 ): void {
   progress.probeSent = false;
-  if (progress.matchIndex < state.log.lastIndex) {
-    // An append or its answer may be lost; an append without news finds out.
+  if (progress.matchIndex < state.log.lastIndex || message.isRecovering) {
+    // A recovering member waits for the commit index. Otherwise, an append or its answer may be lost; an append without news finds out.
     progress.appendDue = true;
     leadership.appendsDue = true;
   }
-  if (message.readRound > progress.confirmedRound) {
+  if (!message.isRecovering && message.readRound > progress.confirmedRound) {
     assert(message.readRound <= leadership.reads.lastRound, "a read round was confirmed that never began");
     progress.confirmedRound = message.readRound;
     releaseReads(state, leadership);
@@ -332,18 +345,31 @@ function maybeSendTimeoutNow(state: RaftState, progress: Progress): void {
 function sendHeartbeats(state: RaftState, leadership: Leadership): void {
   const readRound = leadership.reads.roundAwaited;
   leadership.reads.closeRound();
+  const held = takeHeld(state, leadership);
   for (const progress of leadership.peers) {
+    const commitIndex = indexOf(Math.min(progress.matchIndex, state.log.commitIndex));
     state.messages.push({
       type: "heartbeat",
       from: state.id,
       to: progress.id,
       term: state.term,
       // Never more than the follower is known to hold: its log beyond that may differ.
-      commitIndex: indexOf(Math.min(progress.matchIndex, state.log.commitIndex)),
+      commitIndex,
       toIncarnation: progress.incarnation,
       readRound,
+      held,
     });
+    state.witnessOf(progress.id)?.noteHeld(commitIndex, state.log.termAt(commitIndex) ?? noTerm);
   }
+}
+
+/** What one member holds that is committed, another one each tick. */
+function takeHeld(state: RaftState, leadership: Leadership): Held | undefined {
+  if (leadership.heldTurn === undefined) return undefined;
+  const { id, countedIndex } = leadership.peers[leadership.heldTurn] ?? leadership.self;
+  leadership.heldTurn = undefined;
+  const index = indexOf(Math.min(countedIndex, state.log.commitIndex));
+  return { memberId: id, index, term: state.log.termAt(index) ?? noTerm };
 }
 
 function sendAppends(state: RaftState, progress: Progress): void {
@@ -398,6 +424,7 @@ function sendAppend(state: RaftState, progress: Progress, withEntries: boolean):
     prevTerm,
     entries,
     commitIndex,
+    toIncarnation: progress.incarnation,
   });
   progress.sentCommitIndex = indexOf(Math.max(progress.sentCommitIndex, Math.min(commitIndex, lastSent)));
   if (progress.state === "replicate" && entries.length > 0) {

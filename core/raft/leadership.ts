@@ -41,6 +41,9 @@ export class Leadership {
   /** Something may be worth an append to somebody. */
   appendsDue = false;
   heartbeatsDue = false;
+  /** Whom the next heartbeats speak of: a position among `peers`, or one further for the leader; undefined: of nobody. */
+  heldTurn: number | undefined;
+  lastHeldTurn = 0;
 
   private readonly appendsInFlightMax: number;
   private incoming: readonly Progress[] = [];
@@ -56,6 +59,7 @@ export class Leadership {
     this.configurationIndex = this.startIndex;
     this.reads = new LeaderReads(options.lastRound);
     this.self = this.newProgress(options.id, this.startIndex);
+    this.self.isCounted = true;
     this.configure(options.configuration, this.startIndex);
   }
 
@@ -87,10 +91,10 @@ export class Leadership {
   /** Highest index that a quorum holds durably. */
   matchedByQuorum(): number {
     for (let at = 0; at < this.incoming.length; at++) {
-      this.incomingValues[at] = (this.incoming[at] as Progress).matchIndex;
+      this.incomingValues[at] = (this.incoming[at] as Progress).countedIndex;
     }
     for (let at = 0; at < this.outgoing.length; at++) {
-      this.outgoingValues[at] = (this.outgoing[at] as Progress).matchIndex;
+      this.outgoingValues[at] = (this.outgoing[at] as Progress).countedIndex;
     }
     return reachedByQuorum(this.incomingValues, this.outgoingValues);
   }
@@ -111,10 +115,10 @@ export class Leadership {
   checkQuorum(): boolean {
     this.self.recentActive = true;
     for (let at = 0; at < this.incoming.length; at++) {
-      this.incomingValues[at] = (this.incoming[at] as Progress).recentActive ? 1 : 0;
+      this.incomingValues[at] = isHeard(this.incoming[at] as Progress) ? 1 : 0;
     }
     for (let at = 0; at < this.outgoing.length; at++) {
-      this.outgoingValues[at] = (this.outgoing[at] as Progress).recentActive ? 1 : 0;
+      this.outgoingValues[at] = isHeard(this.outgoing[at] as Progress) ? 1 : 0;
     }
     for (const progress of this.peers) progress.recentActive = false;
     return reachedByQuorum(this.incomingValues, this.outgoingValues) >= 1;
@@ -124,3 +128,6 @@ export class Leadership {
     return new Progress({ id, nextIndex, appendsInFlightMax: this.appendsInFlightMax });
   }
 }
+
+/** Whoever is heard but does not count keeps no leader in office. */
+const isHeard = (progress: Progress): boolean => progress.recentActive && progress.isCounted;

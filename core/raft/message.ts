@@ -33,6 +33,24 @@ export interface HardState {
   readonly votedFor: MemberId | undefined;
   /** A hint: need not be synced. */
   readonly commitIndex: LogIndex;
+  /** In id order, at most one a member; empty in a cluster where nobody ever forgot anything. */
+  readonly registrations: readonly Registration[];
+  /** This member forgot what it promised, and has not yet learned enough to be counted again. */
+  readonly isRecovering: boolean;
+}
+
+/** Votes and acknowledgements of earlier lives of that member are not counted: it may have forgotten them. */
+export interface Registration {
+  readonly memberId: MemberId;
+  readonly incarnation: number;
+}
+
+/** That member holds every entry up to `index`, and all of them are committed. */
+export interface Held {
+  readonly memberId: MemberId;
+  readonly index: LogIndex;
+  /** Term of that entry; 0 when it is not known. */
+  readonly term: Term;
 }
 
 interface Addressed {
@@ -60,6 +78,9 @@ export interface Vote extends Addressed {
 export interface VoteReply extends Addressed {
   readonly type: "voteReply";
   readonly granted: boolean;
+  readonly incarnation: number;
+  /** What the voter knows: a vote counted beside this one may be out of date. */
+  readonly registrations: readonly Registration[];
 }
 export interface Append extends Addressed {
   readonly type: "append";
@@ -68,12 +89,18 @@ export interface Append extends Addressed {
   readonly entries: readonly Entry[];
   /** Holds for whoever agrees with prevIndex and takes the entries, in whatever life. */
   readonly commitIndex: LogIndex;
+  /** The latest life of the receiver that this leader has heard of; what an earlier one said is no part of commitIndex. */
+  readonly toIncarnation: number;
 }
 export interface AppendAccepted extends Addressed {
   readonly type: "appendAccepted";
   /** prevIndex + number of entries of the accepted append, or the follower's commitIndex if that is higher. */
   readonly matchIndex: LogIndex;
   readonly incarnation: number;
+  /** The sender must be sent entries but not be counted: see amnesia.ts. */
+  readonly isRecovering: boolean;
+  /** What the sender knows: an acknowledgement counted beside this one may be out of date. */
+  readonly registrations: readonly Registration[];
 }
 export interface AppendRejected extends Addressed {
   readonly type: "appendRejected";
@@ -92,11 +119,15 @@ export interface Heartbeat extends Addressed {
   readonly toIncarnation: number;
   /** Highest read round the leader waits to confirm; 0 when none. */
   readonly readRound: number;
+  /** What some member of the cluster is known to hold, another one each tick: should it forget, others remember. */
+  readonly held: Held | undefined;
 }
 export interface HeartbeatReply extends Addressed {
   readonly type: "heartbeatReply";
   readonly readRound: number;
   readonly incarnation: number;
+  /** The answer confirms no read: see amnesia.ts. */
+  readonly isRecovering: boolean;
 }
 export interface ReadIndexRequest extends Addressed {
   readonly type: "readIndex";
@@ -147,6 +178,36 @@ export interface SnapshotChunkReply extends Addressed {
   readonly nextChunk: number;
 }
 
+/** A member that starts asks everyone: what do you know of me? The four messages here obey no term rule. */
+export interface Hello extends Addressed {
+  readonly type: "hello";
+  readonly incarnation: number;
+}
+export interface HelloReply extends Addressed {
+  readonly type: "helloReply";
+  /** Of the member that asked. */
+  readonly incarnation: number;
+  /** Highest term in which the asking member ever spoke to this one; 0: never, as far as is remembered. */
+  readonly seenTerm: Term;
+  /** It once held every entry up to there; 0 when nothing is known. */
+  readonly heldIndex: LogIndex;
+  readonly heldTerm: Term;
+  /** It has served as a member before. */
+  readonly hasServed: boolean;
+  /** The sender leads its term. */
+  readonly leads: boolean;
+}
+/** A member that forgot asks the others to count nothing that its earlier lives said. */
+export interface Register extends Addressed {
+  readonly type: "register";
+  readonly incarnation: number;
+}
+/** That is on the sender's disk; `term` is the highest in which the sender may have voted before. */
+export interface RegisterReply extends Addressed {
+  readonly type: "registerReply";
+  readonly incarnation: number;
+}
+
 /** Messages raft/ handles. */
 export type RaftMessage =
   | PreVote
@@ -164,4 +225,8 @@ export type RaftMessage =
   | ForwardedConfiguration
   | TimeoutNow
   | SnapshotChunk
-  | SnapshotChunkReply;
+  | SnapshotChunkReply
+  | Hello
+  | HelloReply
+  | Register
+  | RegisterReply;

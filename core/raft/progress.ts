@@ -21,6 +21,8 @@ export class Progress {
   state: ProgressState = "probe";
   /** Life of that member that everything here is about; 0 before its first word to this leader. */
   incarnation = 0;
+  /** That life remembers what it promised, and so counts: see amnesia.ts. */
+  isCounted = false;
   /** Highest index known to be durable there and equal to the leader's log; never falls in one life of that member. */
   matchIndex: LogIndex = noIndex;
   /** First index of the next append; always > matchIndex. */
@@ -47,6 +49,11 @@ export class Progress {
     this.inflight = new Inflight(options.appendsInFlightMax);
   }
 
+  /** What of matchIndex counts for a commit. */
+  get countedIndex(): LogIndex {
+    return this.isCounted ? this.matchIndex : noIndex;
+  }
+
   /** The follower's log agrees up to `index`; false when that was known already. */
   advanceMatch(index: LogIndex): boolean {
     if (index <= this.matchIndex) return false;
@@ -65,6 +72,7 @@ export class Progress {
     const isFirst = this.incarnation === 0;
     this.incarnation = incarnation;
     if (isFirst) return true;
+    this.isCounted = false;
     this.matchIndex = noIndex;
     this.confirmedRound = 0;
     this.becomeProbe(this.nextIndex);

@@ -11,6 +11,19 @@
  */
 import { assert, unreachable } from "../assert.ts";
 import { indexOf, type LogIndex, type MemberId, type Term } from "../ids.ts";
+import {
+  askAtOnce,
+  beginRecall,
+  handleHello,
+  handleHelloReply,
+  handleRegister,
+  handleRegisterReply,
+  maybeRecovered,
+  missingVoters,
+  noteWord,
+  type Standing,
+  tickRecall,
+} from "./amnesia.ts";
 import { campaign, stepCandidate, tickCandidate } from "./candidate.ts";
 import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollower } from "./follower.ts";
 import {
@@ -25,9 +38,17 @@ import {
   stepLeader,
   tickLeader,
 } from "./leader.ts";
-import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk, SnapshotChunkReply } from "./message.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  RaftMessage,
+  Registration,
+  SnapshotChunk,
+  SnapshotChunkReply,
+} from "./message.ts";
 import type { ProgressState } from "./progress.ts";
-import type { RaftView, ReadState, Ready, Role } from "./ready.ts";
+import type { RaftView, ReadState, Ready, RecallView, Role } from "./ready.ts";
 import { type RaftOptions, RaftState } from "./state.ts";
 
 export type { RaftOptions } from "./state.ts";
@@ -51,12 +72,18 @@ export class Raft implements RaftView {
   private takenTerm: Term;
   private takenVotedFor: MemberId | undefined;
   private takenCommitIndex: LogIndex;
+  private takenRegistrations: readonly Registration[];
+  private takenIsRecovering: boolean;
 
   constructor(options: RaftOptions) {
     this.state = new RaftState(options);
     this.takenTerm = options.hardState.term;
     this.takenVotedFor = options.hardState.votedFor;
     this.takenCommitIndex = this.state.log.commitIndex;
+    const { registrations, isRecovering } = options.hardState;
+    this.takenRegistrations = registrations;
+    this.takenIsRecovering = isRecovering;
+    if (isRecovering || options.standing === "checking") beginRecall(this.state, isRecovering);
   }
 
   // ---- inputs ----------------------------------------------------------------------------------------------------
@@ -64,6 +91,7 @@ export class Raft implements RaftView {
   /** One tick has passed: elections, heartbeats, check-quorum and transfers count these. */
   tick(): void {
     const state = this.state;
+    if (state.recall !== undefined) tickRecall(state, state.recall);
     if (state.leadership !== undefined) tickLeader(state, state.leadership);
     else if (state.role === "follower") tickFollower(state);
     else tickCandidate(state);
@@ -73,6 +101,8 @@ export class Raft implements RaftView {
   step(message: RaftMessage): void {
     const state = this.state;
     if (!this.isForMe(message)) return;
+    noteWord(state, message);
+    if (this.stepRecall(message)) return;
     if (message.term > state.term) {
       if (!this.meetHigherTerm(message)) return;
     } else if (message.term < state.term) {
@@ -96,7 +126,7 @@ export class Raft implements RaftView {
    */
   acceptSnapshotMessage(message: SnapshotChunk | SnapshotChunkReply): boolean {
     const state = this.state;
-    if (!this.isForMe(message)) return false;
+    if (!this.isForMe(message) || state.standing === "checking") return false;
     if (message.term > state.term) {
       state.becomeFollower(message.term, message.type === "snapshotChunk" ? message.from : undefined);
     } else if (message.term < state.term) {
@@ -113,7 +143,7 @@ export class Raft implements RaftView {
     if (state.role !== "follower") state.becomeFollower(state.term, message.from);
     state.heardLeader(message.from);
     if (message.snapshotIndex > state.log.commitIndex) return true;
-    this.acknowledge(message.from, state.log.commitIndex);
+    state.sendAccepted(message.from, state.log.commitIndex);
     return false;
   }
 
@@ -164,6 +194,7 @@ export class Raft implements RaftView {
   requestRead(readContext: number): "waiting" | "noLeader" {
     const state = this.state;
     const leadership = state.leadership;
+    if (state.standing !== "sound") return "noLeader";
     if (leadership !== undefined) {
       if (leadership.reads.count >= state.config.proposalsMax) return "noLeader";
       addRead(state, leadership, { from: undefined, readContext, incarnation: 0 });
@@ -222,6 +253,8 @@ export class Raft implements RaftView {
       this.takenCommitIndex !== state.log.commitIndex ||
       this.takenTerm !== state.term ||
       this.takenVotedFor !== state.votedFor ||
+      this.takenRegistrations !== state.registrations ||
+      this.takenIsRecovering !== (state.standing === "recovering") ||
       state.readStates.length > 0 ||
       state.readsAborted.length > 0 ||
       state.snapshotsWanted.length > 0 ||
@@ -235,7 +268,11 @@ export class Raft implements RaftView {
   takeReady(): Ready {
     const state = this.state;
     if (state.leadership !== undefined) flushLeader(state, state.leadership);
-    const isVoteChanged = this.takenTerm !== state.term || this.takenVotedFor !== state.votedFor;
+    const isVoteChanged =
+      this.takenTerm !== state.term ||
+      this.takenVotedFor !== state.votedFor ||
+      this.takenRegistrations !== state.registrations ||
+      this.takenIsRecovering !== (state.standing === "recovering");
     const hardState =
       isVoteChanged || this.takenCommitIndex !== state.log.commitIndex ? this.takeHardState() : undefined;
     const entries = state.log.takeUnwritten(state.term);
@@ -270,6 +307,7 @@ export class Raft implements RaftView {
     if (hardStateTerm === undefined) return;
     if (hardStateTerm > state.durableTerm) state.durableTerm = hardStateTerm;
     if (state.leadership !== undefined) leaderPersisted(state, state.leadership);
+    if (state.recall !== undefined) maybeRecovered(state, state.recall);
   }
 
   appliedTo(index: LogIndex): void {
@@ -310,6 +348,8 @@ export class Raft implements RaftView {
         term: state.term,
         matchIndex: snapshot.index,
         incarnation: state.incarnation,
+        isRecovering: state.standing !== "sound",
+        registrations: state.registrations,
       });
     }
     return true;
@@ -340,6 +380,21 @@ export class Raft implements RaftView {
   }
   get leaderId(): MemberId | undefined {
     return this.state.leaderId;
+  }
+  get standing(): Standing {
+    return this.state.standing;
+  }
+  get recall(): RecallView | undefined {
+    const { recall, voterIds, id } = this.state;
+    if (recall === undefined) return undefined;
+    const silent = voterIds.filter((voter) => voter !== id && !recall.answered.has(voter));
+    return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent };
+  }
+  /** As it stands now; what is on the disk may be older. */
+  get hardState(): HardState {
+    const { term, votedFor, registrations, standing } = this.state;
+    const { commitIndex } = this.state.log;
+    return { term, votedFor, commitIndex, registrations, isRecovering: standing === "recovering" };
   }
   get commitIndex(): LogIndex {
     return this.state.log.commitIndex;
@@ -391,6 +446,29 @@ export class Raft implements RaftView {
     return !state.isMember(state.id);
   }
 
+  /** What a member may have forgotten is asked and answered in any role and term; true: there is nothing more to do. */
+  private stepRecall(message: RaftMessage): boolean {
+    const state = this.state;
+    switch (message.type) {
+      case "hello":
+        handleHello(state, message);
+        return true;
+      case "helloReply":
+        handleHelloReply(state, message);
+        return true;
+      case "register":
+        handleRegister(state, message);
+        return true;
+      case "registerReply":
+        handleRegisterReply(state, message);
+        return true;
+      default:
+        if (state.standing !== "checking") return false;
+        if (state.recall !== undefined) askAtOnce(state, state.recall, message.from);
+        return true;
+    }
+  }
+
   /** Adopts the higher term where that is due; false when the message goes no further. */
   private meetHigherTerm(message: RaftMessage): boolean {
     const state = this.state;
@@ -424,6 +502,11 @@ export class Raft implements RaftView {
       case "snapshotChunkReply":
         state.becomeFollower(message.term, undefined);
         return true;
+      case "hello":
+      case "helloReply":
+      case "register":
+      case "registerReply":
+        return false;
       default:
         return unreachable(message);
     }
@@ -436,19 +519,14 @@ export class Raft implements RaftView {
     else if (isLeadersWord(message)) this.state.refuseOldLeader(message.from);
   }
 
-  private acknowledge(to: MemberId, matchIndex: LogIndex): void {
-    const { state } = this;
-    const { id, term, incarnation } = state;
-    state.sendOnLog({ type: "appendAccepted", from: id, to, term, matchIndex, incarnation }, matchIndex);
-  }
-
   private takeHardState(): HardState {
-    const { term, votedFor } = this.state;
-    const { commitIndex } = this.state.log;
-    this.takenTerm = term;
-    this.takenVotedFor = votedFor;
-    this.takenCommitIndex = commitIndex;
-    return { term, votedFor, commitIndex };
+    const { hardState } = this;
+    this.takenTerm = hardState.term;
+    this.takenVotedFor = hardState.votedFor;
+    this.takenCommitIndex = hardState.commitIndex;
+    this.takenRegistrations = hardState.registrations;
+    this.takenIsRecovering = hardState.isRecovering;
+    return hardState;
   }
 }
 

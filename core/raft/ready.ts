@@ -3,6 +3,7 @@
  * keeps no promise on its own: the member writes, waits and sends.
  */
 import type { LogIndex, MemberId, Term } from "../ids.ts";
+import type { Forgotten, Standing } from "./amnesia.ts";
 import type { Configuration, Entry, HardState, RaftMessage } from "./message.ts";
 
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
@@ -38,6 +39,15 @@ export interface ReadState {
   readonly readIndex: LogIndex;
 }
 
+export interface RecallView {
+  /** undefined while it is not known that anything is gone. */
+  readonly forgotten: Forgotten | undefined;
+  /** So many more of `silent` have to answer; 0: it only lacks entries now. */
+  readonly missing: number;
+  /** Other voters that have not answered, in id order. */
+  readonly silent: readonly MemberId[];
+}
+
 /** Read-only look at a member's Raft state, for invariants, status and reports. */
 export interface RaftView {
   readonly id: MemberId;
@@ -45,6 +55,10 @@ export interface RaftView {
   readonly term: Term;
   readonly votedFor: MemberId | undefined;
   readonly leaderId: MemberId | undefined;
+  /** Whether it counts: see amnesia.ts. */
+  readonly standing: Standing;
+  /** What it has forgotten and whose answers it waits for; undefined when it is sound. */
+  readonly recall: RecallView | undefined;
   readonly commitIndex: LogIndex;
   /** First index still held in memory; entries before it are compacted. */
   readonly firstIndex: LogIndex;

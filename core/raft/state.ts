@@ -6,10 +6,11 @@ import { assert } from "../assert.ts";
 import type { MemberConfig } from "../config.ts";
 import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import type { Random } from "../ports.ts";
+import { type Recall, type Standing, Witness } from "./amnesia.ts";
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
-import type { Configuration, Entry, HardState, RaftMessage } from "./message.ts";
+import type { Configuration, Entry, HardState, RaftMessage, Registration } from "./message.ts";
 import { ForwardedReads } from "./readindex.ts";
 import type { ReadState, Role } from "./ready.ts";
 
@@ -28,6 +29,10 @@ export interface RaftOptions {
   readonly appliedIndex: LogIndex;
   /** Draws election timeouts. */
   readonly random: Random;
+  /** "checking" unless it is known otherwise that the disk holds all that this member ever promised. */
+  readonly standing: "sound" | "checking";
+  /** Whether that member is known to have started before, from what this one has applied. */
+  readonly hasServed: (id: MemberId) => boolean;
   /**
    * Higher in every life of this member, also on an older disk, and at least 1: answers to reads of an earlier life are
    * not taken for its own, and what an earlier life acknowledged is not counted.
@@ -51,12 +56,22 @@ export class RaftState {
   /** This member is the one voter: it needs nobody's vote but its own. */
   isSoleVoter = false;
 
+  standing: Standing = "sound";
+  /** Present exactly while standing is not sound. */
+  recall: Recall | undefined;
+  /** What is known of the others' promises; one for each other member, in id order. */
+  private witnesses: readonly Witness[] = [];
+  registrations: readonly Registration[];
+  readonly hasServed: (id: MemberId) => boolean;
+
   role: Role = "follower";
   term: Term;
   votedFor: MemberId | undefined;
   leaderId: MemberId | undefined;
   /** Answers to the running campaign, by voter. */
   readonly votes = new Map<MemberId, boolean>();
+  /** The life in which each of them was given. */
+  readonly voteLives = new Map<MemberId, number>();
   /** Present exactly while role is leader. */
   leadership: Leadership | undefined;
   /** Highest read round of any leadership in this life. */
@@ -85,6 +100,8 @@ export class RaftState {
     this.term = options.hardState.term;
     this.durableTerm = options.hardState.term;
     this.votedFor = options.hardState.votedFor;
+    this.registrations = options.hardState.registrations;
+    this.hasServed = options.hasServed;
     this.log = new RaftLog({
       baseIndex: options.snapshotIndex,
       baseTerm: options.snapshotTerm,
@@ -103,6 +120,12 @@ export class RaftState {
     this.memberIds = membersOf(configuration);
     this.voterIds = votersOf(configuration);
     this.isVoter = this.voterIds.includes(this.id);
+    const known = this.witnesses;
+    this.witnesses = this.memberIds
+      .filter((id) => id !== this.id)
+      .map((id) => known.find((witness) => witness.id === id) ?? new Witness(id));
+    const registrations = this.registrations.filter((one) => this.isMember(one.memberId));
+    if (registrations.length < this.registrations.length) this.registrations = registrations;
     this.isSoleVoter = this.isVoter && this.voterIds.length === 1;
   }
 
@@ -110,6 +133,16 @@ export class RaftState {
     const ids = this.memberIds;
     for (let position = 0; position < ids.length; position++) if (ids[position] === id) return true;
     return false;
+  }
+
+  /** undefined for this member and for strangers. */
+  witnessOf(id: MemberId): Witness | undefined {
+    const witnesses = this.witnesses;
+    for (let position = 0; position < witnesses.length; position++) {
+      const witness = witnesses[position] as Witness;
+      if (witness.id === id) return witness;
+    }
+    return undefined;
   }
 
   resetElectionTimer(): void {
@@ -142,8 +175,13 @@ export class RaftState {
       this.resetElectionTimer();
     }
     this.endLeadership();
-    this.votes.clear();
+    this.clearVotes();
     this.changeLeader(leaderId);
+  }
+
+  clearVotes(): void {
+    this.votes.clear();
+    this.voteLives.clear();
   }
 
   /** Reads sent to the former leader will get no answer that this member accepts. */
@@ -166,9 +204,21 @@ export class RaftState {
     else this.messagesAfterPersist.push(message);
   }
 
-  /** For what says that everything up to `index` is durable here. */
-  sendOnLog(message: RaftMessage, index: LogIndex): void {
-    if (this.log.stableIndex >= index) this.sendOnTerm(message);
+  /** Tells the leader that this log agrees with its own up to `matchIndex`; leaves once it is durable that far. */
+  sendAccepted(to: MemberId, matchIndex: LogIndex): void {
+    const { id, term, incarnation, registrations } = this;
+    const isRecovering = this.standing !== "sound";
+    const message: RaftMessage = {
+      type: "appendAccepted",
+      from: id,
+      to,
+      term,
+      matchIndex,
+      incarnation,
+      isRecovering,
+      registrations,
+    };
+    if (this.log.stableIndex >= matchIndex) this.sendOnTerm(message);
     else this.messagesAfterPersist.push(message);
   }
 

@@ -6,9 +6,11 @@ import { refusals } from "../errors.ts";
 import type { Backend } from "../ports.ts";
 import type { RaftView } from "../raft/ready.ts";
 import type { AlarmRecord, Answer } from "../request.ts";
+import { standingText } from "./standing.ts";
 
 export function statusAnswer(machine: Machine, raft: RaftView, backend: Backend): Extract<Answer, { type: "status" }> {
   const size = backend.size();
+  const standing = standingText(raft, machine.membership.records);
   return {
     type: "status",
     // Clients divide by the size, so it is never 0.
@@ -21,6 +23,7 @@ export function statusAnswer(machine: Machine, raft: RaftView, backend: Backend)
     isLearner: raft.configuration.learners.includes(raft.id),
     errors: [
       ...(raft.leaderId === undefined ? [refusals.noLeader.text] : []),
+      ...(standing === undefined ? [] : [standing]),
       ...machine.alarms.records.map(alarmText),
     ],
   };

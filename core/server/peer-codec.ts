@@ -10,7 +10,8 @@ import { utf8Decode } from "../bytes.ts";
 import { type RefusalName, refusals } from "../errors.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
-import type { Configuration, Entry, EntryKind } from "../raft/message.ts";
+import { noRegistrations } from "../raft/hard-state.ts";
+import type { Configuration, Entry, EntryKind, Held, Registration } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
@@ -40,6 +41,10 @@ const kinds = [
   "proposeConfiguration",
   "memberRemoved",
   "configurationRefused",
+  "hello",
+  "helloReply",
+  "register",
+  "registerReply",
 ] as const satisfies readonly PeerMessage["type"][];
 type ListedKind = (typeof kinds)[number];
 /** Fails to compile when a message kind is missing above. */
@@ -115,19 +120,26 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writeFlag(writer, message.transfer);
       return;
     case "preVoteReply":
+      writeFlag(writer, message.granted);
+      return;
     case "voteReply":
       writeFlag(writer, message.granted);
+      writer.varint(message.incarnation);
+      writeRegistrations(writer, message.registrations);
       return;
     case "append":
       writer.varint(message.prevIndex);
       writer.varint(message.prevTerm);
       writer.varint(message.commitIndex);
+      writer.varint(message.toIncarnation);
       writer.varint(message.entries.length);
       for (const entry of message.entries) writeEntry(writer, entry);
       return;
     case "appendAccepted":
       writer.varint(message.matchIndex);
       writer.varint(message.incarnation);
+      writeFlag(writer, message.isRecovering);
+      writeRegistrations(writer, message.registrations);
       return;
     case "appendRejected":
       writer.varint(message.rejectedIndex);
@@ -139,10 +151,12 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.commitIndex);
       writer.varint(message.toIncarnation);
       writer.varint(message.readRound);
+      writeHeld(writer, message.held);
       return;
     case "heartbeatReply":
       writer.varint(message.readRound);
       writer.varint(message.incarnation);
+      writeFlag(writer, message.isRecovering);
       return;
     case "readIndex":
       writer.varint(message.readContext);
@@ -185,6 +199,19 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
     case "snapshotChunkReply":
       writer.varint(message.transferId);
       writer.varint(message.nextChunk);
+      return;
+    case "hello":
+    case "register":
+    case "registerReply":
+      writer.varint(message.incarnation);
+      return;
+    case "helloReply":
+      writer.varint(message.incarnation);
+      writer.varint(message.seenTerm);
+      writer.varint(message.heldIndex);
+      writer.varint(message.heldTerm);
+      writeFlag(writer, message.hasServed);
+      writeFlag(writer, message.leads);
       return;
     case "leaseRenew":
       writer.id(message.leaseId);
@@ -252,16 +279,23 @@ function readRaftMessage(
       return { type, from, to, term, lastIndex, lastTerm: readTerm(reader), transfer: reader.flag() };
     }
     case "preVoteReply":
-    case "voteReply":
       return { type, from, to, term, granted: reader.flag() };
+    case "voteReply": {
+      const granted = reader.flag();
+      return { type, from, to, term, granted, incarnation: reader.varint(), registrations: readRegistrations(reader) };
+    }
     case "append": {
       const prevIndex = readIndex(reader);
       const prevTerm = readTerm(reader);
       const commitIndex = readIndex(reader);
-      return { type, from, to, term, prevIndex, prevTerm, commitIndex, entries: readEntries(reader) };
+      const toIncarnation = reader.varint();
+      return { type, from, to, term, prevIndex, prevTerm, commitIndex, toIncarnation, entries: readEntries(reader) };
     }
-    case "appendAccepted":
-      return { type, from, to, term, matchIndex: readIndex(reader), incarnation: reader.varint() };
+    case "appendAccepted": {
+      const matchIndex = readIndex(reader);
+      const life = { incarnation: reader.varint(), isRecovering: reader.flag() };
+      return { type, from, to, term, matchIndex, ...life, registrations: readRegistrations(reader) };
+    }
     case "appendRejected": {
       const rejectedIndex = readIndex(reader);
       const hint = { hintIndex: readIndex(reader), hintTerm: readTerm(reader) };
@@ -269,10 +303,13 @@ function readRaftMessage(
     }
     case "heartbeat": {
       const commitIndex = readIndex(reader);
-      return { type, from, to, term, commitIndex, toIncarnation: reader.varint(), readRound: reader.varint() };
+      const toIncarnation = reader.varint();
+      return { type, from, to, term, commitIndex, toIncarnation, readRound: reader.varint(), held: readHeld(reader) };
     }
-    case "heartbeatReply":
-      return { type, from, to, term, readRound: reader.varint(), incarnation: reader.varint() };
+    case "heartbeatReply": {
+      const readRound = reader.varint();
+      return { type, from, to, term, readRound, incarnation: reader.varint(), isRecovering: reader.flag() };
+    }
     case "readIndex":
       return { type, from, to, term, readContext: reader.varint(), incarnation: reader.varint() };
     case "readIndexReply": {
@@ -302,6 +339,15 @@ function readRaftMessage(
     }
     case "snapshotChunkReply":
       return { type, from, to, term, transferId: reader.varint(), nextChunk: reader.varint() };
+    case "hello":
+    case "register":
+    case "registerReply":
+      return { type, from, to, term, incarnation: reader.varint() };
+    case "helloReply": {
+      const life = { incarnation: reader.varint(), seenTerm: readTerm(reader) };
+      const held = { heldIndex: readIndex(reader), heldTerm: readTerm(reader) };
+      return { type, from, to, term, ...life, ...held, hasServed: reader.flag(), leads: reader.flag() };
+    }
     default:
       return unreachable(type);
   }
@@ -328,6 +374,41 @@ function readEntries(reader: UntrustedReader): Entry[] {
 
 function readConfiguration(reader: UntrustedReader): Configuration {
   return { voters: readIds(reader), outgoing: readIds(reader), learners: readIds(reader) };
+}
+
+function writeRegistrations(writer: ByteWriter, registrations: readonly Registration[]): void {
+  writer.varint(registrations.length);
+  for (const { memberId, incarnation } of registrations) {
+    writer.id(memberId);
+    writer.varint(incarnation);
+  }
+}
+
+/** In id order, as they are kept. */
+function readRegistrations(reader: UntrustedReader): readonly Registration[] {
+  const count = reader.count();
+  if (count === 0) return noRegistrations;
+  const registrations: Registration[] = [];
+  for (let left = count; left > 0 && !reader.failed; left--) {
+    const registration = { memberId: readMember(reader), incarnation: reader.varint() };
+    const before = registrations[registrations.length - 1];
+    if (before !== undefined && before.memberId >= registration.memberId) reader.reject();
+    registrations.push(registration);
+  }
+  return registrations;
+}
+
+function writeHeld(writer: ByteWriter, held: Held | undefined): void {
+  writeFlag(writer, held !== undefined);
+  if (held === undefined) return;
+  writer.id(held.memberId);
+  writer.varint(held.index);
+  writer.varint(held.term);
+}
+
+function readHeld(reader: UntrustedReader): Held | undefined {
+  if (!reader.flag()) return undefined;
+  return { memberId: readMember(reader), index: readIndex(reader), term: readTerm(reader) };
 }
 
 function writeIds(writer: ByteWriter, ids: readonly MemberId[]): void {

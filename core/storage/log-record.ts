@@ -15,7 +15,8 @@ import {
   type Term,
   termOf,
 } from "../ids.ts";
-import type { Entry, EntryKind, HardState } from "../raft/message.ts";
+import { noRegistrations } from "../raft/hard-state.ts";
+import type { Entry, EntryKind, HardState, Registration } from "../raft/message.ts";
 import { headerBytes, recordOverheadBytes, type Seal, sealRecord } from "./record.ts";
 import { UntrustedReader } from "./untrusted-reader.ts";
 
@@ -123,7 +124,8 @@ export function decodeSegmentStart(
 /** Upper bound of the bytes an entry takes in a record. */
 export const entryBytesMax = (entry: Entry): number => entry.data.length + 16;
 /** Upper bound of the bytes a `write` record takes besides its entries. */
-export const writeOverheadBytesMax = recordOverheadBytes + 48;
+export const writeOverheadBytesMax = (hardState: HardState | undefined): number =>
+  recordOverheadBytes + 48 + (hardState === undefined ? 0 : hardState.registrations.length * 16);
 
 /** Entries from ≤ position < to of the write, and its hard state when it is given. The bytes are a piece of the slab. */
 export function encodeWrite(
@@ -133,7 +135,7 @@ export function encodeWrite(
   seal: Seal,
   slab: ByteSlab,
 ): SealedRecord {
-  let sizeBytes = writeOverheadBytesMax;
+  let sizeBytes = writeOverheadBytesMax(hardState);
   for (let position = slice.from; position < slice.to; position++) {
     sizeBytes += entryBytesMax(entries[position] as Entry);
   }
@@ -214,16 +216,42 @@ function readBase(reader: UntrustedReader): LogBase {
   return { index: indexOf(reader.varint()), term: termOf(reader.varint()) };
 }
 
+/** Which parts of a hard state follow. */
+const hasVote = 1;
+const hasList = 2;
+const recovering = 4;
+
 function writeHardState(writer: ByteWriter, hardState: HardState): void {
   writer.varint(hardState.term);
   writer.varint(hardState.commitIndex);
-  writer.byte(hardState.votedFor === undefined ? 0 : 1);
-  if (hardState.votedFor !== undefined) writer.id(hardState.votedFor);
+  const { votedFor, registrations, isRecovering } = hardState;
+  const hasRegistrations = registrations.length > 0;
+  writer.byte(
+    (votedFor === undefined ? 0 : hasVote) | (hasRegistrations ? hasList : 0) | (isRecovering ? recovering : 0),
+  );
+  if (votedFor !== undefined) writer.id(votedFor);
+  if (!hasRegistrations) return;
+  writer.varint(registrations.length);
+  for (const { memberId, incarnation } of registrations) {
+    writer.id(memberId);
+    writer.varint(incarnation);
+  }
 }
 
 function readHardState(reader: UntrustedReader): HardState {
   const term = termOf(reader.varint());
   const commitIndex = indexOf(reader.varint());
-  const votedFor = reader.flag() ? memberIdOf(reader.id()) : undefined;
-  return { term, votedFor, commitIndex };
+  const flags = reader.byte();
+  if (flags > (hasVote | hasList | recovering)) reader.reject();
+  const votedFor = (flags & hasVote) !== 0 ? memberIdOf(reader.id()) : undefined;
+  const registrations = (flags & hasList) !== 0 ? readRegistrations(reader) : noRegistrations;
+  return { term, votedFor, commitIndex, registrations, isRecovering: (flags & recovering) !== 0 };
+}
+
+function readRegistrations(reader: UntrustedReader): readonly Registration[] {
+  const registrations: Registration[] = [];
+  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
+    registrations.push({ memberId: memberIdOf(reader.id()), incarnation: reader.varint() });
+  }
+  return registrations;
 }

@@ -11,6 +11,7 @@ import { ByteSlab } from "../byte-slab.ts";
 import type { MemberConfig } from "../config.ts";
 import { type LogIndex, noIndex, noTerm, type Term } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
+import { blankHardState } from "../raft/hard-state.ts";
 import type { Entry, HardState } from "../raft/message.ts";
 import {
   baseRecordBytesMax,
@@ -70,7 +71,7 @@ export function createLog(
   const store = new LogStore({
     identity,
     config,
-    hardState: { term: noTerm, votedFor: undefined, commitIndex: noIndex },
+    hardState: blankHardState,
     base: noEntry,
     last: noEntry,
     segments: [],
@@ -177,8 +178,9 @@ export class LogStore {
       assert(first.index <= this.#lastIndex + 1, "entries leave no gap in the log", first.index, this.#lastIndex);
     }
     for (let from = 0; from < entries.length || hardState !== undefined; ) {
-      const to = this.#countThatFits(entries, from);
-      if (to === from && !this.#makeRoom(operations, writeOverheadBytesMax, from < entries.length)) continue;
+      const overheadBytes = writeOverheadBytesMax(hardState);
+      const to = this.#countThatFits(entries, from, overheadBytes);
+      if (to === from && !this.#makeRoom(operations, overheadBytes, from < entries.length)) continue;
       const seal = this.#seal("write");
       this.#push(operations, encodeWrite(hardState, entries, { from, to }, seal, this.#slab));
       hardState = undefined;
@@ -238,8 +240,8 @@ export class LogStore {
   }
 
   /** Entries from `from` on that fit into this segment; one always fits into a segment that holds nothing yet. */
-  #countThatFits(entries: readonly Entry[], from: number): number {
-    let room = this.#segmentBytesMax - this.#offset - writeOverheadBytesMax;
+  #countThatFits(entries: readonly Entry[], from: number, overheadBytes: number): number {
+    let room = this.#segmentBytesMax - this.#offset - overheadBytes;
     let to = from;
     if (to < entries.length && this.#holdsNothing()) room -= entryBytesMax(entries[to++] as Entry);
     for (; to < entries.length; to++) {

@@ -6,6 +6,7 @@
 import { unreachable } from "../assert.ts";
 import { ByteSlab } from "../byte-slab.ts";
 import { indexOf, type LogIndex, noIndex, noTerm } from "../ids.ts";
+import { blankHardState } from "../raft/hard-state.ts";
 import type { Entry, HardState } from "../raft/message.ts";
 import {
   decodeBaseMoved,
@@ -51,7 +52,7 @@ export class Replay {
   #base: LogBase = this.#oldest;
   #entries: Entry[] = [];
   readonly #slab = new ByteSlab();
-  #hardState: HardState = { term: noTerm, votedFor: undefined, commitIndex: noIndex };
+  #hardState: HardState = blankHardState;
 
   get last(): LogBase {
     return this.#entries[this.#entries.length - 1] ?? this.#oldest;
@@ -128,14 +129,14 @@ export class Replay {
 
   /** The commit index is a hint written before the entries it speaks of: it is brought into the log's range. */
   result(): { hardState: HardState; base: LogBase; entries: readonly Entry[] } {
-    const { term, votedFor, commitIndex } = this.#hardState;
+    const { commitIndex } = this.#hardState;
     const base = this.#base;
     const clamped = Math.max(base.index, Math.min(commitIndex, this.last.index));
     const skipped = base.index - this.#oldest.index;
     return {
       base,
       entries: skipped === 0 ? this.#entries : this.#entries.slice(skipped),
-      hardState: { term, votedFor, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
+      hardState: { ...this.#hardState, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
     };
   }
 }

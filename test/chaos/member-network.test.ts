@@ -209,6 +209,7 @@ describe("links", () => {
     commitIndex: indexOf(number),
     toIncarnation: 0,
     readRound: 0,
+    held: undefined,
   });
 
   /** A pair of ends; the second listens only when told. */

@@ -46,6 +46,7 @@ export function networkSuite(contract: NetworkContract): void {
     commitIndex: indexOf(number),
     toIncarnation: 0,
     readRound: 0,
+    held: undefined,
   });
   const arrived = (network: NetworkSubject, member: MemberId): number[] =>
     network.received(member).map((message) => (message.type === "heartbeat" ? message.commitIndex : -1));
@@ -66,6 +67,7 @@ export function networkSuite(contract: NetworkContract): void {
             { index: indexOf(43), term: termOf(7), kind: "command", data: Uint8Array.from([0, 1, 127, 128, 255]) },
           ],
           commitIndex: indexOf(41),
+          toIncarnation: 1,
         };
         network.send(message);
         await network.settle();

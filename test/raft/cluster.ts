@@ -18,6 +18,7 @@ import {
 } from "../../core/ids.ts";
 import type { Random } from "../../core/ports.ts";
 import { describeConfiguration, describeEntry } from "../../core/raft/describe.ts";
+import { blankHardState } from "../../core/raft/hard-state.ts";
 import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk } from "../../core/raft/message.ts";
 import { Raft } from "../../core/raft/raft.ts";
 import type { Ready } from "../../core/raft/ready.ts";
@@ -83,6 +84,8 @@ export interface ClusterOptions {
   readonly random: (id: MemberId) => Random;
   /** Writes wait for {@link Cluster.persist}; otherwise each is done at once. */
   readonly isDiskSlow: boolean;
+  /** A member that starts asks the others what it may have forgotten; otherwise every disk is trusted. */
+  readonly asksOthers?: boolean;
 }
 
 export class Cluster {
@@ -290,7 +293,7 @@ export class Cluster {
 
   private newNode(id: MemberId): Node {
     const disk: Disk = {
-      hardState: { term: noTerm, votedFor: undefined, commitIndex: noIndex },
+      hardState: blankHardState,
       baseIndex: noIndex,
       baseTerm: noTerm,
       entries: [],
@@ -314,6 +317,8 @@ export class Cluster {
       appliedIndex: indexOf(disk.state.length),
       random: this.options.random(node.id),
       incarnation: node.incarnation,
+      standing: this.options.asksOthers ? "checking" : "sound",
+      hasServed: () => false,
     });
   }
 }

@@ -1,7 +1,8 @@
 /*
  * Runs the interaction files of testdata/. The commands:
  *
- *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [any field of MemberConfig=]    a new cluster
+ *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [start=asking] [any field of MemberConfig=]
+ *                          a new cluster
  *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
  *   lead 1                 member 1 campaigns and everything is delivered, without the words
  *   tick 1 [times=10]      campaign 1      propose 1 a b      read 1 context=7      transfer 1 to=2
@@ -21,6 +22,7 @@ import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import { hexOf, indexOf, type MemberId, memberIdOf, termOf } from "../../core/ids.ts";
 import type { Random } from "../../core/ports.ts";
 import { describeEntry, describeMessage } from "../../core/raft/describe.ts";
+import { blankHardState } from "../../core/raft/hard-state.ts";
 import type { Entry, RaftMessage } from "../../core/raft/message.ts";
 import { type Command, dataFilesIn, runDataFile } from "../kit/datadriven.ts";
 import { Cluster, configurationData, type Disk, type Node } from "./cluster.ts";
@@ -180,6 +182,7 @@ class Theatre {
     });
     const vote = command.options.get("vote")?.[0];
     node.disk.hardState = {
+      ...blankHardState,
       term: termOf(numberOf(command, "term", 0)),
       votedFor: vote === undefined ? undefined : asId(vote),
       commitIndex: indexOf(numberOf(command, "commit", 0)),
@@ -264,6 +267,7 @@ function newCluster(command: Command): Cluster {
     config: config as Partial<MemberConfig>,
     random: fixedChance,
     isDiskSlow: command.options.get("disk")?.[0] === "slow",
+    asksOthers: command.options.get("start")?.[0] === "asking",
   });
 }
 
@@ -281,7 +285,8 @@ function describeNode(node: Node): string {
   if (!node.isUp) return `${hexOf(node.id)}: down`;
   const leader = raft.leaderId === undefined ? "none" : hexOf(raft.leaderId);
   const position = `last=${raft.termAt(raft.lastIndex)}/${raft.lastIndex} stable=${raft.stableIndex}`;
-  return `${hexOf(node.id)}: ${raft.role} term=${raft.term} leader=${leader} ${position} commit=${raft.commitIndex}`;
+  const standing = raft.standing === "sound" ? "" : ` ${raft.standing}`;
+  return `${hexOf(node.id)}: ${raft.role}${standing} term=${raft.term} leader=${leader} ${position} commit=${raft.commitIndex}`;
 }
 
 function describeLog(node: Node): string {

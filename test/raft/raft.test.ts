@@ -3,6 +3,7 @@ import { defaultMemberConfig } from "../../core/config.ts";
 import { indexOf, type MemberId, memberIdOf, noIndex, noTerm, termOf } from "../../core/ids.ts";
 import { describeMessage } from "../../core/raft/describe.ts";
 import { ForwardedOnce } from "../../core/raft/forwarded.ts";
+import { blankHardState, noRegistrations } from "../../core/raft/hard-state.ts";
 import { Inflight } from "../../core/raft/inflight.ts";
 import type { Configuration, Entry, HardState, RaftMessage } from "../../core/raft/message.ts";
 import { Raft } from "../../core/raft/raft.ts";
@@ -30,15 +31,20 @@ function raftOf(options: {
     id: id(1),
     configuration: options.configuration ?? three,
     config: { ...defaultMemberConfig, proposalsMax: options.proposalsMax ?? 10 },
-    hardState: { term: noTerm, votedFor: undefined, commitIndex: noIndex, ...options.hardState },
+    hardState: { ...blankHardState, ...options.hardState },
     snapshotIndex: noIndex,
     snapshotTerm: noTerm,
     entries: options.entries ?? [],
     appliedIndex: noIndex,
     random: new SimRandom(options.seed ?? 1),
     incarnation: 1,
+    standing: "sound",
+    hasServed: () => false,
   });
 }
+
+/** What the answers of a member say about itself. */
+const life = { incarnation: 1, isRecovering: false, registrations: noRegistrations } as const;
 
 const sent = (ready: Ready): readonly string[] =>
   [...ready.messages, ...ready.messagesAfterPersist].map(describeMessage);
@@ -51,6 +57,7 @@ const heartbeat = (from: number, term: number): RaftMessage => ({
   commitIndex: noIndex,
   toIncarnation: 1,
   readRound: 0,
+  held: undefined,
 });
 
 /** A leader of term 1 whose every own write is done at once. */
@@ -58,7 +65,7 @@ function leaderOf(options: Parameters<typeof raftOf>[0] = {}): Raft {
   const raft = raftOf(options);
   raft.campaign();
   for (const type of ["preVoteReply", "voteReply"] as const) {
-    raft.step({ type, from: id(2), to: id(1), term: termOf(1), granted: true });
+    raft.step({ ...life, type, from: id(2), to: id(1), term: termOf(1), granted: true });
   }
   expect(raft.role).toBe("leader");
   persistAll(raft);
@@ -77,7 +84,7 @@ describe("who is listened to", () => {
     const raft = leaderOf();
     const stranger = { from: id(9), to: id(1), term: termOf(50) } as const;
     raft.step({ ...stranger, type: "vote", lastIndex: indexOf(99), lastTerm: termOf(49), transfer: true });
-    raft.step({ ...stranger, type: "appendAccepted", matchIndex: indexOf(1), incarnation: 1 });
+    raft.step({ ...stranger, type: "appendAccepted", matchIndex: indexOf(1), ...life });
     raft.step({ ...stranger, type: "propose", incarnation: 1, sequence: 1, commands: [Uint8Array.of(1)] });
     expect([raft.role, raft.term, raft.lastIndex]).toEqual(["leader", 1, 1]);
     expect(raft.hasReady()).toBe(false);
@@ -174,7 +181,7 @@ describe("campaigns", () => {
     const raft = raftOf({});
     raft.step({ type: "timeoutNow", from: id(2), to: id(1), term: noTerm });
     const ready = raft.takeReady();
-    expect(ready.hardState).toEqual({ term: 1, votedFor: id(1), commitIndex: 0 });
+    expect(ready.hardState).toEqual({ ...blankHardState, term: 1, votedFor: id(1) });
     expect(ready.mustSync).toBe(true);
     expect(ready.messages).toEqual([]);
     expect(ready.messagesAfterPersist.map(describeMessage)).toEqual([
@@ -211,7 +218,7 @@ describe("campaigns", () => {
     raft.applyConfiguration({ ...three, learners: [id(4)] });
     raft.propose([Uint8Array.of(1)]);
     expect(sent(raft.takeReady()).filter((text) => text.startsWith("1→4"))).toEqual([
-      "1→4 append term=1 prev=1/1 entries=[1/2 0x01] commit=0",
+      "1→4 append term=1 prev=1/1 entries=[1/2 0x01] commit=0 to-life=0",
     ]);
     expect(raft.progressOf(id(4))).toMatchObject({ state: "probe", matchIndex: 0, nextIndex: 2 });
   });
@@ -228,6 +235,7 @@ describe("a follower with a tail the leader did not send", () => {
     prevTerm: termOf(1),
     entries: over.entries,
     commitIndex: indexOf(over.commitIndex),
+    toIncarnation: 1,
   });
 
   test("acknowledges and commits only what the append covers", () => {
@@ -266,7 +274,7 @@ describe("ready", () => {
       to: id(1),
       term: termOf(1),
       matchIndex: indexOf(1),
-      incarnation: 1,
+      ...life,
     });
     persistAll(raft);
     raft.propose([Uint8Array.of(7)]);
@@ -285,7 +293,7 @@ describe("ready", () => {
       to: id(1),
       term: termOf(1),
       matchIndex: indexOf(1),
-      incarnation: 1,
+      ...life,
     });
     const ready = raft.takeReady();
     expect(ready.hardState?.commitIndex).toBe(1);
@@ -306,6 +314,7 @@ describe("ready", () => {
       prevTerm: noTerm,
       entries: [command(1, 3)],
       commitIndex: noIndex,
+      toIncarnation: 1,
     });
     raft.takeReady();
     raft.persisted(indexOf(1), termOf(3));
@@ -325,6 +334,7 @@ describe("ready", () => {
       prevTerm: noTerm,
       entries: [command(1, 1)],
       commitIndex: noIndex,
+      toIncarnation: 1,
     });
     raft.step(append());
     raft.takeReady();
@@ -391,7 +401,7 @@ describe("snapshots", () => {
         to: id(1),
         term: termOf(1),
         matchIndex: indexOf(matchIndex),
-        incarnation: 1,
+        ...life,
       });
     for (let index = 2; index <= 6; index++) {
       raft.propose([Uint8Array.of(index)]);
@@ -401,7 +411,7 @@ describe("snapshots", () => {
     }
     raft.appliedTo(indexOf(6));
     raft.compactTo(indexOf(5));
-    raft.step({ type: "heartbeatReply", from: id(2), to: id(1), term: termOf(1), readRound: 0, incarnation: 1 });
+    raft.step({ type: "heartbeatReply", from: id(2), to: id(1), term: termOf(1), readRound: 0, ...life });
     expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
     accept(0);
     expect([raft.progressOf(id(2))?.state, raft.hasReady()]).toEqual(["snapshot", false]);

@@ -7,11 +7,11 @@ import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
 import { assert } from "../../core/assert.ts";
 import { utf8Decode, utf8Encode } from "../../core/bytes.ts";
-import { compareIds, indexOf, type LogIndex, type MemberId, memberIdOf } from "../../core/ids.ts";
+import { compareIds, indexOf, type LogIndex, type MemberId, memberIdOf, noTerm } from "../../core/ids.ts";
 import type { Configuration, Entry, RaftMessage } from "../../core/raft/message.ts";
 import { majorityOf } from "../../core/raft/quorum.ts";
 import { SimRandom } from "../../sim/random.ts";
-import { Cluster, type Node } from "./cluster.ts";
+import { Cluster, type Disk, type Node } from "./cluster.ts";
 
 /** Weights of what may happen next; 0 switches a kind off for the whole run. */
 interface Weather {
@@ -34,6 +34,10 @@ interface Weather {
   readonly compact: number;
   readonly transfer: number;
   readonly isolate: number;
+  /** A member that starts asks the others what it may have forgotten. */
+  readonly asksOthers: boolean;
+  /** One member at a time gets an older state of its disk back; only where the others are asked. */
+  readonly restore: number;
 }
 
 const weather: fc.Arbitrary<Weather> = fc.record({
@@ -56,6 +60,8 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   compact: fc.constantFrom(0, 1, 3),
   transfer: fc.constantFrom(0, 1),
   isolate: fc.constantFrom(0, 1, 2),
+  asksOthers: fc.boolean(),
+  restore: fc.constantFrom(0, 1, 4),
 });
 
 test.prop([weather], { numRuns: 100 })(
@@ -86,6 +92,12 @@ class Storm {
   private readonly commitSeen = new Map<Node, { incarnation: number; commitIndex: LogIndex }>();
   /** Reads under way: what was known committed anywhere when each was asked. */
   private readonly reads = new Map<string, number>();
+  /** Copies of disks, oldest first. */
+  private readonly copies: { readonly node: Node; readonly disk: Disk }[] = [];
+  /** The member whose disk was put back last; it counts again once it is sound. */
+  private restored: Node | undefined;
+  /** The same, until that it forgot is on its disk. */
+  private unfound: Node | undefined;
   private lastName = 0;
 
   constructor(drawn: Weather) {
@@ -96,6 +108,7 @@ class Storm {
       config: drawn,
       random: (id) => this.random.fork(`election/${id}`),
       isDiskSlow: drawn.isDiskSlow,
+      asksOthers: drawn.asksOthers,
     });
   }
 
@@ -111,6 +124,8 @@ class Storm {
       ["copy", weights.copy],
       ["crash", weights.crash],
       ["restart", 4],
+      ["copyDisk", weights.asksOthers ? 2 * weights.restore : 0],
+      ["restore", weights.asksOthers ? weights.restore : 0],
       ["compact", weights.compact],
       ["transfer", weights.transfer],
       ["isolate", weights.isolate],
@@ -163,7 +178,7 @@ class Storm {
     const { nodes } = this.cluster;
     const any = nodes[this.random.below(nodes.length)] as Node;
     if (kind === "restart") return nodes.find((node) => !node.isUp) ?? any;
-    if ((kind !== "isolate" && kind !== "crash") || this.random.below(2) === 0) return any;
+    if ((kind !== "isolate" && kind !== "crash" && kind !== "restore") || this.random.below(2) === 0) return any;
     return nodes.find((node) => node.isUp && node.raft.role === "leader") ?? any;
   }
 
@@ -204,10 +219,17 @@ class Storm {
         return;
       }
       case "crash":
-        if (node.isUp) cluster.crash(node);
+        // What the others remember of it is all there is to find out with.
+        if (node.isUp && (this.unfound === undefined || this.unfound === node)) cluster.crash(node);
         return;
       case "restart":
         if (!node.isUp) cluster.restart(node);
+        return;
+      case "copyDisk":
+        this.copies.push({ node, disk: cluster.copyDisk(node) });
+        return;
+      case "restore":
+        this.restore(node);
         return;
       case "compact":
         if (!node.isUp || node.writes.length > 0 || node.applied.length <= node.disk.baseIndex) return;
@@ -233,6 +255,51 @@ class Storm {
     }
   }
 
+  /**
+   * Puts an older state back, if so many others remember more that among any that could let this member go on there is
+   * one of them. Only one member at a time forgets.
+   */
+  private restore(node: Node): void {
+    const { cluster, random, restored } = this;
+    if (restored !== undefined && (!restored.isUp || restored.raft.standing !== "sound")) return;
+    const copies = this.copies.filter((copy) => copy.node === node);
+    const copy = copies[random.below(Math.max(1, copies.length))];
+    if (copy === undefined) return;
+    const { voters, outgoing } = configurationOf(this.weather);
+    for (const half of [voters, outgoing]) {
+      if (half.length === 0) continue;
+      // Without it nobody could be elected who might bring it up to date.
+      if (half.length < 3 && half.includes(node.id)) return;
+      const knowers = half.filter((id) => id !== node.id && this.knowsMore(cluster.node(id), node, copy.disk));
+      if (knowers.length < half.length - majorityOf(half.length) + 1) return;
+    }
+    cluster.restoreDisk(node, copy.disk);
+    this.copies.splice(0, this.copies.length, ...this.copies.filter((one) => one.node !== node));
+    cluster.restart(node);
+    this.restored = node;
+    this.unfound = node;
+  }
+
+  /** What that member would answer if it were asked. */
+  private knowsMore(member: Node, about: Node, disk: Disk): boolean {
+    if (!member.isUp) return false;
+    const { cluster } = this;
+    const sent = cluster.inFlight;
+    cluster.inFlight = [];
+    cluster.deliver({
+      type: "hello",
+      from: about.id,
+      to: member.id,
+      term: noTerm,
+      incarnation: about.incarnation,
+    });
+    const reply = cluster.inFlight.find((message) => message.type === "helloReply");
+    cluster.inFlight = sent;
+    if (reply?.type !== "helloReply") return false;
+    const lastIndex = disk.baseIndex + disk.entries.length;
+    return reply.seenTerm > disk.hardState.term || reply.heldIndex > lastIndex;
+  }
+
   /** A member resends lost chunks; here a lost snapshot is aborted now and then. */
   private abortSnapshots(leader: Node): void {
     for (const node of this.cluster.nodes) this.cluster.act(leader, (raft) => raft.snapshotAborted(node.id));
@@ -249,6 +316,7 @@ class Storm {
 
   private check(): void {
     this.cluster.events = [];
+    if (this.unfound?.disk.hardState.isRecovering === true) this.unfound = undefined;
     for (const node of this.cluster.nodes) {
       if (!node.isUp) continue;
       this.checkElectionSafety(node);
@@ -319,7 +387,10 @@ class Storm {
     for (const half of [voters, outgoing]) {
       if (half.length === 0) continue;
       const holders = half.filter((id) => {
-        const { disk } = this.cluster.node(id);
+        const member = this.cluster.node(id);
+        // What it said before it forgot may count until others have heard; the entry is recovered from them.
+        if (member === this.restored && member.raft.standing !== "sound") return true;
+        const { disk } = member;
         if (entry.index <= disk.baseIndex) return true;
         return disk.entries[entry.index - disk.baseIndex - 1]?.term === entry.term;
       });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type RefusalName, refusals } from "../../core/errors.ts";
 import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
-import type { Configuration, Entry } from "../../core/raft/message.ts";
+import type { Configuration, Entry, Registration } from "../../core/raft/message.ts";
 import { decodePeerMessage, encodePeerMessage, peerCodecVersion } from "../../core/server/peer-codec.ts";
 
 const count = fc.oneof(fc.nat(300), fc.maxSafeNat());
@@ -25,6 +25,10 @@ const entry: fc.Arbitrary<Entry> = fc.record({
 });
 const addressed = { from: memberId, to: memberId, term };
 const call = { from: memberId, to: memberId, callId: count, incarnation: count };
+const life = { incarnation: count, isRecovering: fc.boolean() };
+const registrations: fc.Arbitrary<readonly Registration[]> = ids.chain((some) =>
+  fc.tuple(...some.map((id) => count.map((incarnation) => ({ memberId: id, incarnation })))),
+);
 const kind = <Kind extends string>(type: Kind): fc.Arbitrary<Kind> => fc.constant(type);
 const maybeSigned = fc.option(signed, { nil: undefined });
 
@@ -33,7 +37,13 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
   preVote: fc.record({ type: kind("preVote"), ...addressed, lastIndex: index, lastTerm: term }),
   preVoteReply: fc.record({ type: kind("preVoteReply"), ...addressed, granted: fc.boolean() }),
   vote: fc.record({ type: kind("vote"), ...addressed, lastIndex: index, lastTerm: term, transfer: fc.boolean() }),
-  voteReply: fc.record({ type: kind("voteReply"), ...addressed, granted: fc.boolean() }),
+  voteReply: fc.record({
+    type: kind("voteReply"),
+    ...addressed,
+    granted: fc.boolean(),
+    incarnation: count,
+    registrations,
+  }),
   append: fc.record({
     type: kind("append"),
     ...addressed,
@@ -41,8 +51,9 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     prevTerm: term,
     entries: fc.array(entry, { maxLength: 5 }),
     commitIndex: index,
+    toIncarnation: count,
   }),
-  appendAccepted: fc.record({ type: kind("appendAccepted"), ...addressed, matchIndex: index, incarnation: count }),
+  appendAccepted: fc.record({ type: kind("appendAccepted"), ...addressed, matchIndex: index, ...life, registrations }),
   appendRejected: fc.record({
     type: kind("appendRejected"),
     ...addressed,
@@ -57,8 +68,9 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     commitIndex: index,
     toIncarnation: count,
     readRound: count,
+    held: fc.option(fc.record({ memberId, index, term }), { nil: undefined }),
   }),
-  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count, incarnation: count }),
+  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count, ...life }),
   readIndex: fc.record({ type: kind("readIndex"), ...addressed, readContext: count, incarnation: count }),
   readIndexReply: fc.record({
     type: kind("readIndexReply"),
@@ -108,6 +120,19 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     transferId: count,
     nextChunk: count,
   }),
+  hello: fc.record({ type: kind("hello"), ...addressed, incarnation: count }),
+  helloReply: fc.record({
+    type: kind("helloReply"),
+    ...addressed,
+    incarnation: count,
+    seenTerm: term,
+    heldIndex: index,
+    heldTerm: term,
+    hasServed: fc.boolean(),
+    leads: fc.boolean(),
+  }),
+  register: fc.record({ type: kind("register"), ...addressed, incarnation: count }),
+  registerReply: fc.record({ type: kind("registerReply"), ...addressed, incarnation: count }),
   leaseRenew: fc.record({ type: kind("leaseRenew"), ...call, leaseId }),
   leaseRenewReply: fc.record({ type: kind("leaseRenewReply"), ...call, ttlSeconds: maybeSigned }),
   leaseQuery: fc.record({ type: kind("leaseQuery"), ...call, leaseId, keys: fc.boolean() }),

@@ -5,6 +5,7 @@
 import { textOfBytes, utf8Encode } from "../../core/bytes.ts";
 import { clusterIdOf, indexOf, memberIdOf, noIndex, noTerm, termOf } from "../../core/ids.ts";
 import type { LogOperation } from "../../core/output.ts";
+import { blankHardState, noRegistrations } from "../../core/raft/hard-state.ts";
 import type { Entry, HardState } from "../../core/raft/message.ts";
 import { type LogBase, type LogSegment, recoverLog } from "../../core/storage/log-store.ts";
 
@@ -18,10 +19,14 @@ export const entry = (index: number, term: number, text = `${index}@${term}`): E
   data: utf8Encode(text),
 });
 
+/** Every third term has a registration, every fifth one recovers. */
 export const hardState = (term: number, vote: number | undefined, commit: number): HardState => ({
   term: termOf(term),
   votedFor: vote === undefined ? undefined : memberIdOf(BigInt(vote)),
   commitIndex: indexOf(commit),
+  registrations:
+    term % 3 === 0 ? [{ memberId: memberIdOf(7n), incarnation: 1_700_000_000_000 + term }] : noRegistrations,
+  isRecovering: term % 5 === 0,
 });
 
 export const base = (index: number, term: number): LogBase => ({ index: indexOf(index), term: termOf(term) });
@@ -36,7 +41,7 @@ export interface LogContent {
 /** The obvious log: a list that is cut and added to. */
 export class ModelLog {
   #base: LogBase = { index: noIndex, term: noTerm };
-  #hardState: HardState = { term: noTerm, votedFor: undefined, commitIndex: noIndex };
+  #hardState: HardState = blankHardState;
   #entries: Entry[] = [];
 
   append(write: { hardState: HardState | undefined; entries: readonly Entry[] }): void {

@@ -1,0 +1,275 @@
+/*
+ * A member whose disk was put back to an older state, lost writes it had reported durable, or was wiped, has forgotten
+ * votes it gave and entries it acknowledged. It finds out by asking, and is not counted until it has learned enough.
+ *
+ *              enough answers, none of them knows of more
+ *   checking ─────────────────────────────────────────────▶ sound
+ *      │ one knows of more                                     ▲
+ *      ▼                                                       │ registered, and holds what a leader elected in spite
+ *   recovering ────────────────────────────────────────────────┘ of it has committed
+ *
+ * A checking member says nothing but hello, and hears nothing else. A recovering one follows and is sent entries, but
+ * grants no vote, campaigns never, and its answers neither commit nor confirm anything.
+ *
+ * Why that is safe. Of n voters q are a quorum; P forgot; R are n − q + 1 other voters that have on disk "count nothing
+ * that lives of P before this one said". A quorum that needs an old word of P has q − 1 other voters, so one of them, r,
+ * is in R. Whoever counts that quorum hears from r, and r says what it has registered with every vote and every
+ * acknowledgement. What if r spoke before it registered?
+ * 1. A vote: P voted for X in term 5, forgot it, and would vote for Y in term 5 too. r voted for X as well, so r was in
+ *    term 5 when it registered. P adopts the highest term of R, and gives that term's vote away to itself: it never
+ *    votes anew in a term up to that one. In later terms all words of r come after its registration.
+ * 2. An acknowledgement: r and P acknowledged entry k of leader L, P forgot it, and L commits k without having heard of
+ *    the new P. With the votes of P and of others that lack k, Y would be elected and k lost. But P waits until it holds
+ *    what a leader M has committed that knows this life of P, in a term at least that of R, with an entry of that term
+ *    among it. If M is L, it counts the old word no more, so its commit index has all it ever committed with it. Else M
+ *    was elected by a quorum without the new P, in a term in which the old word of P was either honest or not counted:
+ *    it holds k by the ordinary argument (thesis §3.6.3), before the entry of its own term. So P holds k too.
+ * 3. A confirmed read: the old P answered a heartbeat before it forgot, so before anybody was elected with its new vote.
+ *    What a later leader commits is younger than the read.
+ * What must not be: 4. two recovering members vouch for each other. So only a sound one registers, and if too many have
+ * forgotten, all wait, and say so: nobody can tell from within what was promised.
+ *
+ * What it cannot find. The answers come from memory: what nobody that answers knows of goes unnoticed. With n = 3 a
+ * member may start with one answer, or two stopped members could never go on without the third. Members are told
+ * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
+ * have restarted since.
+ *
+ * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
+ * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
+ */
+import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
+import { registeredLife, withRegistration } from "./hard-state.ts";
+import type { Append, Hello, HelloReply, RaftMessage, Register, RegisterReply, Registration } from "./message.ts";
+import { majorityOf } from "./quorum.ts";
+import type { RaftState } from "./state.ts";
+
+export type Standing = "sound" | "checking" | "recovering";
+
+/** What of a member's promises is gone; which it is decides nothing, but people want to know. */
+export type Forgotten = "term" | "entries" | "everything" | "found by an earlier life";
+
+/** What a member knows of another's promises. Nothing here falls, or is kept on disk. */
+export class Witness {
+  readonly id: MemberId;
+  /** Highest term in which it spoke to this member. */
+  seenTerm: Term = noTerm;
+  heldIndex: LogIndex = noIndex;
+  /** Term of that entry; 0 when it is not known. */
+  heldTerm: Term = noTerm;
+
+  constructor(id: MemberId) {
+    this.id = id;
+  }
+
+  noteHeld(index: LogIndex, term: Term): void {
+    if (index <= this.heldIndex) return;
+    this.heldIndex = index;
+    this.heldTerm = term;
+  }
+}
+
+/** Held while a member is not sound. */
+export class Recall {
+  /** Ticks since the questions were first asked. */
+  ticks = 0;
+  /** Other voters that answered the question of the present standing. */
+  readonly answered = new Set<MemberId>();
+  /** Members asked since the last tick. */
+  readonly asked = new Set<MemberId>();
+  hasLeaderAnswered = false;
+  forgotten: Forgotten | undefined;
+  /** Highest term of those that registered this life. */
+  highestTerm: Term = noTerm;
+  isRegistered = false;
+  /** Commit index of the leader of `targetTerm`, who knows this life; undefined: not heard of yet. */
+  target: LogIndex | undefined;
+  targetTerm: Term = noTerm;
+}
+
+/** A life begins: it knows nothing of what it may have forgotten, or knows that it has. */
+export function beginRecall(state: RaftState, isRecovering: boolean): void {
+  const hasPeers = state.voterIds.some((id) => id !== state.id);
+  if (!hasPeers || !state.isMember(state.id)) return;
+  state.recall = new Recall();
+  state.standing = isRecovering ? "recovering" : "checking";
+  if (isRecovering) state.recall.forgotten = "found by an earlier life";
+  askAll(state, state.recall);
+}
+
+/** Asks again whoever has not answered, and counts the time. */
+export function tickRecall(state: RaftState, recall: Recall): void {
+  recall.ticks++;
+  recall.asked.clear();
+  if (state.standing === "checking") maybeSound(state, recall);
+  if (state.recall !== undefined && missingVoters(state, recall) > 0) askAll(state, recall);
+}
+
+/** A member that speaks to one that is checking is there to be asked. */
+export function askAtOnce(state: RaftState, recall: Recall, id: MemberId): void {
+  if (!recall.asked.has(id) && !recall.answered.has(id) && state.voterIds.includes(id)) ask(state, recall, id);
+}
+
+/** What every message says about its sender. The term of those left out need not be durable there. */
+export function noteWord(state: RaftState, message: RaftMessage): void {
+  if (message.type === "preVote" || message.type === "preVoteReply" || message.type === "snapshotChunkReply") return;
+  const witness = state.witnessOf(message.from);
+  if (witness !== undefined && message.term > witness.seenTerm) witness.seenTerm = message.term;
+}
+
+export function handleHello(state: RaftState, message: Hello): void {
+  const witness = state.witnessOf(message.from);
+  if (witness === undefined) return;
+  // What that member's earlier lives acknowledged counts no more from here on.
+  state.leadership?.progressOf(message.from)?.meetLife(message.incarnation);
+  state.sendOnTerm({
+    type: "helloReply",
+    from: state.id,
+    to: message.from,
+    term: state.term,
+    incarnation: message.incarnation,
+    seenTerm: witness.seenTerm,
+    heldIndex: witness.heldIndex,
+    heldTerm: witness.heldTerm,
+    hasServed: state.hasServed(message.from),
+    leads: state.leadership !== undefined,
+  });
+}
+
+export function handleHelloReply(state: RaftState, message: HelloReply): void {
+  const { recall } = state;
+  if (recall === undefined || state.standing !== "checking" || message.incarnation !== state.incarnation) return;
+  recall.forgotten = forgottenBy(state, message);
+  if (recall.forgotten !== undefined) {
+    state.standing = "recovering";
+    recall.answered.clear();
+    recall.asked.clear();
+    askAll(state, recall);
+    return;
+  }
+  recall.answered.add(message.from);
+  if (message.leads) recall.hasLeaderAnswered = true;
+  maybeSound(state, recall);
+}
+
+/** Only who is sound itself can vouch for what was promised. */
+export function handleRegister(state: RaftState, message: Register): void {
+  if (state.standing !== "sound") return;
+  const { from, incarnation } = message;
+  if (incarnation < registeredLife(state.registrations, from)) return;
+  learnRegistration(state, { memberId: from, incarnation });
+  state.messagesAfterPersist.push({
+    type: "registerReply",
+    from: state.id,
+    to: from,
+    term: state.term,
+    incarnation,
+  });
+}
+
+export function handleRegisterReply(state: RaftState, message: RegisterReply): void {
+  const { recall } = state;
+  if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
+  recall.answered.add(message.from);
+  if (message.term > recall.highestTerm) recall.highestTerm = message.term;
+  if (missingVoters(state, recall) > 0) return;
+  recall.isRegistered = true;
+  if (recall.highestTerm > state.term) state.becomeFollower(recall.highestTerm, undefined);
+  // Counterexample 1: its vote in this term may be given already.
+  state.votedFor ??= state.id;
+}
+
+/** What another member registered, heard along with its word. */
+export function learnRegistrations(state: RaftState, registrations: readonly Registration[]): void {
+  for (let position = 0; position < registrations.length; position++) {
+    learnRegistration(state, registrations[position] as Registration);
+  }
+}
+
+/** A leader that knows this life of the recovering member has sent it an append, which was accepted. */
+export function noteLeaderCommit(state: RaftState, recall: Recall, message: Append): void {
+  if (!recall.isRegistered || message.toIncarnation !== state.incarnation) return;
+  if (recall.targetTerm !== message.term || recall.target === undefined || isHeld(state, recall.target)) {
+    recall.target = message.commitIndex;
+    recall.targetTerm = message.term;
+  }
+  maybeRecovered(state, recall);
+}
+
+/** Counterexample 2: sound again once it holds all that this leader had committed, an entry of its own term included. */
+export function maybeRecovered(state: RaftState, recall: Recall): void {
+  if (recall.target === undefined || recall.targetTerm !== state.term || !isHeld(state, recall.target)) return;
+  if (state.log.termAt(recall.target) !== recall.targetTerm || missingVoters(state, recall) > 0) return;
+  becomeSound(state);
+}
+
+/**
+ * How many more voters must answer: to be found sound, as many as a quorum has besides this member; to recover, so many
+ * that every quorum has one of them besides this member. In a joint configuration, in both halves.
+ */
+export function missingVoters(state: RaftState, recall: Recall): number {
+  const { voters, outgoing } = state.configuration;
+  return Math.max(missingOf(state, recall, voters), missingOf(state, recall, outgoing));
+}
+
+function missingOf(state: RaftState, recall: Recall, half: readonly MemberId[]): number {
+  if (half.length === 0 || (state.isVoter && !half.includes(state.id))) return 0;
+  const quorum = majorityOf(half.length);
+  const needed = state.standing === "checking" ? quorum - 1 : half.length - quorum + 1;
+  let answered = 0;
+  for (const id of half) if (recall.answered.has(id)) answered++;
+  return Math.max(0, needed - answered);
+}
+
+/**
+ * A member that waits a moment hears from more members, and so finds more; one that leads knows what it was told. An
+ * election takes no less time, so nothing is lost by waiting.
+ */
+function maybeSound(state: RaftState, recall: Recall): void {
+  if (missingVoters(state, recall) > 0) return;
+  const haveAll = state.voterIds.every((id) => id === state.id || recall.answered.has(id));
+  if (haveAll || recall.hasLeaderAnswered || recall.ticks >= state.config.electionTicks) becomeSound(state);
+}
+
+function becomeSound(state: RaftState): void {
+  state.standing = "sound";
+  state.recall = undefined;
+}
+
+function askAll(state: RaftState, recall: Recall): void {
+  for (const id of state.voterIds) if (id !== state.id && !recall.answered.has(id)) ask(state, recall, id);
+}
+
+function ask(state: RaftState, recall: Recall, to: MemberId): void {
+  recall.asked.add(to);
+  const { id: from, term, incarnation } = state;
+  if (state.standing === "checking") state.messages.push({ type: "hello", from, to, term, incarnation });
+  // That it forgot must be on its disk first: those who know may have forgotten it themselves when it starts again.
+  else state.messagesAfterPersist.push({ type: "register", from, to, term, incarnation });
+}
+
+/** What this member promised once and does not know. It has heard nothing yet in this life, so all it holds is old. */
+function forgottenBy(state: RaftState, known: HelloReply): Forgotten | undefined {
+  const { log } = state;
+  if (state.term === noTerm && log.lastIndex === noIndex && (known.seenTerm > noTerm || known.hasServed)) {
+    return "everything";
+  }
+  if (known.seenTerm > state.term) return "term";
+  if (known.heldIndex > log.lastIndex) return "entries";
+  const term = log.termAt(known.heldIndex);
+  return term !== undefined && known.heldTerm !== noTerm && term !== known.heldTerm ? "entries" : undefined;
+}
+
+function learnRegistration(state: RaftState, registration: Registration): void {
+  const { memberId, incarnation } = registration;
+  if (memberId === state.id || !state.isMember(memberId)) return;
+  const known = state.registrations;
+  state.registrations = withRegistration(known, registration);
+  if (state.registrations === known) return;
+  state.leadership?.progressOf(memberId)?.meetLife(incarnation);
+  if ((state.voteLives.get(memberId) ?? incarnation) < incarnation) {
+    state.votes.delete(memberId);
+    state.voteLives.delete(memberId);
+  }
+}
+
+const isHeld = ({ log }: RaftState, index: LogIndex): boolean => log.commitIndex >= index && log.stableIndex >= index;

@@ -1,0 +1,29 @@
+/*
+ * What people are told about a member that forgot what it had promised: in its status and in its log.
+ */
+import { hexOf, type MemberId } from "../ids.ts";
+import type { Forgotten } from "../raft/amnesia.ts";
+import type { RaftView } from "../raft/ready.ts";
+import type { MemberRecord } from "../request.ts";
+
+/** One sentence on what is gone, one on what has to happen; undefined for a member that counts or is merely asking. */
+export function standingText(raft: RaftView, members: readonly MemberRecord[]): string | undefined {
+  const { recall } = raft;
+  if (recall?.forgotten === undefined) return undefined;
+  const gone = `this member's disk is older than what it had promised: ${forgottenTexts[recall.forgotten]}`;
+  if (recall.missing === 0) return `${gone}; it is being sent what it lacks and does not count until it has it`;
+  const silent = recall.silent.map((id) => nameOf(id, members)).join(", ");
+  return `${gone}; it does not count until ${recall.missing} more of ${silent} have answered: start them, or give this member up with "etcdctl member remove ${hexOf(raft.id)}" and add it anew with an empty data directory`;
+}
+
+const forgottenTexts: { readonly [What in Forgotten]: string } = {
+  term: "another member heard it speak in a later term",
+  entries: "entries it had acknowledged are not in its log",
+  everything: "it has served before, and its log is empty",
+  "found by an earlier life": "found when it started before",
+};
+
+function nameOf(id: MemberId, members: readonly MemberRecord[]): string {
+  const name = members.find((record) => record.memberId === id)?.name ?? "";
+  return name === "" ? hexOf(id) : `${name} (${hexOf(id)})`;
+}
