@@ -1,5 +1,6 @@
 /*
- * How fast histories are judged. Prints figures, asserts none. Run: npx tsx test/bench/checking.ts [largest]
+ * How fast histories are judged. Prints figures, asserts none. Run: npx tsx test/bench/checking.ts [largest [--json]]
+ * With --json: only the largest history with revisions, as one JSON object.
  * Each history comes from a seeded generator; processor time is taken around the check alone, first cold, then warm,
  * so that a busy machine does not count.
  */
@@ -18,7 +19,11 @@ function time<Result>(work: () => Result): { readonly ms: number; readonly resul
   return { ms: (user + system) / 1_000, result };
 }
 
-function measure(name: string, load: Workload, rounds: number): void {
+function measure(
+  name: string,
+  load: Workload,
+  rounds: number,
+): { readonly compileMs: number; readonly checkMs: number } {
   const events = history(7, load);
   let compileMs = Number.POSITIVE_INFINITY;
   let warmMs = Number.POSITIVE_INFINITY;
@@ -32,10 +37,14 @@ function measure(name: string, load: Workload, rounds: number): void {
     warmMs = Math.min(warmMs, decided.ms);
     verdict = `${decided.result.verdict} (${decided.result.method})`;
   }
+  if (json) return { compileMs, checkMs: warmMs };
   const row = [name.padEnd(44), verdict.padEnd(20), `compile ${compileMs.toFixed(1)} ms`.padEnd(20)];
   const rss = Math.round(process.memoryUsage().rss / 1024 / 1024);
   console.log(...row, `check ${warmMs.toFixed(1)} ms warm, ${coldMs.toFixed(1)} cold`.padEnd(36), `${rss} MiB`);
+  return { compileMs, checkMs: warmMs };
 }
+
+const json = process.argv.includes("--json");
 
 const plain: Workload = {
   operations: 10_000,
@@ -47,6 +56,11 @@ const plain: Workload = {
   staleReads: 0,
 };
 const largest = Number(process.argv[2] ?? 1_000_000);
+if (json) {
+  const load = { ...plain, operations: largest, keys: Math.max(100, largest / 100) };
+  process.stdout.write(`${JSON.stringify({ operations: largest, ...measure("", load, 5) })}\n`);
+  process.exit(0);
+}
 const sizes = [10_000, 100_000, 1_000_000].filter((size) => size <= largest);
 
 for (const operations of sizes) {
