@@ -72,11 +72,18 @@ export class LmdbBackend implements Backend {
   #pending = newPending();
   #install: Install | undefined;
   #size: { readonly allocatedBytes: number; readonly usedBytes: number } | undefined;
+  /** What was committed since a rewrite began, for its copy; bounded by how long a rewrite takes. */
+  #sinceRewrite: Write[] | undefined;
 
   constructor(directory: string, number: number, environment: Environment) {
     this.#directory = directory;
     this.#number = number;
     this.#environment = environment;
+  }
+
+  /** Where its files lie. */
+  get directory(): string {
+    return this.#directory;
   }
 
   /** Writes gathered since the last commit; a key written twice counts once. */
@@ -119,6 +126,7 @@ export class LmdbBackend implements Backend {
           const key = bytesOfText(text);
           if (value === undefined) database.removeSync(key);
           else database.putSync(key, value);
+          this.#sinceRewrite?.push({ bucket, key, value });
         }
       }
     });
@@ -136,7 +144,54 @@ export class LmdbBackend implements Backend {
   }
 
   beginInstall(): BackendInstall {
+    return this.#beginInstall();
+  }
+
+  /**
+   * Begins a copy of the whole content that takes no more space than it needs. The member goes on meanwhile: what it
+   * commits goes to both. A snapshot that is received ends the rewrite; while one is being received none can begin.
+   *
+   * @throws BackendProblem
+   */
+  beginRewrite(): BackendRewrite {
+    if (this.#install?.isOpen === true) throw new BackendProblem("the backend is being replaced already");
+    this.commit();
+    const view = this.openView();
+    const install = this.#beginInstall();
+    const since: Write[] = [];
+    this.#sinceRewrite = since;
+    const checkOpen = (): void => {
+      if (!install.isOpen) throw new BackendProblem("the backend was replaced by a snapshot meanwhile");
+    };
+    return {
+      view,
+      append: (bucket, key, value) => {
+        checkOpen();
+        install.append(bucket, key, value);
+      },
+      scanCopy: (bucket, range, visit) => {
+        checkOpen();
+        install.scan(bucket, range, visit);
+      },
+      finish: () => {
+        checkOpen();
+        this.commit();
+        this.#sinceRewrite = undefined;
+        install.catchUp(since);
+        view.close();
+        install.finish();
+      },
+      abort: () => {
+        if (this.#sinceRewrite === since) this.#sinceRewrite = undefined;
+        view.close();
+        install.abort();
+      },
+    };
+  }
+
+  #beginInstall(): Install {
     this.#install?.abort();
+    this.#sinceRewrite = undefined;
     const number = this.#number + 1;
     const directory = join(this.#directory, `db-${number}.part`);
     rmSync(directory, { recursive: true, force: true });
@@ -324,10 +379,30 @@ class View implements BackendView {
   }
 }
 
+/** A value of undefined is a removal. */
+interface Write {
+  readonly bucket: Bucket;
+  readonly key: Bytes;
+  readonly value: Bytes | undefined;
+}
+
+/** A copy under way; it ends with `finish` or `abort`. Every call but `abort` throws BackendProblem once it was ended. */
+export interface BackendRewrite {
+  /** The content as it was at the beginning. */
+  readonly view: BackendView;
+  /** Entries of a bucket, in ascending order, each once. */
+  append(bucket: Bucket, key: Bytes, value: Bytes): void;
+  /** Reads what was copied. */
+  scanCopy(bucket: Bucket, range: Range, visit: Visit): void;
+  /** The copy, with all that was committed since, takes the place of the backend: as one change, durable. */
+  finish(): void;
+  abort(): void;
+}
+
 class Install implements BackendInstall {
   readonly #environment: Environment;
   readonly #finished: (environment: Environment) => void;
-  #writes: { readonly bucket: Bucket; readonly key: Bytes; readonly value: Bytes }[] = [];
+  #writes: (Write & { readonly append: boolean })[] = [];
   #bytes = 0;
   #open = true;
 
@@ -337,9 +412,33 @@ class Install implements BackendInstall {
   }
 
   put(bucket: Bucket, key: Bytes, value: Bytes): void {
+    this.#add({ bucket, key: key.slice(), value: value.slice(), append: false });
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Keys of a bucket ascend: its pages become full. */
+  append(bucket: Bucket, key: Bytes, value: Bytes): void {
+    this.#add({ bucket, key, value, append: true });
+  }
+
+  catchUp(writes: readonly Write[]): void {
+    for (const write of writes) this.#add({ ...write, append: false });
+  }
+
+  scan(bucket: Bucket, range: Range, visit: Visit): void {
+    this.#flush();
+    for (const { key, value } of this.#environment.databases[bucket].getRange(lmdbRange(range))) {
+      if (!visit(plain(key), plain(value))) return;
+    }
+  }
+
+  #add(write: Write & { readonly append: boolean }): void {
     assert(this.#open, "an ended install takes no more entries");
-    this.#writes.push({ bucket, key: key.slice(), value: value.slice() });
-    this.#bytes += key.length + value.length;
+    this.#writes.push(write);
+    this.#bytes += write.key.length + (write.value?.length ?? 0);
     if (this.#bytes >= installBytesPerCommit) this.#flush();
   }
 
@@ -358,8 +457,13 @@ class Install implements BackendInstall {
 
   #flush(): void {
     const writes = this.#writes;
+    if (writes.length === 0) return;
     this.#environment.root.transactionSync(() => {
-      for (const { bucket, key, value } of writes) this.#environment.databases[bucket].putSync(key, value);
+      for (const { bucket, key, value, append } of writes) {
+        const database = this.#environment.databases[bucket];
+        if (value === undefined) database.removeSync(key);
+        else database.putSync(key, value, append ? { append } : {});
+      }
     });
     this.#writes = [];
     this.#bytes = 0;

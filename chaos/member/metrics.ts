@@ -37,6 +37,9 @@ export class Metrics {
   readonly #health: { readonly success: Counter; readonly failures: Counter };
   readonly #lastCheck: Gauge;
   readonly #checks: Counter;
+  readonly #defragInflight: Gauge;
+  readonly #defragSeconds: Histogram;
+  readonly #snapshotSeconds: Histogram;
 
   constructor(source: MetricsSource) {
     collectDefaultMetrics({ register: this.#registry });
@@ -96,6 +99,25 @@ export class Metrics {
     for (const { probe, name } of probeChecks) {
       for (const status of ["success", "error"]) this.#checks.labels(probe, name, status).inc(0);
     }
+    this.#defragInflight = new Gauge({
+      name: "etcd_disk_defrag_inflight",
+      help: "1 while the backend is defragmented.",
+      registers: [this.#registry],
+    });
+    const seconds = (name: string, help: string, first: number, count: number): Histogram =>
+      new Histogram({
+        name,
+        help,
+        buckets: Array.from({ length: count }, (_none, power) => first * 2 ** power),
+        registers: [this.#registry],
+      });
+    this.#defragSeconds = seconds("etcd_disk_backend_defrag_duration_seconds", "Time of a defragmentation.", 0.1, 13);
+    this.#snapshotSeconds = seconds(
+      "etcd_disk_backend_snapshot_duration_seconds",
+      "Time of a snapshot sent.",
+      0.01,
+      17,
+    );
     registerCalls(this.#registry, source.calls);
     registerHandles(this.#registry);
     const buckets = Array.from({ length: 14 }, (_none, power) => 0.001 * 2 ** power);
@@ -122,6 +144,24 @@ export class Metrics {
   }
   noteLeaderChange(): void {
     this.#leaderChanges.inc();
+  }
+
+  /** Passes the work on, and records how long it took. */
+  async noteDefragmentation(work: Promise<void>): Promise<void> {
+    this.#defragInflight.set(1);
+    const startedMs = performance.now();
+    try {
+      await work;
+    } finally {
+      this.#defragInflight.set(0);
+      this.#defragSeconds.observe((performance.now() - startedMs) / 1_000);
+    }
+  }
+  /** The same for one snapshot sent to a client. */
+  async noteSnapshot(work: Promise<void>): Promise<void> {
+    const startedMs = performance.now();
+    await work;
+    this.#snapshotSeconds.observe((performance.now() - startedMs) / 1_000);
   }
 
   noteHealth(healthy: boolean): void {

@@ -23,6 +23,7 @@ import { clientHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport, grpcOverheadBytes } from "./grpc.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
+import { maintenancePrograms } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
 import { PeerNetwork } from "./network.ts";
 import { Port } from "./port.ts";
@@ -161,7 +162,21 @@ export class MemberProcess {
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
     });
     this.#calls = new CallMeter(
-      new Switchboard(this.#seam, new Map([...lockPrograms(this.#seam), ...electionPrograms(this.#seam)])),
+      new Switchboard(
+        this.#seam,
+        new Map([
+          ...lockPrograms(this.#seam),
+          ...electionPrograms(this.#seam),
+          ...maintenancePrograms({
+            target: this.#seam,
+            member,
+            memberId,
+            clusterId,
+            backend,
+            metrics: this.#metrics,
+          }),
+        ]),
+      ),
     );
     this.#grpc = new GrpcTransport(this.#calls, {
       requestBytesMax: flags.config.requestBytesMax,

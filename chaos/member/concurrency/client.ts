@@ -37,6 +37,11 @@ export class OwnClient {
     this.#signal = signal;
   }
 
+  /** The caller gave up. */
+  get isGone(): boolean {
+    return this.#signal.aborted;
+  }
+
   /** The same client for what must be done although the caller is gone. */
   get orphan(): OwnClient {
     return new OwnClient(this.#target, this.#options, new AbortController().signal);

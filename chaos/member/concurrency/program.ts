@@ -49,7 +49,18 @@ export function streamProgram<In extends DescMessage, Out extends DescMessage>(
       const client = new OwnClient(target, options, abort.signal);
       /** Resolves when the reply has left: one at a time waits in this process. */
       const send = (reply: MessageShape<Out>): Promise<void> =>
-        new Promise((resolve) => to.send(toBinary(output, reply), resolve));
+        new Promise((resolve, reject) => {
+          if (abort.signal.aborted) {
+            reject(new ClientGone());
+            return;
+          }
+          const gone = (): void => reject(new ClientGone());
+          abort.signal.addEventListener("abort", gone, { once: true });
+          to.send(toBinary(output, reply), () => {
+            abort.signal.removeEventListener("abort", gone);
+            resolve();
+          });
+        });
       const run = async (bytes: Uint8Array): Promise<void> => {
         try {
           await body(client, decoded(input, bytes), send);
