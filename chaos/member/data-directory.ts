@@ -12,12 +12,13 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { hexOf, type MemberRecord } from "../../core/index.ts";
+import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
 import { type LmdbBackend, openBackend, syncDirectory } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
 import { bootstrapProblem, type MemberFlags } from "./flags.ts";
 import {
   bootstrapMembers,
+  type ClusterEntry,
   clusterIdFor,
   foreignDirectory,
   nextIncarnation,
@@ -47,11 +48,26 @@ export interface OpenedDirectory {
   readonly lock: DirectoryLock;
 }
 
-/** @param askPeers looks whether a running cluster knows a member already; only called before a first start */
+/** What a first start learns from other members. */
+export interface Acquaintance {
+  /** Looks whether a running cluster knows this member already: why it must not start. */
+  askPeers(members: readonly MemberRecord[], own: MemberRecord): Promise<string | undefined>;
+  /** Finds this member's place in the running cluster. */
+  join(cluster: readonly ClusterEntry[], own: ClusterEntry): Promise<JoinedCluster | { readonly problem: string }>;
+}
+
+/** The place of a member that was added to a running cluster. */
+export interface JoinedCluster {
+  readonly memberId: MemberId;
+  readonly clusterId: ClusterId;
+  readonly founders: readonly MemberRecord[];
+  readonly members: readonly MemberRecord[];
+}
+
 export async function openDataDirectory(
   flags: MemberFlags,
   log: Log,
-  askPeers: (members: readonly MemberRecord[], own: MemberRecord) => Promise<string | undefined>,
+  acquaintance: Acquaintance,
 ): Promise<OpenedDirectory> {
   const memberDirectory = join(flags.dataDirectory, "member");
   prepare(flags.dataDirectory, memberDirectory, log);
@@ -62,7 +78,7 @@ export async function openDataDirectory(
     const found = readIdentity(memberDirectory);
     if (found !== undefined && "problem" in found) throw new StartProblem("cannot read data directory", found.problem);
     if (found === undefined) {
-      const identity = await newIdentity(flags, walDirectory, askPeers);
+      const identity = await newIdentity(flags, walDirectory, acquaintance);
       const { backend } = openBackend(backendDirectory);
       const segments = readSegments(walDirectory);
       writeIdentity(memberDirectory, identity);
@@ -99,7 +115,7 @@ export async function openDataDirectory(
 async function newIdentity(
   flags: MemberFlags,
   walDirectory: string,
-  askPeers: (members: readonly MemberRecord[], own: MemberRecord) => Promise<string | undefined>,
+  acquaintance: Acquaintance,
 ): Promise<StoredIdentity> {
   if (existsSync(walDirectory) && readdirSync(walDirectory).length > 0) {
     throw new StartProblem(
@@ -111,11 +127,25 @@ async function newIdentity(
   if (problem !== undefined) throw new StartProblem("discovery failed", problem);
   const cluster = flags.initialCluster;
   if ("problem" in cluster) throw new StartProblem("discovery failed", cluster.problem);
+  const ownEntry = cluster.find((entry) => entry.name === flags.name);
+  if (!flags.clusterIsNew && ownEntry !== undefined) {
+    const joined = await acquaintance.join(cluster, ownEntry);
+    if ("problem" in joined) throw new StartProblem("discovery failed", joined.problem);
+    return {
+      memberId: joined.memberId,
+      clusterId: joined.clusterId,
+      name: flags.name,
+      clusterToken: flags.clusterToken,
+      members: joined.founders,
+      contacts: joined.members,
+      incarnation: nextIncarnation(0, Date.now()),
+    };
+  }
   const members = bootstrapMembers(cluster, flags.clusterToken);
-  const ownUrls = cluster.find((entry) => entry.name === flags.name)?.peerUrls ?? [];
+  const ownUrls = ownEntry?.peerUrls ?? [];
   const own = members.find((member) => ownUrls.every((url) => member.peerUrls.includes(url)));
   if (own === undefined) throw new StartProblem("discovery failed", "this member is not among the members");
-  const refusal = await askPeers(members, own);
+  const refusal = await acquaintance.askPeers(members, own);
   if (refusal !== undefined) throw new StartProblem("discovery failed", refusal);
   return {
     memberId: own.memberId,
@@ -123,6 +153,7 @@ async function newIdentity(
     name: flags.name,
     clusterToken: flags.clusterToken,
     members,
+    contacts: [],
     incarnation: nextIncarnation(0, Date.now()),
   };
 }
@@ -169,65 +200,3 @@ async function waitForLock(memberDirectory: string, log: Log): Promise<Directory
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/**
- * Asks the other listed members for a running cluster. It knows this member already → its directory was lost, and to
- * start empty under the old id could undo what it once promised.
- *
- * @param dial peer URL → "host:port"
- * @returns why this member must not start, undefined when nothing speaks against it
- */
-export async function askRunningCluster(
-  members: readonly MemberRecord[],
-  own: MemberRecord,
-  options: { readonly clusterIsNew: boolean; readonly timeoutMs: number; readonly dial: (peerUrl: string) => string },
-): Promise<string | undefined> {
-  const others = members.filter((member) => member.memberId !== own.memberId);
-  const answers = await Promise.all(
-    others.map((member) => fetchMembers(options.dial(member.peerUrls[0] ?? ""), options.timeoutMs)),
-  );
-  const known = answers.find((answer) => answer !== undefined);
-  if (!options.clusterIsNew && known === undefined) {
-    return "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs";
-  }
-  for (const answer of answers) {
-    for (const member of answer ?? []) {
-      if (BigInt(member.id) === own.memberId && member.clientUrls.length > 0) {
-        return `member ${hexOf(own.memberId)} has already been bootstrapped`;
-      }
-    }
-  }
-  if (!options.clusterIsNew && known !== undefined && known.length !== members.length) {
-    return `error validating peerURLs {Members:[${known.map((member) => `{ID:${hexOf(BigInt(member.id))} PeerURLs:[${member.peerUrls.join(" ")}]}`).join(" ")}]}: member count is unequal`;
-  }
-  return undefined;
-}
-
-interface RunningMember {
-  readonly id: string;
-  readonly peerUrls: readonly string[];
-  readonly clientUrls: readonly string[];
-}
-
-async function fetchMembers(address: string, timeoutMs: number): Promise<RunningMember[] | undefined> {
-  // A timer of AbortSignal.timeout does not keep the process alive, and while the start waits nothing else may.
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), timeoutMs);
-  try {
-    const response = await fetch(`http://${address}/members`, { signal: abort.signal });
-    if (!response.ok) return undefined;
-    // Ids are bare numbers beyond what a JavaScript number holds.
-    const quoted = (await response.text()).replace(/"id":(\d+)/g, '"id":"$1"');
-    const found = JSON.parse(quoted) as { id: string; peerURLs?: string[]; clientURLs?: string[] }[];
-    return found.map(({ id, peerURLs, clientURLs }) => ({
-      id,
-      peerUrls: peerURLs ?? [],
-      clientUrls: clientURLs ?? [],
-    }));
-  } catch {
-    // Not there, or not yet: the usual case when a cluster starts for the first time.
-    return undefined;
-  } finally {
-    clearTimeout(timer);
-  }
-}

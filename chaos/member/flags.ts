@@ -226,6 +226,8 @@ function interpret(given: Given): MemberFlags {
     requestTimeoutMs: 5_000 + 2 * electionTimeoutMs,
     watchProgressMs: Math.max(100, duration("watch-progress-notify-interval", 600_000)),
     compactionEntriesPerTickMax: whole("compaction-batch-limit"),
+    strictReconfig: switchOf(text("strict-reconfig-check")) === true,
+    learnersMax: whole("max-learners"),
     quotaBytes: quota === 0 ? defaultMemberConfig.quotaBytes : quota < 0 ? -1 : quota,
   };
   const wrong = checkMemberConfig(config);

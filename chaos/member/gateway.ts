@@ -103,9 +103,14 @@ function allowOrigin(allowed: readonly string[], request: IncomingMessage, respo
 
 // ---- peers ---------------------------------------------------------------------------------------------------
 
+/** On the peer port, beside etcd's own paths. */
+export const foundersPath = "/faultline/founders";
+
 export interface PeerHttpOptions {
   readonly clusterIdHex: string;
   readonly members: () => readonly MemberRecord[];
+  /** The members the cluster was founded with: what a member that joins begins from. */
+  readonly founders: readonly MemberRecord[];
 }
 
 export function peerHttp(options: PeerHttpOptions): Server {
@@ -118,6 +123,10 @@ export function peerHttp(options: PeerHttpOptions): Server {
         response.setHeader("content-type", "application/json");
         response.end(membersText(options.members()));
         return;
+      case foundersPath:
+        response.setHeader("content-type", "application/json");
+        response.end(membersText(options.founders));
+        return;
       default:
         return sendText(response, 404, "404 page not found\n");
     }
@@ -129,8 +138,8 @@ const versions = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage
 /** etcd's form: ids are bare numbers, beyond what a JavaScript number holds. */
 function membersText(members: readonly MemberRecord[]): string {
   const texts = members.map(
-    ({ memberId, peerUrls, name, clientUrls }) =>
-      `{"id":${memberId},"peerURLs":${JSON.stringify(peerUrls)},"name":${JSON.stringify(name)},"clientURLs":${JSON.stringify(clientUrls)}}`,
+    ({ memberId, peerUrls, name, clientUrls, isLearner }) =>
+      `{"id":${memberId},"peerURLs":${JSON.stringify(peerUrls)},${isLearner ? `"isLearner":true,` : ""}"name":${JSON.stringify(name)},"clientURLs":${JSON.stringify(clientUrls)}}`,
   );
   return `[${texts.join(",")}]\n`;
 }

@@ -24,6 +24,10 @@ export function memberIdFor(peerUrls: readonly string[], token: string): MemberI
   return memberIdOf(hash.digest().readBigUInt64BE(0));
 }
 
+/** The id of a member that is added to a running cluster: in place of the token, the Unix time in seconds. */
+export const addedMemberId = (peerUrls: readonly string[], wallClockMs: number): MemberId =>
+  memberIdFor(peerUrls, String(Math.floor(wallClockMs / 1000)));
+
 /** First 8 bytes of SHA-1 over the member ids as 8 big-endian bytes each, ascending. */
 export function clusterIdFor(memberIds: readonly MemberId[]): ClusterId {
   const hash = createHash("sha1");
@@ -59,6 +63,8 @@ export interface StoredIdentity {
   readonly clusterToken: string;
   /** The members the cluster began with. */
   readonly members: readonly MemberRecord[];
+  /** Of a member that joined: where the others were then, until it has caught up so far that it knows itself. */
+  readonly contacts: readonly MemberRecord[];
   /** Lives so far of this member on this directory; rises with each start. */
   readonly incarnation: number;
 }
@@ -84,16 +90,19 @@ export function readIdentity(memberDirectory: string): StoredIdentity | { readon
     clusterId: clusterIdOf(BigInt(`0x${found.clusterId}`)),
     name: found.name,
     clusterToken: found.clusterToken,
-    members: found.members.map((member) => ({
-      memberId: memberIdOf(BigInt(`0x${member.memberId}`)),
-      name: "",
-      peerUrls: member.peerUrls,
-      clientUrls: [],
-      isLearner: false,
-    })),
+    members: found.members.map(recordOf),
+    contacts: (found.contacts ?? []).map(recordOf),
     incarnation: found.incarnation,
   };
 }
+
+const recordOf = (member: StoredMember): MemberRecord => ({
+  memberId: memberIdOf(BigInt(`0x${member.memberId}`)),
+  name: "",
+  peerUrls: member.peerUrls,
+  clientUrls: [],
+  isLearner: false,
+});
 
 /** Replaces the file as a whole: after a crash it is the old one or the new one. */
 export function writeIdentity(memberDirectory: string, identity: StoredIdentity): void {
@@ -104,7 +113,8 @@ export function writeIdentity(memberDirectory: string, identity: StoredIdentity)
     clusterId: hexOf(identity.clusterId),
     name: identity.name,
     clusterToken: identity.clusterToken,
-    members: identity.members.map(({ memberId, peerUrls }) => ({ memberId: hexOf(memberId), peerUrls: [...peerUrls] })),
+    members: identity.members.map(storedMember),
+    ...(identity.contacts.length > 0 ? { contacts: identity.contacts.map(storedMember) } : {}),
     incarnation: identity.incarnation,
   };
   const temporary = `${path}.tmp`;
@@ -150,13 +160,24 @@ export function foreignDirectory(
   return undefined;
 }
 
+interface StoredMember {
+  readonly memberId: string;
+  readonly peerUrls: readonly string[];
+}
+
+const storedMember = ({ memberId, peerUrls }: MemberRecord): StoredMember => ({
+  memberId: hexOf(memberId),
+  peerUrls: [...peerUrls],
+});
+
 interface StoredForm {
   readonly format: 1;
   readonly memberId: string;
   readonly clusterId: string;
   readonly name: string;
   readonly clusterToken: string;
-  readonly members: readonly { readonly memberId: string; readonly peerUrls: readonly string[] }[];
+  readonly members: readonly StoredMember[];
+  readonly contacts?: readonly StoredMember[];
   readonly incarnation: number;
 }
 
@@ -164,6 +185,8 @@ function isStoredForm(value: unknown): value is StoredForm {
   if (typeof value !== "object" || value === null) return false;
   const form = value as Partial<StoredForm>;
   const isId = (id: unknown): boolean => typeof id === "string" && /^[0-9a-f]{1,16}$/.test(id);
+  const areMembers = (members: readonly StoredMember[] | undefined): boolean =>
+    Array.isArray(members) && members.every((member) => isId(member?.memberId) && Array.isArray(member?.peerUrls));
   return (
     form.format === 1 &&
     isId(form.memberId) &&
@@ -171,8 +194,8 @@ function isStoredForm(value: unknown): value is StoredForm {
     typeof form.name === "string" &&
     typeof form.clusterToken === "string" &&
     Number.isSafeInteger(form.incarnation) &&
-    Array.isArray(form.members) &&
-    form.members.every((member) => isId(member?.memberId) && Array.isArray(member?.peerUrls))
+    areMembers(form.members) &&
+    (form.contacts === undefined || areMembers(form.contacts))
   );
 }
 

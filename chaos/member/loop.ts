@@ -32,9 +32,9 @@ export interface LoopOptions {
   readonly onCommit?: (durationMs: number) => void;
 }
 
-/** `disk`: the world failed. `invariant`: the member found itself wrong. */
+/** `disk`: the world failed. `invariant`: the member found itself wrong. `removed`: it belongs no more, in good order. */
 export interface StopReason {
-  readonly kind: "disk" | "invariant";
+  readonly kind: "disk" | "invariant" | "removed";
   readonly text: string;
 }
 
@@ -129,7 +129,7 @@ export class Loop {
           this.#options.onEvent(output.event);
           break;
         case "stop":
-          this.fail({ kind: "invariant", text: output.reason });
+          this.fail({ kind: output.removed ? "removed" : "invariant", text: output.reason });
           return;
         default:
           unreachable(output);

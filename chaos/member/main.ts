@@ -3,8 +3,9 @@
  * client port) and ends as etcd ends: by the signal it got, or with a line that says why.
  */
 import { BackendProblem } from "./backend.ts";
-import { askRunningCluster, openDataDirectory, StartProblem } from "./data-directory.ts";
+import { openDataDirectory, StartProblem } from "./data-directory.ts";
 import { type Environment, type MemberFlags, readFlags } from "./flags.ts";
+import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
 import { MemberProcess } from "./process.ts";
@@ -62,9 +63,11 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
     });
   }
   const dial = (peerUrl: string): string => flags.peerDial.get(peerUrl) ?? peerUrl.replace(/^http:\/\//, "");
-  const directory = await openDataDirectory(flags, log, (members, own) =>
-    askRunningCluster(members, own, { clusterIsNew: flags.clusterIsNew, timeoutMs: askTimeoutMs, dial }),
-  );
+  const asking = { timeoutMs: askTimeoutMs, dial };
+  const directory = await openDataDirectory(flags, log, {
+    askPeers: (members, own) => askRunningCluster(members, own, asking),
+    join: (cluster, own) => joinRunningCluster(cluster, own, asking),
+  });
   try {
     return await MemberProcess.start({ flags, log, directory, dial });
   } catch (error) {

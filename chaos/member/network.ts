@@ -7,9 +7,14 @@
  * ask for signs of life: a silent connection is replaced by a new one, because TCP alone would need minutes to notice
  * that packets get through again. Attempts to dial come at a bounded pace for ever.
  *
- *     dialler → acceptor   preface, cluster id, from, to (8 bytes each), then frames: length (4 bytes), messages, each
- *                          with its length (4 bytes); an empty frame asks for a sign of life. Little-endian.
+ *     dialler → acceptor   preface, cluster id, from, to (8 bytes each), the dialler's URLs (2 bytes of length, text, a
+ *                          line each), then frames: length (4 bytes), messages, each with its length (4 bytes); an
+ *                          empty frame asks for a sign of life. Little-endian.
  *     acceptor → dialler   1: a sign of life; 2 and a text to the end: refused
+ *
+ * Who belongs changes while it runs. A dialler this member has not heard of yet may have been added a moment ago, and
+ * may need an answer before this member learns of that: it is dialled back at the URLs of its greeting. Whoever was
+ * removed is told so.
  */
 import { connect, type Socket } from "node:net";
 import { type ClusterId, clusterIdOf, hexOf, type MemberId, memberIdOf, type PeerMessage } from "../../core/index.ts";
@@ -30,12 +35,27 @@ export interface PeerNetworkOptions {
   readonly decode: (bytes: Uint8Array) => PeerMessage | { readonly malformed: string };
   readonly onMessage: (message: PeerMessage) => void;
   readonly log: Log;
+  /** URLs of this member, for members that do not know it yet. */
+  readonly peerUrls?: readonly string[];
+  /** Peer URL → "host:port" to dial. */
+  readonly dial?: (peerUrl: string) => string;
+  readonly isRemoved?: (memberId: MemberId) => boolean;
+  /** Another member says that this one was removed from the cluster for ever. */
+  readonly onRemoved?: (by: MemberId) => void;
+  /** The connection to that member stands, or stands no more. */
+  readonly onLink?: (memberId: MemberId, connected: boolean) => void;
   /** What may wait for one member; when reached, the oldest message goes: the newest knows most. */
   readonly queuedBytesMax?: number;
 }
 
-export const peerPreface = Buffer.from("FAULTLINE-PEER 1\r\n");
-const greetingBytes = 24;
+export const peerPreface = Buffer.from("FAULTLINE-PEER 2\r\n");
+/** Three ids and the length of the URLs. */
+const greetingBytes = 26;
+const removedText = "the member has been permanently removed from the cluster";
+/** Members not heard of yet that may be dialled back; more are refused. */
+const strangersMax = 16;
+/** How long a link outlives the membership of its member. */
+const farewellMs = 1_000;
 const signOfLife = 1;
 const refused = 2;
 
@@ -53,18 +73,67 @@ export class PeerNetwork implements Protocol {
   readonly preface = peerPreface;
   readonly #options: PeerNetworkOptions;
   readonly #links = new Map<MemberId, Link>();
+  /** Those of the links that lead to members not heard of yet. */
+  readonly #strangers = new Set<MemberId>();
+  /** Links to former members, for a moment. */
+  readonly #leaving = new Set<Link>();
   readonly #accepted = new Set<Socket>();
+  #started = false;
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
-    for (const peer of options.peers) {
-      if (peer.memberId !== options.memberId) this.#links.set(peer.memberId, new Link(peer, options));
-    }
+    this.setPeers(options.peers);
   }
 
   /** Starts to dial. */
   start(): void {
+    this.#started = true;
     for (const link of this.#links.values()) link.start();
+  }
+
+  /** The members of the cluster, as they are from now on: links to others end, new ones begin, moved ones dial anew. */
+  setPeers(peers: readonly PeerAddress[]): void {
+    for (const peer of peers) {
+      if (peer.memberId === this.#options.memberId) continue;
+      this.#strangers.delete(peer.memberId);
+      const link = this.#links.get(peer.memberId);
+      if (link === undefined) this.#addLink(peer);
+      else link.move(peer.addresses);
+    }
+    for (const [memberId, link] of this.#links) {
+      if (this.#strangers.has(memberId) || peers.some((peer) => peer.memberId === memberId)) continue;
+      // What was just sent to it is the news that it is a member no more.
+      setTimeout(() => link.stop(), farewellMs).unref();
+      this.#links.delete(memberId);
+      this.#leaving.add(link);
+    }
+  }
+
+  /** The voter-to-be of a handover: of those members the one that has been connected for longest. */
+  longestConnected(memberIds: readonly MemberId[]): MemberId | undefined {
+    let longest: Link | undefined;
+    for (const memberId of memberIds) {
+      const link = this.#links.get(memberId);
+      if (link?.connectedSinceMs === undefined) continue;
+      if (longest?.connectedSinceMs === undefined || link.connectedSinceMs < longest.connectedSinceMs) longest = link;
+    }
+    return longest?.memberId;
+  }
+
+  #addLink(peer: PeerAddress): void {
+    const link = new Link(peer, this.#options);
+    this.#links.set(peer.memberId, link);
+    if (this.#started) link.start();
+  }
+
+  /** False: too many came already. */
+  #meetStranger(memberId: MemberId, peerUrls: readonly string[]): boolean {
+    if (this.#links.has(memberId)) return true;
+    const { dial } = this.#options;
+    if (dial === undefined || peerUrls.length === 0 || this.#strangers.size >= strangersMax) return false;
+    this.#strangers.add(memberId);
+    this.#addLink({ memberId, addresses: peerUrls.map(dial) });
+    return true;
   }
 
   /** Leaves soon, or never. A message to a member that is not connected is lost. */
@@ -81,14 +150,16 @@ export class PeerNetwork implements Protocol {
 
   stop(): void {
     for (const link of this.#links.values()) link.stop();
+    for (const link of this.#leaving) link.stop();
     for (const socket of this.#accepted) socket.destroy();
   }
 
   accept(socket: Socket): void {
     this.#accepted.add(socket);
     socket.once("close", () => this.#accepted.delete(socket));
-    const reader = new FrameReader(socket, this.#options, (problem) => {
-      socket.end(Buffer.concat([Buffer.from([refused]), Buffer.from(problem)]));
+    const reader = new FrameReader(socket, this.#options, {
+      refuse: (problem) => socket.end(Buffer.concat([Buffer.from([refused]), Buffer.from(problem)])),
+      meet: (memberId, peerUrls) => this.#meetStranger(memberId, peerUrls),
     });
     socket.on("data", (piece: Buffer) => reader.take(piece));
   }
@@ -98,9 +169,11 @@ export class PeerNetwork implements Protocol {
 
 /** The connection this member dials to one other. */
 class Link {
-  readonly #peer: PeerAddress;
+  #peer: PeerAddress;
   readonly #options: PeerNetworkOptions;
   #socket: Socket | undefined;
+  /** Since when the other side gives signs of life; undefined: it does not. */
+  #connectedSinceMs: number | undefined;
   #dialling: Socket | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #lifeTimer: NodeJS.Timeout | undefined;
@@ -123,6 +196,29 @@ class Link {
     return this.#socket !== undefined;
   }
 
+  get memberId(): MemberId {
+    return this.#peer.memberId;
+  }
+  get connectedSinceMs(): number | undefined {
+    return this.#connectedSinceMs;
+  }
+
+  /** The member has other addresses: a connection to the old ones is of no use any more. */
+  move(addresses: readonly string[]): void {
+    if (addresses.join() === this.#peer.addresses.join()) return;
+    this.#peer = { memberId: this.#peer.memberId, addresses };
+    this.#attempts = 0;
+    this.#retryMs = retryMinMs;
+    this.#dialling?.destroy();
+    this.#socket?.destroy();
+  }
+
+  #noteLife(alive: boolean): void {
+    if (alive === (this.#connectedSinceMs !== undefined)) return;
+    this.#connectedSinceMs = alive ? performance.now() : undefined;
+    this.#options.onLink?.(this.#peer.memberId, alive);
+  }
+
   start(): void {
     this.#dial();
     this.#lifeTimer = setInterval(() => this.#askForLife(), askForLifeMs);
@@ -134,6 +230,7 @@ class Link {
     clearInterval(this.#lifeTimer);
     this.#dialling?.destroy();
     this.#socket?.destroy();
+    this.#noteLife(false);
   }
 
   send(message: PeerMessage): void {
@@ -180,7 +277,10 @@ class Link {
     }
     const socket = this.#socket;
     if (socket === undefined) return;
-    if (performance.now() - this.#lastLifeMs > silenceMaxMs) this.#dial();
+    if (performance.now() - this.#lastLifeMs > silenceMaxMs) {
+      this.#noteLife(false);
+      this.#dial();
+    }
     if (!socket.writableNeedDrain) socket.write(emptyFrame);
   }
 
@@ -241,6 +341,7 @@ class Link {
       this.#lastLifeMs = performance.now();
       this.#retryMs = retryMinMs;
       this.#lastRefusal = "";
+      this.#noteLife(true);
       return;
     }
     const reason = piece.subarray(1).toString("utf8");
@@ -254,10 +355,12 @@ class Link {
       );
     }
     this.#lastRefusal = reason;
+    if (reason === removedText) this.#options.onRemoved?.(this.#peer.memberId);
   }
 
   #lost(): void {
     this.#socket = undefined;
+    this.#noteLife(false);
     this.#queue = [];
     this.#queuedBytes = 0;
     if (this.#stopped || this.#lastRefusal !== "") return;
@@ -281,16 +384,24 @@ function greeting(options: PeerNetworkOptions, to: MemberId): Buffer {
   bytes.writeBigUInt64LE(options.clusterId, 0);
   bytes.writeBigUInt64LE(options.memberId, 8);
   bytes.writeBigUInt64LE(to, 16);
-  return Buffer.concat([peerPreface, bytes]);
+  const urls = Buffer.from((options.peerUrls ?? []).join("\n"));
+  bytes.writeUInt16LE(urls.length, 24);
+  return Buffer.concat([peerPreface, bytes, urls]);
 }
 
 // ---- receiving -----------------------------------------------------------------------------------------------
+
+interface FrameAnswers {
+  refuse(problem: string): void;
+  /** False: it is not known, and will not be dialled back. */
+  meet(memberId: MemberId, peerUrls: readonly string[]): boolean;
+}
 
 /** One incoming connection: its greeting, then frames; the first thing that does not fit ends it. */
 class FrameReader {
   readonly #socket: Socket;
   readonly #options: PeerNetworkOptions;
-  readonly #refuse: (problem: string) => void;
+  readonly #answers: FrameAnswers;
   #pieces: Buffer[] = [];
   #held = 0;
   /** Bytes needed before anything can be done. */
@@ -298,10 +409,10 @@ class FrameReader {
   #from: MemberId | undefined;
   #ended = false;
 
-  constructor(socket: Socket, options: PeerNetworkOptions, refuse: (problem: string) => void) {
+  constructor(socket: Socket, options: PeerNetworkOptions, answers: FrameAnswers) {
     this.#socket = socket;
     this.#options = options;
-    this.#refuse = refuse;
+    this.#answers = answers;
   }
 
   take(piece: Buffer): void {
@@ -318,9 +429,14 @@ class FrameReader {
 
   #consume(bytes: Buffer): Buffer {
     if (this.#from === undefined) {
-      this.#greet(bytes.subarray(peerPreface.length));
+      const end = peerPreface.length + greetingBytes + bytes.readUInt16LE(peerPreface.length + greetingBytes - 2);
+      if (bytes.length < end) {
+        this.#wanted = end;
+        return bytes;
+      }
+      this.#greet(bytes.subarray(peerPreface.length, end));
       this.#wanted = 4;
-      return bytes.subarray(peerPreface.length + greetingBytes);
+      return bytes.subarray(end);
     }
     const length = bytes.readUInt32LE(0);
     if (length > frameBytesMax) {
@@ -341,10 +457,11 @@ class FrameReader {
   }
 
   #greet(bytes: Buffer): void {
-    const { memberId, clusterId, peers, log } = this.#options;
+    const { memberId, clusterId, log } = this.#options;
     const theirCluster = clusterIdOf(bytes.readBigUInt64LE(0));
     const from = memberIdOf(bytes.readBigUInt64LE(8));
     const to = memberIdOf(bytes.readBigUInt64LE(16));
+    const peerUrls = bytes.subarray(greetingBytes).toString("utf8").split("\n");
     if (theirCluster !== clusterId) {
       log.warn("request cluster ID mismatch", {
         "local-member-cluster-id": hexOf(clusterId),
@@ -355,7 +472,10 @@ class FrameReader {
     } else if (to !== memberId) {
       log.warn("request ignored (to ID mismatch)", { "local-member-id": hexOf(memberId), "requested-id": hexOf(to) });
       this.#end(`member ID mismatch: this is member ${hexOf(memberId)}, not ${hexOf(to)}`);
-    } else if (!peers.some((peer) => peer.memberId === from)) {
+    } else if (this.#options.isRemoved?.(from) === true) {
+      log.warn("rejected connection", { error: removedText, "remote-peer-id": hexOf(from) });
+      this.#end(removedText);
+    } else if (!this.#answers.meet(from, peerUrls[0] === "" ? [] : peerUrls)) {
       log.warn("rejected connection", { error: "sender not found", "remote-peer-id": hexOf(from) });
       this.#end(`sender not found: ${hexOf(from)} is not a member of cluster ${hexOf(clusterId)}`);
     }
@@ -364,6 +484,7 @@ class FrameReader {
 
   /** @returns what is wrong with the frame; messages before that place were delivered */
   #deliver(frame: Buffer): string | undefined {
+    if (this.#from !== undefined && this.#options.isRemoved?.(this.#from) === true) return removedText;
     for (let position = 0; position < frame.length; ) {
       const length = position + 4 <= frame.length ? frame.readUInt32LE(position) : Number.POSITIVE_INFINITY;
       if (position + 4 + length > frame.length) return "a message runs over its frame";
@@ -384,6 +505,6 @@ class FrameReader {
     this.#ended = true;
     this.#pieces = [];
     this.#options.log.debug("closing connection from peer", { error: problem });
-    this.#refuse(problem);
+    this.#answers.refuse(problem);
   }
 }

@@ -11,6 +11,7 @@ import {
   type MemberId,
   startMember,
 } from "../../core/index.ts";
+import { unaryCalls } from "../../core/wire/calls.ts";
 import { CallMeter } from "./call-meter.ts";
 import { Switchboard } from "./calls.ts";
 import { nowMs } from "./clock.ts";
@@ -21,11 +22,12 @@ import { LogDisk } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
 import { clientHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport, grpcOverheadBytes } from "./grpc.ts";
+import { addedMemberId } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
-import { PeerNetwork } from "./network.ts";
+import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { Port } from "./port.ts";
 import { realRandom } from "./random.ts";
 import { Seam } from "./seam.ts";
@@ -49,6 +51,7 @@ export class MemberProcess {
   /** Resolves with the exit code when everything is closed. */
   readonly ended: Promise<number>;
   readonly #start: ProcessStart;
+  readonly #member: Member;
   readonly #loop: Loop;
   readonly #disk: LogDisk;
   readonly #network: PeerNetwork;
@@ -106,11 +109,13 @@ export class MemberProcess {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+    this.#member = member;
     const { flags, directory, log } = start;
     const { backend } = directory;
     const { memberId, clusterId } = directory.identity;
     this.#seam = new Seam({
       submit: (input) => this.#loop.step(input),
+      chooseMemberId: (peerUrls) => addedMemberId(peerUrls, Date.now()),
       facts: { version: etcdVersion, storageVersion: clusterVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
     this.#metrics = new Metrics({
@@ -133,10 +138,13 @@ export class MemberProcess {
     this.#network = new PeerNetwork({
       memberId,
       clusterId,
-      peers: member.members.map((record) => ({
-        memberId: record.memberId,
-        addresses: record.peerUrls.map(start.dial),
-      })),
+      peers: this.#peers(),
+      peerUrls: flags.advertisePeerUrls,
+      dial: start.dial,
+      isRemoved: (id) => member.isRemoved(id),
+      onRemoved: (by) =>
+        this.#loop.step({ type: "peerMessage", message: { type: "memberRemoved", from: by, to: memberId } }),
+      onLink: (id, connected) => this.#loop.step({ type: "peerLink", memberId: id, connected }),
       encode: encodePeerMessage,
       decode: decodePeerMessage,
       onMessage: (message) => this.#loop.step({ type: "peerMessage", message }),
@@ -158,7 +166,7 @@ export class MemberProcess {
       network: this.#network,
       seam: this.#seam,
       onEvent: (event) => this.#note(event),
-      onStop: (reason) => this.#fail(reason),
+      onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
     });
     this.#calls = new CallMeter(
@@ -186,7 +194,11 @@ export class MemberProcess {
     });
     this.#peerPort = new Port({
       protocols: [this.#network],
-      http: peerHttp({ clusterIdHex: hexOf(clusterId), members: () => member.members }),
+      http: peerHttp({
+        clusterIdHex: hexOf(clusterId),
+        members: () => member.members,
+        founders: directory.identity.members,
+      }),
     });
     this.#clientPort = new Port({
       protocols: [this.#grpc],
@@ -209,6 +221,18 @@ export class MemberProcess {
   }
 
   // ---- while it runs -------------------------------------------------------------------------------------------
+
+  /** Those the member list names; while it does not name this member, also those it was told to begin with. */
+  #peers(): PeerAddress[] {
+    const { directory, dial } = this.#start;
+    const { memberId, contacts } = directory.identity;
+    const known = this.#member.members;
+    const isCaughtUp = known.some((record) => record.memberId === memberId);
+    const records = isCaughtUp
+      ? known
+      : [...contacts, ...known.filter((record) => !contacts.some((other) => other.memberId === record.memberId))];
+    return records.map((record) => ({ memberId: record.memberId, addresses: record.peerUrls.map(dial) }));
+  }
 
   async #serveClients(): Promise<void> {
     const { flags, log } = this.#start;
@@ -242,6 +266,9 @@ export class MemberProcess {
           "cluster-id": hexOf(directory.identity.clusterId),
         });
         void this.#serveClients();
+        break;
+      case "membersChanged":
+        this.#network.setPeers(this.#peers());
         break;
       case "snapshotInstalled":
         log.info("applied snapshot", { "incoming-leader-snapshot-index": event.index });
@@ -280,10 +307,63 @@ export class MemberProcess {
   async stop(signal: string): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
-    const { log, directory } = this.#start;
+    const { log } = this.#start;
     log.info("received signal; shutting down", { signal });
+    await this.#handOver();
     this.#clientPort.stopListening();
     await Promise.race([this.#seam.drain(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
+    const exitCode = await this.#close();
+    log.info("closed etcd server", { name: this.#start.flags.name });
+    this.#end(exitCode);
+  }
+
+  /** Whoever leads hands over first, so that the others need not wait for an election timeout. */
+  async #handOver(): Promise<void> {
+    const { raft } = this.#member;
+    const { log, directory } = this.#start;
+    const own = hexOf(directory.identity.memberId);
+    if (raft.role !== "leader") {
+      log.info("skipped leadership transfer; local server is not leader", { "local-member-id": own });
+      return;
+    }
+    const others = raft.configuration.voters.filter((memberId) => memberId !== raft.id);
+    if (others.length === 0) {
+      log.info("skipped leadership transfer for single voting member cluster", { "local-member-id": own });
+      return;
+    }
+    const targetId = this.#network.longestConnected(others);
+    if (targetId === undefined) return;
+    const fields = { "local-member-id": own, "transferee-member-id": hexOf(targetId) };
+    log.info("leadership transfer starting", fields);
+    const startedMs = performance.now();
+    const call = unaryCalls.moveLeader;
+    const problem = await new Promise<string | undefined>((resolve) => {
+      this.#seam.unary(
+        call.path,
+        call.encodeRequest({ type: "moveLeader", targetId }),
+        { requireLeader: false },
+        { answer: () => resolve(undefined), fail: (status) => resolve(status.text) },
+      );
+    });
+    const took = `${(performance.now() - startedMs).toFixed(1)}ms`;
+    if (problem === undefined) log.info("leadership transfer finished", { ...fields, took });
+    else log.warn("leadership transfer failed", { ...fields, error: problem });
+  }
+
+  /** This member was removed from the cluster: it ends as if it had been asked to, and must not come back. */
+  async #leave(reason: string): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { log } = this.#start;
+    log.error("server error", { error: reason });
+    log.warn("data-dir used by this member must be removed");
+    this.#clientPort.stopListening();
+    this.#end(await this.#close());
+  }
+
+  /** @returns the exit code */
+  async #close(): Promise<number> {
+    const { log, directory } = this.#start;
     this.#loop.stop();
     this.#seam.abandon();
     await this.#disk.close();
@@ -298,8 +378,7 @@ export class MemberProcess {
     }
     await this.#grpc.stop(graceMs);
     this.#closeRest();
-    log.info("closed etcd server", { name: this.#start.flags.name });
-    this.#end(exitCode);
+    return exitCode;
   }
 
   /** Ends at once: nothing is promised any more, and nothing more is written. */

@@ -5,6 +5,7 @@
  */
 import {
   type Input,
+  type MemberId,
   type RefusalName,
   type Reply,
   type RequestId,
@@ -64,6 +65,8 @@ export interface SeamOptions {
   /** Steps the member. May answer before it returns. */
   readonly submit: (input: WithoutTime<ClientInput>) => void;
   readonly facts: ServerFacts;
+  /** The id of a member that is about to be added at these URLs. */
+  readonly chooseMemberId: (peerUrls: readonly string[]) => MemberId;
 }
 
 interface WaitingCall {
@@ -131,6 +134,9 @@ export class Seam {
     } catch (error) {
       to.fail(malformed(error));
       return nothing;
+    }
+    if (request.type === "memberAdd") {
+      request = { ...request, memberId: this.#options.chooseMemberId(request.peerUrls) };
     }
     this.#lastRequest += 1;
     const requestId = requestIdOf(this.#lastRequest);

@@ -284,6 +284,7 @@ describe("identity", () => {
       name: "m1",
       clusterToken: "token",
       members,
+      contacts: [],
       incarnation: 1,
     };
     const given = { name: "m1", clusterToken: "token", cluster };

@@ -376,7 +376,7 @@ describe("links", () => {
 function chunksIn(bytes: Buffer): number[] {
   const chunks: number[] = [];
   // Behind the preface and the greeting.
-  for (let frame = 18 + 24; frame + 4 <= bytes.length; frame += 4 + bytes.readUInt32LE(frame)) {
+  for (let frame = 18 + 26; frame + 4 <= bytes.length; frame += 4 + bytes.readUInt32LE(frame)) {
     const end = frame + 4 + bytes.readUInt32LE(frame);
     if (end > bytes.length) break;
     for (let at = frame + 4; at < end; at += 4 + bytes.readUInt32LE(at)) {

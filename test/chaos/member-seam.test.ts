@@ -32,7 +32,10 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 type Submitted = Parameters<SeamOptions["submit"]>[0];
 function newSeam(): { seam: Seam; submitted: Submitted[] } {
   const submitted: Submitted[] = [];
-  return { seam: new Seam({ submit: (input) => submitted.push(input), facts }), submitted };
+  return {
+    seam: new Seam({ submit: (input) => submitted.push(input), facts, chooseMemberId: () => memberIdOf(5n) }),
+    submitted,
+  };
 }
 function unaryLog(): {
   answers: (Uint8Array | CallStatus)[];
