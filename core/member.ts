@@ -10,7 +10,10 @@
 import { decodeCommand } from "./apply/command.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
 import { assert, unreachable } from "./assert.ts";
+import { refusalOfRoot } from "./auth/access.ts";
+import type { Credential } from "./auth/identity.ts";
 import { checkMemberConfig, type MemberConfig } from "./config.ts";
+import type { RefusalName } from "./errors.ts";
 import {
   type ClusterId,
   hexOf,
@@ -344,6 +347,14 @@ export class Member {
   /** Hash of users, roles and the auth switch, for comparing members. */
   authHash(): number {
     return this.#machine.auth.hash();
+  }
+
+  /** What auth has against the caller of a call that only operators may make and that its world answers itself. */
+  refusalOfOperator(credential: Credential | undefined, nowMs: number): RefusalName | undefined {
+    const caller = this.#gate.identify(credential, nowMs);
+    if (caller.type === "refused") return caller.refusal;
+    if (caller.type === "later") return "invalidAuthToken";
+    return refusalOfRoot(this.#machine.auth, caller.identity);
   }
 
   /** {@link hashKv} of the current revision at the cost of what is new since the last call; for frequent comparisons. */

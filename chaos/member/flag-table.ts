@@ -124,9 +124,13 @@ export const flagTable = {
   "tls-max-version": fixed("text"),
   cors: used("list", "*", "Origins whose pages may read HTTP answers; *: any."),
   "host-whitelist": used("list", "*", "Host names HTTP clients may use without TLS; *: any."),
-  "auth-token": fixed("text", "simple"),
-  "bcrypt-cost": fixed("whole", "10"),
-  "auth-token-ttl": fixed("whole", "300"),
+  "auth-token": used(
+    "text",
+    "simple",
+    "Tokens of users: simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m.",
+  ),
+  "bcrypt-cost": used("whole", "10", "Binary logarithm of the rounds a password is hashed with, 4 to 31."),
+  "auth-token-ttl": used("whole", "300", "Seconds after which an unused simple token is forgotten."),
   // Logging, monitoring, unsafe.
   logger: fixed("text", "zap"),
   "log-outputs": used("list", "default", "default and stderr: standard error; stdout; or files."),

@@ -5,8 +5,10 @@
  */
 import { isIP } from "node:net";
 import { checkMemberConfig, defaultMemberConfig, type MemberConfig } from "../../core/index.ts";
+import { durationMs } from "./durations.ts";
 import { type FlagName, flagTable, isFlagName } from "./flag-table.ts";
 import type { ClusterEntry } from "./identity.ts";
+import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
 
 export interface MemberFlags {
   readonly name: string;
@@ -31,6 +33,9 @@ export interface MemberFlags {
   readonly corsOrigins: readonly string[];
   readonly hostWhitelist: readonly string[];
   readonly fsync: boolean;
+  readonly tokens: TokenOptions;
+  /** Binary logarithm of the rounds of bcrypt. */
+  readonly bcryptCost: number;
   readonly logLevel: LogLevel;
   readonly logOutputs: readonly string[];
   /** Peer URL → "host:port" to dial in its place. */
@@ -170,28 +175,6 @@ function switchOf(value: string): boolean | undefined {
   return undefined;
 }
 
-const durationUnits: { readonly [unit: string]: number } = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Milliseconds of a Go duration such as `1h30m` or `100ms`; undefined when it is none. */
-export function durationMs(text: string): number | undefined {
-  if (text === "0") return 0;
-  const match = /^([+-]?)((?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.exec(text);
-  if (match === null) return undefined;
-  let total = 0;
-  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {
-    total += Number(number) * (durationUnits[unit ?? ""] ?? 0);
-  }
-  return match[1] === "-" ? -total : total;
-}
-
 // ---- meaning -------------------------------------------------------------------------------------------------
 
 function interpret(given: Given): MemberFlags {
@@ -214,6 +197,7 @@ function interpret(given: Given): MemberFlags {
   checkTiming(heartbeatMs, electionTimeoutMs);
   const quota = whole("quota-backend-bytes");
   const electionTicks = Math.floor(electionTimeoutMs / heartbeatMs);
+  const tokens = readTokenOptions(text("auth-token")) ?? refuse("auth: invalid auth options");
   const config: MemberConfig = {
     ...defaultMemberConfig,
     tickMs: heartbeatMs,
@@ -226,6 +210,8 @@ function interpret(given: Given): MemberFlags {
     requestTimeoutMs: 5_000 + 2 * electionTimeoutMs,
     watchProgressMs: Math.max(100, duration("watch-progress-notify-interval", 600_000)),
     compactionEntriesPerTickMax: whole("compaction-batch-limit"),
+    simpleTokens: tokens.kind === "simple",
+    tokenTtlSeconds: whole("auth-token-ttl"),
     strictReconfig: switchOf(text("strict-reconfig-check")) === true,
     learnersMax: whole("max-learners"),
     quotaBytes: quota === 0 ? defaultMemberConfig.quotaBytes : quota < 0 ? -1 : quota,
@@ -257,12 +243,17 @@ function interpret(given: Given): MemberFlags {
     corsOrigins: listOf(text("cors")),
     hostWhitelist: listOf(text("host-whitelist")),
     fsync: switchOf(text("unsafe-no-fsync")) !== true,
+    tokens,
+    bcryptCost: bcryptCostOf(whole("bcrypt-cost")),
     logLevel,
     logOutputs: listOf(text("log-outputs")),
     peerDial: peerDialOf(text("peer-dial")),
     explicit: new Set(given.keys()),
   };
 }
+
+/** Out of bcrypt's range: its default, as in etcd. */
+const bcryptCostOf = (cost: number): number => (cost >= 4 && cost <= 31 ? cost : 10);
 
 function refuseFixed(given: Given): void {
   for (const [name, value] of given) {

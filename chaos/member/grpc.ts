@@ -6,7 +6,7 @@ import * as grpc from "@grpc/grpc-js";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
 import type { CallTarget } from "./calls.ts";
 import { http2Preface, type Protocol } from "./port.ts";
-import type { CallStatus, OpenStream } from "./seam.ts";
+import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
 import { type Method, services } from "./services.ts";
 
 export interface GrpcLimits {
@@ -82,20 +82,22 @@ function definitionOf(methods: readonly Pick<Method, "path" | "name" | "kind">[]
   return definition;
 }
 
-const requireLeader = (metadata: grpc.Metadata): boolean => metadata.get("hasleader").includes("true");
+/** A token may stand under either name; the first one that is there counts. */
+function optionsOf(metadata: grpc.Metadata): CallOptions {
+  const requireLeader = metadata.get("hasleader").includes("true");
+  const token = metadata.get("token")[0] ?? metadata.get("authorization")[0];
+  return token === undefined
+    ? { requireLeader }
+    : { requireLeader, credential: { type: "token", token: token.toString() } };
+}
 
 const unaryHandler =
   (target: CallTarget, path: string): grpc.handleUnaryCall<Buffer, Buffer> =>
   (call, callback) => {
-    const giveUp = target.unary(
-      path,
-      plain(call.request),
-      { requireLeader: requireLeader(call.metadata) },
-      {
-        answer: (bytes) => callback(null, bufferOf(bytes)),
-        fail: (status) => callback(statusObject(status)),
-      },
-    );
+    const giveUp = target.unary(path, plain(call.request), optionsOf(call.metadata), {
+      answer: (bytes) => callback(null, bufferOf(bytes)),
+      fail: (status) => callback(statusObject(status)),
+    });
     call.on("cancelled", giveUp);
   };
 
@@ -135,21 +137,17 @@ function openStream(
     for (const each of taken) each();
   });
   let ended = false;
-  const stream = target.open(
-    path,
-    { requireLeader: requireLeader(call.metadata) },
-    {
-      send(bytes, taken) {
-        if (ended) return;
-        if (call.write(bufferOf(bytes))) taken();
-        else waiting.push(taken);
-      },
-      end(status) {
-        ended = true;
-        endStream(call, status);
-      },
+  const stream = target.open(path, optionsOf(call.metadata), {
+    send(bytes, taken) {
+      if (ended) return;
+      if (call.write(bufferOf(bytes))) taken();
+      else waiting.push(taken);
     },
-  );
+    end(status) {
+      ended = true;
+      endStream(call, status);
+    },
+  });
   if (stream === undefined) return undefined;
   call.on("cancelled", () => stream.gone());
   call.on("error", () => stream.gone());

@@ -122,7 +122,7 @@ function ask(target: CallTarget, request: Request): Promise<Asked> {
     target.unary(
       call.path,
       call.encodeRequest(request),
-      { requireLeader: false },
+      { requireLeader: false, credential: { type: "member" } },
       {
         answer: (bytes) => resolve(call.decodeAnswer(bytes).answer),
         fail: (status) => resolve({ problem: status.text }),

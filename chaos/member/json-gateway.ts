@@ -184,8 +184,10 @@ function bytesOfJson(route: Method, value: unknown): Uint8Array {
 const jsonOfBytes = (route: Method, bytes: Uint8Array): JsonValue =>
   toJson(route.output, fromBinary(route.output, bytes), { useProtoFieldName: true });
 
-function optionsOf(request: IncomingMessage): CallOptions {
-  return { requireLeader: request.headers["grpc-metadata-hasleader"] === "true" };
+function optionsOf({ headers }: IncomingMessage): CallOptions {
+  const requireLeader = headers["grpc-metadata-hasleader"] === "true";
+  const token = headers["grpc-metadata-token"] ?? headers.authorization;
+  return typeof token === "string" ? { requireLeader, credential: { type: "token", token } } : { requireLeader };
 }
 
 const timeoutUnits: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };

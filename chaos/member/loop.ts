@@ -7,6 +7,7 @@ import type { LmdbBackend } from "./backend.ts";
 import { nowMs, startTicks, type Ticking } from "./clock.ts";
 import type { LogDisk } from "./disk.ts";
 import type { PeerNetwork } from "./network.ts";
+import type { Passwords } from "./passwords.ts";
 import type { Seam } from "./seam.ts";
 
 type WithoutTime<Type> = Type extends unknown ? Omit<Type, "nowMs"> : never;
@@ -26,6 +27,7 @@ export interface LoopOptions {
   readonly disk: Pick<LogDisk, "write">;
   readonly network: Pick<PeerNetwork, "send">;
   readonly seam: Pick<Seam, "reply" | "streamReply" | "streamEnded">;
+  readonly passwords: Pick<Passwords, "hash" | "check">;
   readonly onEvent: (event: MemberEvent) => void;
   /** The member cannot go on; called at most once, and nothing is stepped afterwards. */
   readonly onStop: (reason: StopReason) => void;
@@ -101,7 +103,7 @@ export class Loop {
   }
 
   #carryOut(outputs: readonly Output[]): void {
-    const { network, disk, seam } = this.#options;
+    const { network, disk, seam, passwords } = this.#options;
     for (const output of outputs) {
       switch (output.type) {
         case "sendMessage":
@@ -124,6 +126,12 @@ export class Loop {
           break;
         case "streamEnded":
           seam.streamEnded(output.streamId, output.refusal);
+          break;
+        case "hashPassword":
+          passwords.hash(output.requestId, output.password);
+          break;
+        case "checkPassword":
+          passwords.check(output.requestId, output.password, output.hash);
           break;
         case "event":
           this.#options.onEvent(output.event);

@@ -13,7 +13,7 @@ import {
 } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
 import { CallMeter } from "./call-meter.ts";
-import { Switchboard } from "./calls.ts";
+import { type CallTarget, Switchboard } from "./calls.ts";
 import { nowMs } from "./clock.ts";
 import { electionPrograms } from "./concurrency/election.ts";
 import { lockPrograms } from "./concurrency/lock.ts";
@@ -28,9 +28,12 @@ import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
 import { type PeerAddress, PeerNetwork } from "./network.ts";
+import { OperatorGate } from "./operators.ts";
+import { Passwords } from "./passwords.ts";
 import { Port } from "./port.ts";
 import { realRandom } from "./random.ts";
-import { Seam } from "./seam.ts";
+import { Seam, statusOf } from "./seam.ts";
+import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
 import { variablesOf } from "./variables.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
@@ -56,6 +59,7 @@ export class MemberProcess {
   readonly #disk: LogDisk;
   readonly #network: PeerNetwork;
   readonly #seam: Seam;
+  readonly #passwords: Passwords;
   readonly #calls: CallMeter;
   readonly #metrics: Metrics;
   readonly #grpc: GrpcTransport;
@@ -113,8 +117,15 @@ export class MemberProcess {
     const { flags, directory, log } = start;
     const { backend } = directory;
     const { memberId, clusterId } = directory.identity;
+    const tokens = signedTokens(flags.tokens);
+    this.#passwords = new Passwords({
+      cost: flags.bcryptCost,
+      onHashed: (requestId, hash) => this.#loop.step({ type: "passwordHashed", requestId, hash }),
+      onChecked: (requestId, matches) => this.#loop.step({ type: "passwordChecked", requestId, matches }),
+    });
     this.#seam = new Seam({
       submit: (input) => this.#loop.step(input),
+      ...(tokens === undefined ? {} : { signToken: (user, authRevision) => tokens.sign(user, authRevision) }),
       chooseMemberId: (peerUrls) => addedMemberId(peerUrls, Date.now()),
       facts: { version: etcdVersion, storageVersion: clusterVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
@@ -165,6 +176,7 @@ export class MemberProcess {
       disk: this.#disk,
       network: this.#network,
       seam: this.#seam,
+      passwords: this.#passwords,
       onEvent: (event) => this.#note(event),
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
@@ -186,7 +198,12 @@ export class MemberProcess {
         ]),
       ),
     );
-    this.#grpc = new GrpcTransport(this.#calls, {
+    const guarded = new OperatorGate(this.#calls, ({ credential }) => {
+      const refusal = member.refusalOfOperator(credential, nowMs());
+      return refusal === undefined ? undefined : statusOf(refusal);
+    });
+    const entrance: CallTarget = tokens === undefined ? guarded : new TokenChecker(guarded, tokens);
+    this.#grpc = new GrpcTransport(entrance, {
       requestBytesMax: flags.config.requestBytesMax,
       concurrentCallsMax: flags.concurrentCallsMax,
       keepaliveIntervalMs: flags.keepaliveIntervalMs,
@@ -204,7 +221,7 @@ export class MemberProcess {
       protocols: [this.#grpc],
       http: clientHttp({
         gateway: flags.jsonGateway
-          ? { target: this.#calls, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
+          ? { target: entrance, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
           : undefined,
         health: {
           target: this.#seam,
@@ -394,11 +411,23 @@ export class MemberProcess {
   }
 
   #closeRest(): void {
+    this.#passwords.stop();
     this.#clientPort.destroy();
     this.#network.stop();
     this.#peerPort.destroy();
     this.#start.directory.backend.close();
     this.#start.directory.lock.release();
+  }
+}
+
+/** @throws StartProblem when a key cannot be used */
+function signedTokens(options: TokenOptions): SignedTokens | undefined {
+  if (options.kind === "simple") return undefined;
+  try {
+    return new SignedTokens(options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartProblem("cannot start", `auth: invalid auth options: ${reason}`);
   }
 }
 

@@ -4,6 +4,9 @@
  * every call and stream a number of its own life and never uses one twice.
  */
 import {
+  type Answer,
+  type Credential,
+  type Header,
   type Input,
   type MemberId,
   type RefusalName,
@@ -51,6 +54,8 @@ export interface OpenStream {
 export interface CallOptions {
   /** Metadata `hasleader`. */
   readonly requireLeader: boolean;
+  /** What the client showed of itself; absent: nothing. */
+  readonly credential?: Credential;
 }
 
 export type ClientInput = Extract<
@@ -65,9 +70,13 @@ export interface SeamOptions {
   /** Steps the member. May answer before it returns. */
   readonly submit: (input: WithoutTime<ClientInput>) => void;
   readonly facts: ServerFacts;
+  /** Makes the token of a user when the member keeps none itself; undefined: this one cannot sign. */
+  readonly signToken?: (user: string, authRevision: number) => Promise<string | undefined>;
   /** The id of a member that is about to be added at these URLs. */
   readonly chooseMemberId: (peerUrls: readonly string[]) => MemberId;
 }
+
+type TokenAnswer = Extract<Answer, { readonly type: "authenticate" }>;
 
 interface WaitingCall {
   readonly call: UnaryCall;
@@ -141,7 +150,7 @@ export class Seam {
     this.#lastRequest += 1;
     const requestId = requestIdOf(this.#lastRequest);
     this.#waiting.set(requestId, { call, to });
-    this.#options.submit({ type: "clientRequest", requestId, request, requireLeader: options.requireLeader });
+    this.#options.submit({ type: "clientRequest", requestId, request, ...options });
     return () => {
       if (!this.#waiting.delete(requestId)) return;
       this.#options.submit({ type: "clientGone", requestId });
@@ -167,7 +176,7 @@ export class Seam {
       type: "streamOpened",
       streamId,
       kind: call.stream,
-      requireLeader: options.requireLeader,
+      ...options,
     });
     return {
       message: (bytes) => this.#message(streamId, bytes),
@@ -218,9 +227,19 @@ export class Seam {
     // A client that is gone gets no answer.
     if (waiting === undefined) return;
     this.#waiting.delete(requestId);
-    if (reply.ok) waiting.to.answer(waiting.call.encodeAnswer(reply.header, reply.answer, this.#options.facts));
+    const { signToken } = this.#options;
+    if (reply.ok && reply.answer.type === "authenticate" && signToken !== undefined) {
+      const { user, authRevision } = reply.answer;
+      const { header, answer } = reply;
+      void signToken(user, authRevision).then((token) => this.#answerSigned(waiting, header, answer, token));
+    } else if (reply.ok) waiting.to.answer(waiting.call.encodeAnswer(reply.header, reply.answer, this.#options.facts));
     else waiting.to.fail(statusOf(reply.refusal));
     this.#noteIdle();
+  }
+
+  #answerSigned({ call, to }: WaitingCall, header: Header, answer: TokenAnswer, token: string | undefined): void {
+    if (token === undefined) to.fail(statusOf("authVerifyOnly"));
+    else to.answer(call.encodeAnswer(header, { ...answer, token }, this.#options.facts));
   }
 
   streamReply(streamId: StreamId, reply: StreamReply): void {

@@ -113,8 +113,8 @@ function refusalOfUser(auth: AuthStore, identity: Identity): RefusalName | undef
 }
 
 /** The age of the identity does not matter here: what counts is whether the user has the role now. */
-function refusalOfRoot(auth: AuthStore, identity: Identity): RefusalName | undefined {
-  if (identity.type === "member") return undefined;
+export function refusalOfRoot(auth: AuthStore, identity: Identity): RefusalName | undefined {
+  if (!auth.enabled || identity.type === "member") return undefined;
   if (identity.type === "anonymous" || identity.name === "") return "userEmpty";
   if (auth.user(identity.name) === undefined) return "userNotFound";
   return auth.isRoot(identity.name) ? undefined : "permissionDenied";

@@ -19,7 +19,9 @@ const rules: { readonly [folder: string]: FolderRule } = {
     packages: [
       node,
       /^@grpc\//,
+      /^@node-rs\/bcrypt$/,
       /^grpc-health-check$/,
+      /^jose$/,
       /^lmdb$/,
       /^pino$/,
       /^prom-client$/,
