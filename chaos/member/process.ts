@@ -358,7 +358,7 @@ export class MemberProcess {
       this.#seam.unary(
         call.path,
         call.encodeRequest({ type: "moveLeader", targetId }),
-        { requireLeader: false },
+        { requireLeader: false, credential: { type: "member" } },
         { answer: () => resolve(undefined), fail: (status) => resolve(status.text) },
       );
     });

@@ -2,7 +2,8 @@
  * etcd's command line and environment: what is accepted, what is refused, and in which words.
  */
 import { describe, expect, test } from "vitest";
-import { bootstrapProblem, durationMs, type FlagsRead, type MemberFlags, readFlags } from "../../chaos/member/flags.ts";
+import { durationMs } from "../../chaos/member/durations.ts";
+import { bootstrapProblem, type FlagsRead, type MemberFlags, readFlags } from "../../chaos/member/flags.ts";
 import {
   bootstrapMembers,
   clusterIdFor,
