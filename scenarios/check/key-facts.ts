@@ -27,7 +27,7 @@ interface Sight {
 interface KeyFacts {
   readonly pins: Pin[];
   readonly sights: Sight[];
-  /** Revisions of answered puts and of answered deletes. */
+  /** Revisions of puts, answered or seen, and of answered deletes. */
   readonly puts: number[];
   readonly deletes: number[];
 }
@@ -58,7 +58,9 @@ export class KeyKnowledge {
     for (const facts of keys) {
       facts.pins.sort(pinOrder);
       facts.sights.sort((a, b) => a.modRevision - b.modRevision);
-      facts.puts.sort(ascending);
+      // Whatever was seen had been put, by whomever.
+      for (const sight of facts.sights) facts.puts.push(sight.modRevision);
+      sortUnique(facts.puts);
       facts.deletes.sort(ascending);
     }
   }
@@ -84,10 +86,14 @@ export class KeyKnowledge {
       this.witness = sight.op;
       this.ruledOutUpTo = sight.createRevision > revision ? revision : sight.modRevision;
       counted = after === undefined ? afterDelete(facts, sight, revision) : afterPut(facts, sight, revision, after);
-      if (counted === undefined || counted.priority === 0) return counted;
+      if (counted === undefined) return undefined;
     }
     const pin = facts.pins[firstIndex(facts.pins, (other) => other.revision >= revision)];
-    return pin === undefined ? open : this.#fromPin(pin, revision, after);
+    const pinned = pin === undefined ? open : this.#fromPin(pin, revision, after);
+    if (pinned === undefined || counted === undefined) return pinned;
+    // An answer that shows the key is nearer than the next count of its puts; a write behind it is indifferent.
+    const says = (outlook: Outlook): boolean => outlook.priority === 0 || outlook.priority === 3;
+    return says(counted) && !(says(pinned) && pinned.due <= counted.due) ? counted : pinned;
   }
 
   #fromPin(pin: Pin, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
@@ -105,7 +111,8 @@ export class KeyKnowledge {
           if (pin.modRevision > revision) return { priority: 2, due };
           return after === undefined ? undefined : { priority: 0, due };
         }
-        if (pin.value === undefined) return { priority: after === undefined ? 3 : 1, due };
+        // It has to be there, whatever its value: asked for if this put is what brings it back.
+        if (pin.value === undefined) return { priority: after === undefined ? 3 : after.version === 1 ? 0 : 1, due };
         return { priority: pin.value === after?.value ? 0 : 3, due };
     }
   }
@@ -113,7 +120,11 @@ export class KeyKnowledge {
 
 /** The next sight of the key counts the puts of its generation: exactly so many must have happened by then. */
 function afterPut(facts: KeyFacts, sight: Sight, revision: number, after: HistoryKeyValue): Outlook | undefined {
-  if (sight.createRevision > revision) return open;
+  if (sight.createRevision > revision) {
+    // The next generation begins behind an end: one that was answered, or else this put is one too many.
+    const ended = countBetween(facts.deletes, revision + 1, sight.createRevision) > 0;
+    return { priority: ended ? 1 : 3, due: sight.createRevision };
+  }
   if (after.createRevision !== sight.createRevision) return undefined;
   const known = countBetween(facts.puts, revision + 1, sight.modRevision);
   return after.version + known > sight.version ? undefined : { priority: 0, due: sight.modRevision };
@@ -123,7 +134,7 @@ function afterPut(facts: KeyFacts, sight: Sight, revision: number, after: Histor
 function afterDelete(facts: KeyFacts, sight: Sight, revision: number): Outlook | undefined {
   if (sight.createRevision <= revision) return undefined;
   const known = countBetween(facts.deletes, revision + 1, sight.createRevision);
-  return known > 0 ? open : { priority: 0, due: sight.createRevision };
+  return known > 0 ? { priority: 1, due: sight.createRevision } : { priority: 0, due: sight.createRevision };
 }
 
 function countBetween(sorted: readonly number[], from: number, upTo: number): number {
@@ -140,6 +151,16 @@ function firstIndex<Item>(sorted: readonly Item[], holds: (item: Item) => boolea
     else low = middle + 1;
   }
   return low;
+}
+
+function sortUnique(values: number[]): void {
+  values.sort(ascending);
+  let kept = 0;
+  for (const value of values) {
+    if (kept > 0 && values[kept - 1] === value) continue;
+    values[kept++] = value;
+  }
+  values.length = kept;
 }
 
 const ascending = (a: number, b: number): number => a - b;

@@ -69,8 +69,13 @@ interface Hints {
 
 interface Choice {
   readonly revision: number;
-  readonly candidates: readonly Candidate[];
+  /** The one before `next` stands there now. */
+  readonly candidates: Candidate[];
   next: number;
+  /** Groups of keys whose failures led back here. */
+  readonly reasons: Set<number>;
+  /** A candidate was wrong here, not only another one needed. */
+  harmful: boolean;
   readonly mark: StoreMark;
   readonly length: number;
   readonly expiries: number;
@@ -80,6 +85,8 @@ interface Choice {
 const nobody = -1;
 const all = -2;
 const nothing = KeyGroups.none;
+/** Groups are ≥ KeyGroups.none; 0 is free for "not known yet". */
+const groupOffset = 4;
 const unweighed: Outlook = { priority: 0, due: openEnd };
 
 /** @param firmOnly believe only what answers show that must be linearizable themselves */
@@ -103,11 +110,14 @@ class Placer {
   readonly #gaps: readonly (readonly Op[] | undefined)[];
   readonly #unknown: readonly Op[];
   readonly #grants: readonly Op[];
+  /** Per operation: the revision where its effect was seen and nobody else can have made it; 0: none. */
+  readonly #reserved: Int32Array;
   /** Per key: no unknown put fits up to that revision, unless an unknown write of the key is placed or taken back. */
   readonly #asleepUpTo: Int32Array;
   readonly #removers = new Map<number, readonly Op[]>();
   readonly #byContent: ReadonlyMap<string, readonly Op[]>;
   #knownGroups: KeyGroups | undefined;
+  readonly #groupOfOp: Int32Array;
   #knownKeys: KeyKnowledge | undefined;
   readonly #choices: Choice[] = [];
   #latest: Op | undefined;
@@ -138,6 +148,8 @@ class Placer {
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
     this.#byContent = contentIndex(this.#unknown);
     this.#asleepUpTo = new Int32Array(history.keys.length);
+    this.#groupOfOp = new Int32Array(history.ops.length);
+    this.#reserved = this.#reserve();
     this.#unclaimedUpTo = new Int32Array(evidence.maxRevision + 1);
     for (let revision = history.startRevision + 1; revision <= evidence.maxRevision; revision++) {
       const before = this.#unclaimedUpTo[revision - 1] as number;
@@ -187,6 +199,8 @@ class Placer {
           revision,
           candidates,
           next: 1,
+          reasons: new Set(),
+          harmful: false,
           mark: this.#store.mark(),
           length: this.#entries.length,
           expiries: this.#expiries.length,
@@ -199,38 +213,61 @@ class Placer {
   }
 
   /**
-   * The latest choice that can matter to a failure, set back to before it; undefined when none is left. While no
-   * candidate touches the failed group of keys, whatever stands there the failure stays: such choices are passed over.
+   * The latest choice that can matter to a failure, set back to before it; undefined when none is left. A failure
+   * of a group of keys stays whatever stands at revisions none of whose candidates touches the group: those are passed
+   * over. Where one does, only candidates that touch the group can help, unless the one that stands there did the harm:
+   * then any other might, also one that is used elsewhere now, and nothing can be passed over any more.
    */
   #backTo(blame: number): Choice | undefined {
-    let reason = blame;
+    let everything = blame === all;
+    let reasons = new Set([blame]);
     for (;;) {
       const choice = this.#choices.at(-1);
       if (choice === undefined) return undefined;
-      const relevant = reason === all || choice.candidates.some((candidate) => this.#touches(candidate, reason));
-      if (relevant) {
-        if (choice.next < choice.candidates.length) {
-          this.#store.undo(choice.mark);
-          this.#asleepUpTo.fill(0);
-          this.#latest = choice.latest;
-          while (this.#entries.length > choice.length) {
-            const entry = this.#entries.pop() as number;
-            if (entry >= 0) this.#used[entry] = 0;
-          }
-          this.#expiries.length = choice.expiries;
-          return choice;
+      if (everything) choice.harmful = true;
+      else if (choice.candidates.some((candidate) => this.#touches(candidate, reasons))) {
+        for (const reason of reasons) choice.reasons.add(reason);
+        if (this.#touches(choice.candidates[choice.next - 1] as Candidate, reasons)) choice.harmful = true;
+        else {
+          const helpful = choice.candidates.splice(choice.next).filter((other) => this.#touches(other, reasons));
+          choice.candidates.push(...helpful);
         }
-        // With other writes at earlier revisions there might have been other candidates here.
-        reason = all;
+      } else {
+        this.#choices.pop();
+        continue;
       }
+      if (choice.next < choice.candidates.length) {
+        this.#setBackTo(choice);
+        return choice;
+      }
+      everything = choice.harmful;
+      reasons = choice.reasons;
       this.#choices.pop();
     }
   }
 
-  #touches(candidate: Candidate, group: number): boolean {
-    return candidate.type === "expiry"
-      ? this.#groups.ofLease(candidate.lease) === group
-      : this.#groups.ofStep(candidate.op.step) === group;
+  #setBackTo(choice: Choice): void {
+    this.#store.undo(choice.mark);
+    this.#asleepUpTo.fill(0);
+    this.#latest = choice.latest;
+    while (this.#entries.length > choice.length) {
+      const entry = this.#entries.pop() as number;
+      if (entry >= 0) this.#used[entry] = 0;
+    }
+    this.#expiries.length = choice.expiries;
+  }
+
+  #touches(candidate: Candidate, groups: ReadonlySet<number>): boolean {
+    if (candidate.type === "expiry") return groups.has(this.#groups.ofLease(candidate.lease));
+    return groups.has(this.#groupOf(candidate.op));
+  }
+
+  #groupOf(op: Op): number {
+    const known = this.#groupOfOp[op.index] as number;
+    if (known !== 0) return known - groupOffset;
+    const group = this.#groups.ofStep(op.step);
+    this.#groupOfOp[op.index] = group + groupOffset;
+    return group;
   }
 
   #contradicted(): Placement {
@@ -270,7 +307,7 @@ class Placer {
     if (!this.#store.run(op.step, op.answer)) {
       const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
       this.#failed({ rule: "wrong-answer", revision, op, other: undefined, expected, actual });
-      return this.#inEveryCase(op, revision) ? this.#certain() : this.#groups.ofStep(op.step);
+      return this.#inEveryCase(op, revision) ? this.#certain() : this.#groupOf(op);
     }
     if (this.#store.revision !== revision) {
       const expected = `revision ${this.#store.revision}`;
@@ -282,12 +319,25 @@ class Placer {
         expected,
         actual: `revision ${revision}`,
       });
-      return this.#groups.ofStep(op.step);
+      return this.#groupOf(op);
     }
     this.#used[op.index] = 1;
     this.#entries.push(op.index);
     if (op.answer === undefined) this.#wakeChanged();
     return this.#store.revision === from ? nobody : this.#seenInTime(revision);
+  }
+
+  #reserve(): Int32Array {
+    const reserved = new Int32Array(this.#history.ops.length);
+    for (const [revision, facts] of this.#evidence.facts) {
+      for (const { kv, firm } of facts) {
+        if (kv === undefined || (this.#firmOnly && !firm)) continue;
+        const pool = this.#byContent.get(contentKey(kv)) ?? [];
+        const only = pool[0];
+        if (only !== undefined && pool.length === 1 && reserved[only.index] === 0) reserved[only.index] = revision;
+      }
+    }
+    return reserved;
   }
 
   #wakeChanged(): void {
@@ -412,6 +462,8 @@ class Placer {
       const op = pool[position] as Op;
       if (op.call > deadline) break;
       if (this.#used[op.index] === 1) continue;
+      const reserved = this.#reserved[op.index] as number;
+      if (reserved > 0 && reserved !== revision) continue;
       if (weigh && op.step.kind === "put" && revision <= (this.#asleepUpTo[op.step.low] as number)) continue;
       this.#try(op, revision, hints, found, weigh);
     }
