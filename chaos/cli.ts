@@ -2,10 +2,6 @@
  * Verbs of the real world: drill runs scenarios on processes, etcd runs one member, etcdctl and etcdutl are etcd's own
  * tools. Each is loaded when it is asked for.
  */
-const laterTools = {
-  etcdutl: "faultline etcdutl is not there yet; etcd's own etcdutl works on etcd's data directories only\n",
-} as const;
-
 /** @param argv the verb, then its arguments @returns the exit code of the process */
 export async function run(argv: readonly string[]): Promise<number> {
   const [verb, ...rest] = argv;
@@ -17,8 +13,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     case "etcdctl":
       return (await import("./ctl/etcdctl.ts")).run(rest);
     case "etcdutl":
-      process.stderr.write(laterTools[verb]);
-      return 2;
+      return (await import("./ctl/etcdutl.ts")).run(rest);
     default:
       process.stderr.write(`faultline: "${verb ?? ""}" is no verb of the real world\n`);
       return 2;

@@ -1,6 +1,7 @@
 /*
  * The only door through which the other folders enter core.
  */
+export { logPlaceKeys, type Restoration, restoreMember } from "./apply/restore.ts";
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
 export type { Credential, Identity } from "./auth/identity.ts";
 export { bytesOfText, compareBytes, emptyBytes, equalBytes, textOfBytes, utf8Decode, utf8Encode } from "./bytes.ts";

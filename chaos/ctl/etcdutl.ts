@@ -1,0 +1,220 @@
+/*
+ * faultline etcdutl: work on files while no server runs: status and restore of snapshot files, of any etcd or of ours,
+ * and defragmentation of our data directories. Flags, texts and exit codes are etcdutl's.
+ * Source: etcd v3 contract, etcdutl.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { InvariantViolation } from "../../core/index.ts";
+import { runVerb, UsageError, wholeNumber } from "../../reports/command.ts";
+import { BackendProblem, openBackend } from "../member/backend.ts";
+import { BboltProblem } from "../member/bbolt/reader.ts";
+import { defragment } from "../member/defragment.ts";
+import { readFlags } from "../member/flags.ts";
+import { tryLock } from "../member/lock.ts";
+import { openLog } from "../member/log.ts";
+import { etcdVersion } from "../member/version.ts";
+import { restore } from "./restore.ts";
+import { SnapshotFile, SnapshotProblem, type SnapshotStatus } from "./snapshot-file.ts";
+
+const exitError = 1;
+const formats = ["simple", "json", "fields", "table"] as const;
+type Format = (typeof formats)[number];
+
+/** @param argv after the verb */
+export function run(argv: readonly string[]): Promise<number> {
+  return runVerb("faultline etcdutl", argv, (program, setExit) => {
+    program
+      .description("work on snapshot files and data directories while no server runs")
+      .option("-w, --write-out <format>", `one of ${formats.join(", ")}`, formatOf, "simple")
+      .addHelpText(
+        "after",
+        "\nExamples:\n  faultline etcdutl snapshot status backup.db -w json\n  faultline etcdutl snapshot restore backup.db --data-dir m1.etcd\n",
+      );
+    const done = (body: () => void | Promise<void>): Promise<void> => guarded(body, setExit);
+    const snapshot = program.command("snapshot").description("snapshot files");
+    addStatus(snapshot, () => program.opts<{ writeOut: Format }>().writeOut, done);
+    addRestore(snapshot, done);
+    program
+      .command("defrag")
+      .description("rewrite the backend of a data directory in as little space as it needs")
+      .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
+      .action(({ dataDir }: { readonly dataDir: string }) => done(() => defragmentOffline(dataDir)));
+    program
+      .command("version")
+      .description("print the version")
+      .action(() => {
+        const [major, minor] = etcdVersion.split(".");
+        process.stdout.write(`etcdutl version: ${etcdVersion}\nAPI version: ${major}.${minor}\n`);
+      });
+  });
+}
+
+type Done = (body: () => void | Promise<void>) => Promise<void>;
+
+/** What the operator can mend is one line and exit code 1; anything else is a bug of ours. */
+async function guarded(body: () => void | Promise<void>, setExit: (code: number) => void): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    const expected =
+      error instanceof SnapshotProblem ||
+      error instanceof BboltProblem ||
+      error instanceof BackendProblem ||
+      (error instanceof Error && "syscall" in error);
+    if (!expected && !(error instanceof InvariantViolation)) throw error;
+    const text = expected ? error.message : `the content of the snapshot is not sound: ${error.message}`;
+    process.stderr.write(`Error: ${text}\n`);
+    setExit(exitError);
+  }
+}
+
+// ---- snapshot status -----------------------------------------------------------------------------------------
+
+function addStatus(snapshot: Command, format: () => Format, done: Done): void {
+  snapshot
+    .command("status")
+    .description("hash, revision, number of keys, size and storage version of a snapshot file, which is checked first")
+    .argument("<filename>")
+    .action((path: string) =>
+      done(() => {
+        const file = new SnapshotFile(path);
+        try {
+          file.checkIntegrity();
+          process.stdout.write(statusText(file.status(), format()));
+        } finally {
+          file.close();
+        }
+      }),
+    );
+}
+
+function statusText(status: SnapshotStatus, format: Format): string {
+  const { hash, revision, totalKey, totalSize, version } = status;
+  const row = [hash.toString(16), String(revision), String(totalKey), bytesText(totalSize), version];
+  switch (format) {
+    case "json":
+      return `${JSON.stringify(status)}\n`;
+    case "fields":
+      return `"Hash" : ${hash}\n"Revision" : ${revision}\n"Keys" : ${totalKey}\n"Size" : ${totalSize}\n"Version" : ${version}\n`;
+    case "table":
+      return tableText(["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION"], row);
+    case "simple":
+      return `${row.join(", ")}\n`;
+  }
+}
+
+/** Powers of 1000, one decimal below 10: 8.2 kB, 25 kB. */
+function bytesText(bytes: number): string {
+  if (bytes < 10) return `${bytes} B`;
+  const power = Math.min(6, Math.floor(Math.log(bytes) / Math.log(1000)));
+  const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : value.toFixed(0)} ${["B", "kB", "MB", "GB", "TB", "PB", "EB"][power]}`;
+}
+
+function tableText(head: readonly string[], row: readonly string[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, row[column]?.length ?? 0));
+  const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
+  const line = (cells: readonly string[]): string =>
+    `|${cells
+      .map((cell, column) => {
+        const space = (widths[column] ?? 0) - cell.length;
+        return ` ${" ".repeat(Math.ceil(space / 2))}${cell}${" ".repeat(Math.floor(space / 2))} `;
+      })
+      .join("|")}|\n`;
+  return `${rule}${line(head)}${rule}${line(row)}${rule}`;
+}
+
+function formatOf(text: string): Format {
+  const found = formats.find((format) => format === text);
+  if (found === undefined) throw new UsageError(`-w ${text}: the format is one of ${formats.join(", ")}`);
+  return found;
+}
+
+// ---- snapshot restore ----------------------------------------------------------------------------------------
+
+interface RestoreFlags {
+  readonly dataDir?: string;
+  readonly walDir?: string;
+  readonly name: string;
+  readonly initialCluster: string;
+  readonly initialClusterToken: string;
+  readonly initialAdvertisePeerUrls: string;
+  readonly skipHashCheck?: boolean;
+  readonly bumpRevision: number;
+  readonly markCompacted?: boolean;
+}
+
+function addRestore(snapshot: Command, done: Done): void {
+  snapshot
+    .command("restore")
+    .description("make the data directory of one member of a new cluster; do it for each member with one list")
+    .argument("<filename>")
+    .option("--data-dir <directory>", "new data directory; default: <name>.etcd")
+    .option("--wal-dir <directory>", "not supported: the log lies in the data directory")
+    .option("--name <name>", "name of the member", "default")
+    .option("--initial-cluster <list>", "every member of the new cluster", "default=http://localhost:2380")
+    .option("--initial-cluster-token <token>", "token of the new cluster", "etcd-cluster")
+    .option("--initial-advertise-peer-urls <urls>", "peer URLs of this member", "http://localhost:2380")
+    .option("--skip-hash-check", "take a file without its hash, such as a copy of a db file")
+    .option("--bump-revision <n>", "pass over so many revisions", wholeNumber({ min: 0, max: 2 ** 52 }), 0)
+    .option("--mark-compacted", "compact everything up to the revision that results; goes with --bump-revision")
+    .option("--initial-memory-map-size <bytes>", "of no effect here")
+    .action((path: string, flags: RestoreFlags) => done(() => restoreFile(path, flags)));
+}
+
+async function restoreFile(path: string, flags: RestoreFlags): Promise<void> {
+  if (flags.walDir !== undefined) {
+    throw new UsageError("--wal-dir is not supported: the log lies in the data directory");
+  }
+  const { bumpRevision: bump, markCompacted = false } = flags;
+  if (bump > 0 && !markCompacted) throw new SnapshotProblem("--mark-compacted required if --revision-bump > 0");
+  if (bump === 0 && markCompacted) throw new SnapshotProblem("--mark-compacted is used without --revision-bump");
+  const dataDirectory = flags.dataDir ?? `${flags.name}.etcd`;
+  const read = readFlags(
+    [
+      `--name=${flags.name}`,
+      `--data-dir=${dataDirectory}`,
+      `--initial-cluster=${flags.initialCluster}`,
+      `--initial-cluster-token=${flags.initialClusterToken}`,
+      `--initial-advertise-peer-urls=${flags.initialAdvertisePeerUrls}`,
+    ],
+    {},
+    [],
+  );
+  if (read.kind !== "start") throw new SnapshotProblem(read.kind === "refuse" ? read.error : read.stderr.trim());
+  const log = openLog({ level: "info", outputs: ["stderr"] });
+  const fields = { path, "data-dir": dataDirectory };
+  log.info("restoring snapshot", fields);
+  const file = new SnapshotFile(path);
+  try {
+    if (flags.skipHashCheck !== true) file.checkHash();
+    await restore(file, { flags: read.flags, bumpRevisions: bump === 0 ? undefined : bump });
+  } finally {
+    file.close();
+  }
+  log.info("restored snapshot", fields);
+}
+
+// ---- defrag --------------------------------------------------------------------------------------------------
+
+async function defragmentOffline(dataDirectory: string): Promise<void> {
+  const memberDirectory = join(dataDirectory, "member");
+  if (!existsSync(join(memberDirectory, "snap"))) {
+    throw new SnapshotProblem(`${dataDirectory} is no data directory of a member`);
+  }
+  const lock = tryLock(memberDirectory);
+  if (lock === undefined) throw new SnapshotProblem(`a member runs on ${dataDirectory}; stop it first`);
+  try {
+    const { backend } = openBackend(join(memberDirectory, "snap"));
+    try {
+      await defragment(backend);
+    } finally {
+      backend.close();
+    }
+  } finally {
+    lock.release();
+  }
+  process.stdout.write(`Finished defragmenting directory ${dataDirectory}\n`);
+}
