@@ -322,6 +322,9 @@ export class MemberHost {
       case "streamEnded":
         world.streamEnded(this, output.streamId, output.refusal);
         return;
+      case "hashPassword":
+      case "checkPassword":
+        throw new Error("simulated clients have no passwords");
       case "event":
         if (output.event.type === "roleChanged") world.roleChanged(this, output.event.role, output.event.term);
         return;

@@ -2,6 +2,7 @@
  * Members joined by an instant, lossless network and instant disks, for tests of what a member answers. Time passes only
  * when a test says so. Not the simulator: no chance, no faults but cutting a member off, no history.
  */
+import type { Credential } from "../../core/auth/identity.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import type { RefusalName } from "../../core/errors.ts";
 import { clusterIdOf, memberIdOf, type RequestId, requestIdOf, type StreamId, streamIdOf } from "../../core/ids.ts";
@@ -45,6 +46,9 @@ export class TestMember {
   readonly events: MemberEvent[] = [];
   readonly replies = new Map<RequestId, Reply>();
   readonly streams = new Map<StreamId, TestStream>();
+  /** Password work under way, kept while it is held. */
+  readonly passwords: Extract<Output, { readonly type: "hashPassword" | "checkPassword" }>[] = [];
+  holdsPasswords = false;
 
   constructor(name: string) {
     this.name = name;
@@ -174,10 +178,11 @@ export class TestCluster {
   }
 
   /** Sends a request; its reply is in {@link reply} once it came. */
-  submit(each: TestMember, request: Request, requireLeader = false): RequestId {
+  submit(each: TestMember, request: Request, requireLeader = false, credential?: Credential): RequestId {
     this.#lastId += 1;
     const requestId = requestIdOf(this.#lastId);
-    this.#step(each, { type: "clientRequest", nowMs: this.nowMs, requestId, request, requireLeader });
+    const call = { requestId, request, requireLeader, ...(credential === undefined ? {} : { credential }) };
+    this.#step(each, { type: "clientRequest", nowMs: this.nowMs, ...call });
     this.#deliver();
     return requestId;
   }
@@ -187,18 +192,24 @@ export class TestCluster {
   }
 
   /** Sends a request and returns its reply, which must come without time passing. */
-  call(each: TestMember, request: Request): Reply {
-    const reply = this.reply(each, this.submit(each, request));
+  call(each: TestMember, request: Request, credential?: Credential): Reply {
+    const reply = this.reply(each, this.submit(each, request, false, credential));
     if (reply === undefined) throw new Error(`${request.type} got no reply at once`);
     return reply;
   }
 
-  openStream(each: TestMember, kind: StreamKind, requireLeader = false): { id: StreamId; stream: TestStream } {
+  openStream(
+    each: TestMember,
+    kind: StreamKind,
+    requireLeader = false,
+    credential?: Credential,
+  ): { id: StreamId; stream: TestStream } {
     this.#lastId += 1;
     const id = streamIdOf(this.#lastId);
     const stream: TestStream = { replies: [], ended: undefined };
     each.streams.set(id, stream);
-    this.#step(each, { type: "streamOpened", nowMs: this.nowMs, streamId: id, kind, requireLeader });
+    const opened = { streamId: id, kind, requireLeader, ...(credential === undefined ? {} : { credential }) };
+    this.#step(each, { type: "streamOpened", nowMs: this.nowMs, ...opened });
     this.#deliver();
     return { id, stream };
   }
@@ -206,6 +217,25 @@ export class TestCluster {
   send(each: TestMember, streamId: StreamId, request: StreamRequest): void {
     this.#step(each, { type: "streamRequest", nowMs: this.nowMs, streamId, request });
     this.#deliver();
+  }
+
+  /** Does the password work that was held. */
+  workPasswords(each: TestMember): void {
+    this.#workPasswords(each);
+    this.#deliver();
+  }
+
+  /** Hashes that a test can read. */
+  #workPasswords(each: TestMember): void {
+    for (const work of each.passwords.splice(0)) {
+      const { requestId, password } = work;
+      const hash = `hash of ${password}`;
+      if (work.type === "hashPassword") {
+        this.#step(each, { type: "passwordHashed", nowMs: this.nowMs, requestId, hash });
+      } else {
+        this.#step(each, { type: "passwordChecked", nowMs: this.nowMs, requestId, matches: work.hash === hash });
+      }
+    }
   }
 
   #step(each: TestMember, input: Input): void {
@@ -237,6 +267,11 @@ export class TestCluster {
           if (stream !== undefined) stream.ended = output.refusal ?? "ok";
           break;
         }
+        case "hashPassword":
+        case "checkPassword":
+          each.passwords.push(output);
+          if (!each.holdsPasswords) this.#workPasswords(each);
+          break;
         case "event":
           each.events.push(output.event);
           break;

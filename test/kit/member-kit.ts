@@ -3,6 +3,7 @@
  */
 import { type CommandRequest, encodeCommand } from "../../core/apply/command.ts";
 import { type Applied, Machine } from "../../core/apply/machine.ts";
+import { anonymous, type Identity } from "../../core/auth/identity.ts";
 import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
@@ -105,9 +106,9 @@ export class TestMachine {
   }
 
   /** Proposes and applies; also the changes. */
-  do(request: CommandRequest, nowMs = 0): Applied {
+  do(request: CommandRequest, nowMs = 0, identity: Identity = anonymous): Applied {
     const id = { origin: memberIdOf(1n), incarnation: 1, sequence: this.log.length };
-    const data = encodeCommand({ id, request });
+    const data = encodeCommand({ id, identity, request });
     const isConfiguration = request.type.startsWith("member");
     const kind = isConfiguration ? "configuration" : "command";
     const entry: Entry = { index: indexOf(this.log.length + 1), term: termOf(1), kind, data };
@@ -122,8 +123,8 @@ export class TestMachine {
     return result.answer;
   }
 
-  refusal(request: CommandRequest): string | undefined {
-    const { result } = this.do(request);
+  refusal(request: CommandRequest, identity: Identity = anonymous): string | undefined {
+    const { result } = this.do(request, 0, identity);
     return result === undefined || result.ok ? undefined : result.refusal;
   }
 
