@@ -247,8 +247,7 @@ export class Member {
     this.#hub = new WatchHub({
       source: machine.store,
       config,
-      emit: (streamId, { headerRevision, ...body }) =>
-        outbox.streamReply(streamId, { ...body, header: outbox.header(headerRevision as Revision) }),
+      emit: (streamId, body) => outbox.watchReply(streamId, body),
     });
     this.#transfers = new Transfers({ raft, outbox, config });
     this.#gate = new Gate({ machine, config });
@@ -571,12 +570,12 @@ export class Member {
       this.#outbox.push({ type: "writeLog", writeId, operations, sync: ready.mustSync });
       if (ready.mustSync) {
         const last = entries[entries.length - 1];
-        const position = { index: last?.index ?? noBase.index, term: last?.term ?? noBase.term };
         this.#pendingWrites.push({
           writeId,
-          ...position,
+          index: last === undefined ? noBase.index : last.index,
+          term: last === undefined ? noBase.term : last.term,
           end: this.#log.end,
-          messages: [...ready.messagesAfterPersist],
+          messages: ready.messagesAfterPersist.slice(),
         });
         return;
       }

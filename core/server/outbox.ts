@@ -15,6 +15,7 @@ import {
 import type { PeerMessage } from "../input.ts";
 import type { MemberEvent, Output } from "../output.ts";
 import type { Answer, Header, StreamReply } from "../request.ts";
+import type { WatchReplyBody } from "../watch/hub.ts";
 
 /** Outputs in the order in which the world shall carry them out. */
 export class Outbox {
@@ -56,6 +57,21 @@ export class Outbox {
 
   streamReply(streamId: StreamId, reply: StreamReply): void {
     this.#outputs.push({ type: "streamReply", streamId, reply });
+  }
+
+  /** Field by field: copies of objects by spreading cost more here than all else about a reply. */
+  watchReply(streamId: StreamId, body: WatchReplyBody): void {
+    this.streamReply(streamId, {
+      type: "watch",
+      header: this.header(revisionOf(body.headerRevision)),
+      watchId: body.watchId,
+      created: body.created,
+      canceled: body.canceled,
+      compactRevision: body.compactRevision,
+      cancelReason: body.cancelReason,
+      fragment: body.fragment,
+      events: body.events,
+    });
   }
 
   endStream(streamId: StreamId, refusal: RefusalName | undefined): void {

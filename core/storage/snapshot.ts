@@ -139,6 +139,7 @@ export class SnapshotOutbox {
 
   /** The follower's log is known to reach that index: a transfer that would bring it no further is done. */
   acknowledged(to: MemberId, matchIndex: LogIndex): void {
+    if (this.#transfers.length === 0) return;
     const transfer = this.#transfers.find((each) => each.to === to);
     if (transfer !== undefined && transfer.source.index <= matchIndex) this.#drop(to);
   }
