@@ -118,6 +118,8 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
         ? skipped(`no disk was kept as "${fault.label}"`)
         : { members: [owner], detail: `killed, disk replaced by "${fault.label}"` };
     }
+    case "wipeDisk":
+      return skipped("a member whose cluster knows it refuses to start on an empty disk", namesIn(fault.target));
     case "clockJump":
     case "clockDrift":
       return skipped("the members share this machine's clock", namesIn(fault.target));

@@ -35,6 +35,8 @@ export type Fault =
   | { readonly fault: "copyDisk"; readonly target: FaultTarget; readonly label: string }
   /** Kill the member, put the labelled copy of its own disk back, leave it down. */
   | { readonly fault: "restoreDisk"; readonly label: string }
+  /** Kill the member, leave nothing on its disk and leave it down. */
+  | { readonly fault: "wipeDisk"; readonly target: FaultTarget }
   | { readonly fault: "clockJump"; readonly target: FaultTarget; readonly byMs: number }
   /** From now on the member's clock runs (1 + ppm/10^6) as fast. */
   | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
@@ -68,6 +70,7 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   linkLaw: "Links delay, lose, repeat and reorder messages.",
   copyDisk: "A copy of a member's disk is put aside.",
   restoreDisk: "A member comes back from an old copy of its disk.",
+  wipeDisk: "A member loses everything on its disk.",
   clockJump: "A member's clock jumps.",
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",

@@ -9,7 +9,9 @@ import pausedLeader from "./crash/paused-leader.ts";
 import rollingRestart from "./crash/rolling-restart.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
+import staleDuringElection from "./disk/stale-during-election.ts";
 import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
+import wipedMember from "./disk/wiped-member.ts";
 import mixedEverything from "./mixed-everything.ts";
 import flappingLinks from "./network/flapping-links.ts";
 import leaderCutOff from "./network/leader-cut-off.ts";
@@ -33,8 +35,10 @@ export const scenarios: readonly Scenario[] = [
   rollingRestart,
   slowDisks,
   slowFollowerSnapshot,
+  staleDuringElection,
   staleSnapshotRestored,
   steady,
+  wipedMember,
 ];
 
 /** undefined when there is none of that name. */

@@ -134,6 +134,7 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   linkLaw: { law: linkLaw },
   copyDisk: { target: name, label: name },
   restoreDisk: { label: name },
+  wipeDisk: { target: name },
   clockJump: { target: name, byMs: anyMs },
   clockDrift: { target: name, ppm: wholeNumber({ min: -999_999, max: 1_000_000 }) },
   slowDisk: { target: name, byMs: milliseconds },

@@ -19,6 +19,7 @@ export interface Moment {
   links(law: LinkLaw): PlannedFault;
   copyDisk(target: FaultTarget, label: string): PlannedFault;
   restoreDisk(label: string): PlannedFault;
+  wipeDisk(target: FaultTarget): PlannedFault;
   clockJump(target: FaultTarget, byMs: number): PlannedFault;
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
@@ -44,6 +45,7 @@ export function at(ms: number): Moment {
     links: (law) => planned({ fault: "linkLaw", law }),
     copyDisk: (target, label) => planned({ fault: "copyDisk", target, label }),
     restoreDisk: (label) => planned({ fault: "restoreDisk", label }),
+    wipeDisk: (target) => planned({ fault: "wipeDisk", target }),
     clockJump: (target, byMs) => planned({ fault: "clockJump", target, byMs }),
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),

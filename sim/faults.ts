@@ -126,6 +126,12 @@ export class Faults {
         kept.host.restoreDisk(kept.copy);
         return { hosts: [kept.host] };
       }
+      case "wipeDisk":
+        return this.#each(fault.target, (host) => {
+          host.kill({ powerLoss: false }, "killed to wipe its disk");
+          host.wipeDisk();
+          return undefined;
+        });
       case "clockJump":
         return this.#each(fault.target, (host) => {
           host.clock.jump(timeUs, fault.byMs);

@@ -205,6 +205,12 @@ export class MemberHost {
     this.#backend = copy.backend.copy();
   }
 
+  /** The member must be down. */
+  wipeDisk(): void {
+    this.#disk = new SimDisk();
+    this.#backend = new SimBackend();
+  }
+
   // ---- inputs --------------------------------------------------------------------------------------------------
 
   step(input: Input): void {

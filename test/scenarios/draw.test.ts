@@ -178,23 +178,16 @@ test("over some seeds both a quorum and everyone is healed first", () => {
   expect(new Set(cores)).toEqual(new Set([2, 3]));
 });
 
-test("a stale member comes back only after every other one was restarted while it was down", () => {
+test("while one member forgets, the others that remember keep running", () => {
   for (let seed = 1; seed <= 50; seed++) {
     for (const world of ["sim", "real"] as const) {
-      const { faults, members } = draw(scenarioNamed("stale-snapshot-restored") as Scenario, seed, world);
-      const copy = faults.find(({ fault }) => fault.fault === "copyDisk");
-      const restore = faults.find(({ fault }) => fault.fault === "restoreDisk");
-      if (copy?.fault.fault !== "copyDisk" || restore === undefined) throw new Error("no copy or no restore");
-      const stale = copy.fault.target;
-      const timeOf = (name: string, kind: "kill" | "restart"): number =>
-        faults.find(({ fault }) => fault.fault === kind && fault.target === name)?.atMs ?? -1;
-      const back = timeOf(stale, "restart");
-      expect(copy.atMs).toBeLessThan(restore.atMs);
-      for (const { name } of members.filter((member) => member.name !== stale)) {
-        expect(timeOf(name, "kill")).toBeGreaterThanOrEqual(restore.atMs + 4_000);
-        expect(timeOf(name, "restart")).toBeGreaterThan(timeOf(name, "kill"));
-        expect(back).toBeGreaterThanOrEqual(timeOf(name, "restart") + 4_000);
-      }
+      const { faults } = draw(scenarioNamed("stale-snapshot-restored") as Scenario, seed, world);
+      const kinds = faults.map(({ fault }) => fault.fault);
+      expect(kinds.slice(0, 3)).toEqual(["copyDisk", "restoreDisk", "restart"]);
+      expect(kinds.slice(3).every((kind) => kind === "healCore" || kind === "healAll")).toBe(true);
+      const [copy, restore, restart] = faults;
+      expect(restore?.atMs).toBeGreaterThan((copy?.atMs ?? 0) + 1_000);
+      expect(restart?.atMs).toBeGreaterThanOrEqual(restore?.atMs ?? 0);
     }
   }
 });
