@@ -239,7 +239,7 @@ export function historyKeyValueOf(keyValue: KeyValue): HistoryKeyValue {
     createRevision: keyValue.createRevision,
     modRevision: keyValue.modRevision,
     version: keyValue.version,
-    lease: keyValue.lease.toString(),
+    lease: keyValue.lease === noLease ? "0" : keyValue.lease.toString(),
   };
 }
 
