@@ -9,6 +9,9 @@ import { answerWrote, type CompactHistory, mayWrite, type Op, type Step } from "
 import { kvText } from "./replay-store.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 
+/** No honest history reaches it; a lying revision must not make an array of that size. */
+const revisionsMax = 100_000_000;
+
 interface LastWrite {
   readonly op: Op;
   /** undefined: deleted. */
@@ -64,10 +67,11 @@ function isLost(history: CompactHistory, key: number, write: LastWrite, read: Fi
 
 /** Something else was seen at the revision of an acknowledged put. */
 function* replaced(history: CompactHistory): Generator<Violation> {
-  const author = new Map<number, Op>();
+  const author: (Op | undefined)[] = [];
   for (const op of history.ops) {
     if (op.role !== "ordered" || op.answer === undefined || answerWrote(op.answer) !== true) continue;
-    const other = author.get(op.revision);
+    if (op.revision > revisionsMax) continue;
+    const other = author[op.revision];
     if (other !== undefined && op.revision > 0) {
       yield {
         rule: "lost-write",
@@ -76,20 +80,20 @@ function* replaced(history: CompactHistory): Generator<Violation> {
         watches: [],
       };
     }
-    author.set(op.revision, op);
+    if (op.revision > 0) author[op.revision] = op;
   }
   const judge = (
     kv: HistoryKeyValue,
-    who: string,
+    reader: Op | undefined,
     ids: { calls: number[]; watches: number[] },
   ): Violation | undefined => {
-    const op = author.get(kv.modRevision);
+    const op = author[kv.modRevision];
     if (op === undefined || op.step.kind !== "put" || kv.modRevision <= 0) return undefined;
     const { source } = op.step;
     if (source.op !== "put" || (source.key === kv.key && source.value === kv.value)) return undefined;
     return {
       rule: "lost-write",
-      text: `${opText(op)} was acknowledged at revision ${op.revision}, where ${who} shows ${kvText(kv)}`,
+      text: `${opText(op)} was acknowledged at revision ${op.revision}, where ${reader === undefined ? `watch ${ids.watches[0]}` : opText(reader)} shows ${kvText(kv)}`,
       calls: [op.id, ...ids.calls],
       watches: ids.watches,
     };
@@ -98,7 +102,7 @@ function* replaced(history: CompactHistory): Generator<Violation> {
     if (op.step.source.op === "range" && op.step.source.keysOnly === true) continue;
     if (op.answer?.op !== "range") continue;
     for (const kv of op.answer.kvs) {
-      const violation = judge(kv, opText(op), { calls: [op.id], watches: [] });
+      const violation = judge(kv, op, { calls: [op.id], watches: [] });
       if (violation !== undefined) yield violation;
     }
   }
@@ -107,7 +111,7 @@ function* replaced(history: CompactHistory): Generator<Violation> {
     for (const { reply } of watch.replies) {
       for (const event of reply.events) {
         if (event.type !== "put") continue;
-        const violation = judge(event.kv, `watch ${number}`, { calls: [], watches: [number] });
+        const violation = judge(event.kv, undefined, { calls: [], watches: [number] });
         if (violation !== undefined) yield violation;
       }
     }
@@ -146,6 +150,11 @@ function finalReads(history: CompactHistory): (FinalRead | undefined)[] {
     const { step, answer } = op;
     if (op.role !== "ordered" || answer?.op !== "range" || step.source.op !== "range") continue;
     if (step.revision > 0 || step.source.keysOnly === true || step.source.countOnly === true || answer.more) continue;
+    if (step.high === step.low + 1) {
+      const other = last[step.low];
+      if (other === undefined || other.op.ret < op.ret) last[step.low] = { op, kv: answer.kvs[0] };
+      continue;
+    }
     const shown = new Map(answer.kvs.map((kv) => [kv.key, kv]));
     for (let key = step.low; key < step.high; key++) {
       const other = last[key];

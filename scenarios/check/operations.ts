@@ -112,7 +112,7 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
   for (let number = 0; number < keys.length; number++) keyNumbers.set(keys[number] as string, number);
   const compiler = new Compiler(keys, keyNumbers);
   const ops: Op[] = [];
-  const open = new Map<number, Op>();
+  const open = new OpTable(events.length);
   const watches: Watch[] = [];
   const watchByNumber = new Map<number, Watch>();
   let meta: HistoryMeta | undefined;
@@ -123,8 +123,8 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
     switch (event.type) {
       case "call": {
         const op = compiler.op(event, ops.length, at);
-        if (open.has(op.id)) malformed ??= `call ${op.id} appears twice`;
-        open.set(op.id, op);
+        if (open.get(op.id) !== undefined) malformed ??= `call ${op.id} appears twice`;
+        open.set(op);
         ops.push(op);
         break;
       }
@@ -173,6 +173,25 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
   const startRevision = meta?.startRevision ?? 1;
   const readsPast = compiler.readsPast;
   return { events, meta, startRevision, ops, keys, keyNumbers, watches, readsPast, revisioned, malformed };
+}
+
+/** Operations by id: a plain array while ids are small, which they are unless somebody else wrote the history. */
+class OpTable {
+  readonly #dense: (Op | undefined)[];
+  readonly #sparse = new Map<number, Op>();
+
+  constructor(size: number) {
+    this.#dense = new Array<Op | undefined>(size + 1).fill(undefined);
+  }
+
+  get(id: number): Op | undefined {
+    return id >= 0 && id < this.#dense.length ? this.#dense[id] : this.#sparse.get(id);
+  }
+
+  set(op: Op): void {
+    if (op.id >= 0 && op.id < this.#dense.length && Number.isInteger(op.id)) this.#dense[op.id] = op;
+    else this.#sparse.set(op.id, op);
+  }
 }
 
 /** Position of the first key ≥ text. */

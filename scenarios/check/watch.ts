@@ -146,7 +146,7 @@ class WatchReader {
     for (let revision = this.#checked; revision <= upTo && revision < entries.length; revision++) {
       const entry = entries[revision];
       if (entry === undefined || this.#delivered.has(revision)) continue;
-      const missing = this.#wanted(entry)[0];
+      const missing = this.#firstWanted(entry);
       if (missing === undefined) continue;
       this.#wrong("watch-gap", `missed revision ${revision} (${changeText(missing)}), yet ${because}`, entry);
       return;
@@ -243,7 +243,7 @@ class WatchReader {
     for (let revision = this.#checked; revision < entries.length; revision++) {
       const entry = entries[revision];
       if (entry?.op === undefined || entry.op.outcome !== "ok" || entry.op.retMs > final.atMs) continue;
-      const missing = this.#wanted(entry)[0];
+      const missing = this.#firstWanted(entry);
       if (missing === undefined || this.#delivered.has(revision)) continue;
       this.#wrong(
         "watch-behind",
@@ -254,11 +254,20 @@ class WatchReader {
     }
   }
 
-  #wanted(entry: LogEntry): LogChange[] {
+  #wanted(entry: LogEntry): readonly LogChange[] {
+    const { changes } = entry;
+    if (changes.length === 1) return this.#wants(changes[0] as LogChange) ? changes : [];
+    return changes.filter((change) => this.#wants(change));
+  }
+
+  #firstWanted(entry: LogEntry): LogChange | undefined {
+    for (const change of entry.changes) if (this.#wants(change)) return change;
+    return undefined;
+  }
+
+  #wants(change: LogChange): boolean {
     const { open } = this.#watch;
-    return entry.changes.filter(
-      (change) => isInside(change.key, open) && !(change.kv === undefined ? open.noDelete : open.noPut),
-    );
+    return isInside(change.key, open) && !(change.kv === undefined ? open.noDelete : open.noPut);
   }
 
   #wrong(rule: string, what: string, entry?: LogEntry): void {

@@ -87,6 +87,7 @@ const all = -2;
 const nothing = KeyGroups.none;
 /** Groups are ≥ KeyGroups.none; 0 is free for "not known yet". */
 const groupOffset = 4;
+const manyUnknown = 16;
 const unweighed: Outlook = { priority: 0, due: openEnd };
 
 /** @param firmOnly believe only what answers show that must be linearizable themselves */
@@ -114,7 +115,7 @@ class Placer {
   readonly #reserved: Int32Array;
   /** Per key: no unknown put fits up to that revision, unless an unknown write of the key is placed or taken back. */
   readonly #asleepUpTo: Int32Array;
-  readonly #removers = new Map<number, readonly Op[]>();
+  readonly #removers: RemoverIndex;
   readonly #byContent: ReadonlyMap<string, readonly Op[]>;
   #knownGroups: KeyGroups | undefined;
   readonly #groupOfOp: Int32Array;
@@ -147,6 +148,7 @@ class Placer {
     this.#unknown = open.filter((op) => mayWrite(op.step));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
     this.#byContent = contentIndex(this.#unknown);
+    this.#removers = new RemoverIndex(this.#unknown);
     this.#asleepUpTo = new Int32Array(history.keys.length);
     this.#groupOfOp = new Int32Array(history.ops.length);
     this.#reserved = this.#reserve();
@@ -444,10 +446,11 @@ class Placer {
     const scopes = this.#firmOnly ? [] : (this.#evidence.scopes.get(revision) ?? []);
     const shown = facts.find((fact) => fact.kv !== undefined)?.kv;
     this.#ruledOut = undefined;
-    // One author by content needs no weighing; the replay judges him.
-    const found = this.#collect(revision, { facts, scopes }, shown, shown === undefined);
+    // A single author needs no weighing; the replay judges him. Where many may be, it keeps their number down.
+    const many = shown === undefined && facts.length === 0 && this.#unknown.length > manyUnknown;
+    const found = this.#collect(revision, { facts, scopes }, shown, many);
     if (found.length < 2) return found;
-    const weighed = shown === undefined ? found : this.#collect(revision, { facts, scopes }, shown, true);
+    const weighed = many ? found : this.#collect(revision, { facts, scopes }, shown, true);
     return weighed.sort(candidateOrder);
   }
 
@@ -478,12 +481,7 @@ class Placer {
     if (shown !== undefined) return this.#byContent.get(contentKey(shown)) ?? [];
     const deleted = facts.find((fact) => fact.kv === undefined);
     if (deleted === undefined) return this.#unknown;
-    let pool = this.#removers.get(deleted.key);
-    if (pool === undefined) {
-      pool = this.#unknown.filter((op) => mayRemove(op.step, deleted.key));
-      this.#removers.set(deleted.key, pool);
-    }
-    return pool;
+    return this.#removers.of(deleted.key);
   }
 
   /** A plain put whose key is known to stay as it is; then so is any other of that key for a while. */
@@ -615,11 +613,39 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
   return gaps;
 }
 
-function mayRemove(step: Step, key: number): boolean {
-  if (step.kind === "delete") return step.low <= key && key < step.high;
-  if (step.kind === "revoke") return true;
-  const inner = step.txn === undefined ? [] : [...step.txn.success, ...step.txn.failure];
-  return inner.some((other) => mayRemove(other, key));
+/** Unknown writes by the keys that they may delete. */
+class RemoverIndex {
+  readonly #byKey = new Map<number, Op[]>();
+  /** Ranges and revokes: any key, for all we know. */
+  readonly #wide: Op[] = [];
+  readonly #merged = new Map<number, readonly Op[]>();
+
+  constructor(unknown: readonly Op[]) {
+    for (const op of unknown) this.#add(op, op.step);
+  }
+
+  /** In order of calls. */
+  of(key: number): readonly Op[] {
+    let merged = this.#merged.get(key);
+    if (merged === undefined) {
+      const own = this.#byKey.get(key) ?? [];
+      merged = this.#wide.length === 0 ? own : [...new Set([...own, ...this.#wide])].sort((a, b) => a.index - b.index);
+      this.#merged.set(key, merged);
+    }
+    return merged;
+  }
+
+  #add(op: Op, step: Step): void {
+    if (step.kind === "revoke" || (step.kind === "delete" && step.high !== step.low + 1)) {
+      if (this.#wide.at(-1) !== op) this.#wide.push(op);
+    } else if (step.kind === "delete") {
+      const list = this.#byKey.get(step.low);
+      if (list === undefined) this.#byKey.set(step.low, [op]);
+      else if (list.at(-1) !== op) list.push(op);
+    }
+    for (const inner of step.txn?.success ?? []) this.#add(op, inner);
+    for (const inner of step.txn?.failure ?? []) this.#add(op, inner);
+  }
 }
 
 const contentKey = (kv: { readonly key: string; readonly value: string }): string =>
