@@ -127,6 +127,7 @@ export class MemberProcess {
       submit: (input) => this.#loop.step(input),
       ...(tokens === undefined ? {} : { signToken: (user, authRevision) => tokens.sign(user, authRevision) }),
       chooseMemberId: (peerUrls) => addedMemberId(peerUrls, Date.now()),
+      fragmentBytesMax: flags.config.requestBytesMax + grpcOverheadBytes,
       facts: { version: etcdVersion, storageVersion: clusterVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
     this.#metrics = new Metrics({

@@ -21,6 +21,7 @@ import {
 } from "../../core/index.ts";
 import { callsByPath, type StreamCall, streamCalls, type UnaryCall, unaryCalls } from "../../core/wire/calls.ts";
 import type { ServerFacts } from "../../core/wire/maintenance.ts";
+import { Fragments } from "./fragments.ts";
 
 /** A gRPC status that is not OK. */
 export interface CallStatus {
@@ -70,6 +71,8 @@ export interface SeamOptions {
   /** Steps the member. May answer before it returns. */
   readonly submit: (input: WithoutTime<ClientInput>) => void;
   readonly facts: ServerFacts;
+  /** Size at which a watch reply leaves in pieces, where its watch allows it; absent: never. */
+  readonly fragmentBytesMax?: number;
   /** Makes the token of a user when the member keeps none itself; undefined: this one cannot sign. */
   readonly signToken?: (user: string, authRevision: number) => Promise<string | undefined>;
   /** The id of a member that is about to be added at these URLs. */
@@ -86,6 +89,7 @@ interface WaitingCall {
 interface Stream {
   readonly call: StreamCall;
   readonly to: StreamAnswers;
+  readonly fragments: Fragments;
   /** Keep-alives asked for and not answered; a half-closed stream ends when it is 0. */
   unanswered: number;
   halfClosed: boolean;
@@ -171,7 +175,8 @@ export class Seam {
     }
     this.#lastStream += 1;
     const streamId = streamIdOf(this.#lastStream);
-    this.#streams.set(streamId, { call, to, unanswered: 0, halfClosed: false, drained: 0 });
+    const fragments = new Fragments(this.#options.fragmentBytesMax ?? Number.MAX_SAFE_INTEGER);
+    this.#streams.set(streamId, { call, to, fragments, unanswered: 0, halfClosed: false, drained: 0 });
     this.#options.submit({
       type: "streamOpened",
       streamId,
@@ -198,6 +203,7 @@ export class Seam {
     }
     if (request === undefined) return;
     if (request.type === "leaseKeepAlive") stream.unanswered += 1;
+    else stream.fragments.requested(request);
     this.#options.submit({ type: "streamRequest", streamId, request });
   }
 
@@ -245,8 +251,17 @@ export class Seam {
   streamReply(streamId: StreamId, reply: StreamReply): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
+    if (reply.type === "watch") {
+      const pieces = stream.fragments.split(reply);
+      const last = pieces.length - 1;
+      for (let position = 0; position <= last; position++) {
+        const bytes = stream.call.encodeReply(pieces[position] ?? reply);
+        // The member counts replies, not pieces.
+        stream.to.send(bytes, position === last ? () => this.#drained(streamId) : nothing);
+      }
+      return;
+    }
     stream.to.send(stream.call.encodeReply(reply), () => this.#drained(streamId));
-    if (reply.type !== "leaseKeepAlive") return;
     stream.unanswered -= 1;
     // Not now: the member is in the middle of its outputs.
     if (stream.halfClosed) setImmediate(() => this.#endWhenAnswered(streamId, stream));
