@@ -6,7 +6,7 @@ import * as grpc from "@grpc/grpc-js";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
 import type { CallTarget } from "./calls.ts";
 import { http2Preface, type Protocol } from "./port.ts";
-import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
+import type { CallOptions, CallStatus, OpenStream, StreamAnswers, UnaryAnswer } from "./seam.ts";
 import { type Method, services } from "./services.ts";
 
 export interface GrpcLimits {
@@ -18,6 +18,8 @@ export interface GrpcLimits {
 
 /** etcd's allowance over the largest request: the rest of a message around it. */
 export const grpcOverheadBytes = 512 * 1024;
+/** Messages up to so many times the limit are read, only to be refused in etcd's words; larger ones grpc-js ends. */
+const refusedTimes = 8;
 
 export class GrpcTransport implements Protocol {
   readonly preface = http2Preface;
@@ -26,13 +28,14 @@ export class GrpcTransport implements Protocol {
 
   constructor(target: CallTarget, limits: GrpcLimits) {
     this.#server = new grpc.Server({
-      "grpc.max_receive_message_length": limits.requestBytesMax + grpcOverheadBytes,
+      "grpc.max_receive_message_length": refusedTimes * (limits.requestBytesMax + grpcOverheadBytes),
       "grpc.max_send_message_length": -1,
       "grpc.max_concurrent_streams": Math.min(limits.concurrentCallsMax, 2 ** 31 - 1),
       ...(limits.keepaliveIntervalMs > 0 ? { "grpc.keepalive_time_ms": limits.keepaliveIntervalMs } : {}),
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
     });
-    for (const methods of services.values()) this.#serve(target, methods);
+    const bounded = new BoundedCalls(target, limits.requestBytesMax + grpcOverheadBytes);
+    for (const methods of services.values()) this.#serve(bounded, methods);
     for (const service of file_grpc_health_v1_health.services) {
       const methods = service.methods.map((method) => ({
         path: `/${service.typeName}/${method.name}`,
@@ -41,6 +44,7 @@ export class GrpcTransport implements Protocol {
       }));
       this.#server.addService(definitionOf(methods), { Check: answerHealth, Watch: watchHealth });
     }
+    refuseUnknown(this.#server);
     this.#injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   }
 
@@ -62,6 +66,65 @@ export class GrpcTransport implements Protocol {
     }
     this.#server.addService(definitionOf(methods), handlers);
   }
+}
+
+/** Refuses messages that are too large, in etcd's words. */
+class BoundedCalls implements CallTarget {
+  readonly #target: CallTarget;
+  readonly #bytesMax: number;
+
+  constructor(target: CallTarget, bytesMax: number) {
+    this.#target = target;
+    this.#bytesMax = bytesMax;
+  }
+
+  unary(path: string, bytes: Uint8Array, options: CallOptions, to: UnaryAnswer): () => void {
+    if (bytes.length <= this.#bytesMax) return this.#target.unary(path, bytes, options, to);
+    to.fail(this.#tooLarge(bytes));
+    return () => {};
+  }
+
+  open(path: string, options: CallOptions, to: StreamAnswers): OpenStream | undefined {
+    const stream = this.#target.open(path, options, to);
+    if (stream === undefined) return undefined;
+    return {
+      message: (bytes) => {
+        if (bytes.length <= this.#bytesMax) {
+          stream.message(bytes);
+          return;
+        }
+        stream.gone();
+        to.end(this.#tooLarge(bytes));
+      },
+      halfClosed: () => stream.halfClosed(),
+      gone: () => stream.gone(),
+    };
+  }
+
+  #tooLarge(bytes: Uint8Array): CallStatus {
+    const text = `grpc: received message larger than max (${bytes.length} vs. ${this.#bytesMax})`;
+    return { code: grpc.status.RESOURCE_EXHAUSTED, text };
+  }
+}
+
+/**
+ * grpc-js answers a path it does not know in its own words and offers no other way to choose them: what it looks paths
+ * up in is told to find a handler that refuses.
+ */
+function refuseUnknown(server: grpc.Server): void {
+  const { handlers } = server as unknown as { readonly handlers: Map<string, unknown> };
+  const known = handlers.get.bind(handlers);
+  handlers.get = (path) => known(path) ?? refusingHandler(path);
+}
+
+function refusingHandler(path: string): unknown {
+  const [, service = "", method = ""] = path.split("/");
+  const details = services.has(service)
+    ? `unknown method ${method} for service ${service}`
+    : `unknown service ${service}`;
+  const func: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) =>
+    call.emit("error", { code: grpc.status.UNIMPLEMENTED, details });
+  return { func, serialize: asIs, deserialize: asIs, type: "bidi", path };
 }
 
 const asIs = (bytes: Buffer): Buffer => bytes;
