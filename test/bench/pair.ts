@@ -41,7 +41,10 @@ async function start(name: string, command: readonly string[], directory: string
     ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--log-level", "error"],
   ];
   const child = spawn(program, [...first, ...flags], { cwd: root, stdio: "ignore" });
-  while (!(await isHealthy(client))) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (!(await isHealthy(client))) {
+    if (child.exitCode !== null) throw new Error(`${name} ended with exit code ${child.exitCode}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   return { name, port: clientPort, child };
 }
 
