@@ -1,7 +1,11 @@
 /*
  * The log disk of a real member: segments are files in one directory. Writes wait in a queue; whatever has gathered
- * while one batch was on its way to the disk becomes the next batch: one writev and one fdatasync for all of it. So
- * group commit falls out, and a write is reported durable only by a sync that began after it was written.
+ * while one batch was on its way to the disk becomes the next batch: one write and one fdatasync for all of it. So
+ * group commit falls out, and a write is reported durable only by a sync that began after it was written. The first
+ * batch after a pause waits for the end of the event loop's turn: requests arrive many in one turn, and should share it.
+ *
+ * Small batches are written by a direct call: it only fills the page cache, and is over before a thread would have
+ * begun. What waits for the disk itself, the sync, always runs on a thread.
  *
  * Segments grow ahead of their content by steps of zeros, so that most syncs change no file metadata. What follows the
  * last record of a segment may therefore be zeros; the log's own format tells records from zeros.
@@ -20,6 +24,7 @@ import {
   readdirSync,
   readFileSync,
   unlink,
+  writeSync,
   writev,
 } from "node:fs";
 import { join } from "node:path";
@@ -118,6 +123,7 @@ export class LogDisk {
   }
 
   async #run(): Promise<void> {
+    await endOfTurn();
     try {
       while (this.#queue.length > 0) {
         const batch = this.#queue;
@@ -198,13 +204,18 @@ export class LogDisk {
     assert(offset <= segment.allocatedBytes, "an append leaves no gap", offset, segment.allocatedBytes);
     let end = offset;
     for (const buffer of buffers) end += buffer.length;
-    let all = end - offset <= this.#slab.length ? [joined(buffers, this.#slab)] : buffers;
+    segment.dirty = true;
+    const isSmall = end - offset <= this.#slab.length;
+    if (isSmall && end <= segment.allocatedBytes) {
+      writeSmall(segment.handle, joined(buffers, this.#slab), offset);
+      return;
+    }
+    let all = isSmall ? [joined(buffers, this.#slab)] : buffers;
     if (end > segment.allocatedBytes) {
       const ahead = Math.min(Math.ceil((end + 1) / stepBytes) * stepBytes, Math.max(segment.expectedBytes, end));
       if (ahead > end) all = [...all, zeros.subarray(0, ahead - end)];
       segment.allocatedBytes = ahead;
     }
-    segment.dirty = true;
     await writeFully(segment.handle, all, offset);
   }
 
@@ -284,6 +295,16 @@ function joined(buffers: readonly Uint8Array[], slab: Uint8Array): Uint8Array {
     length += buffer.length;
   }
   return slab.subarray(0, length);
+}
+
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function writeSmall(handle: number, bytes: Uint8Array, position: number): void {
+  for (let written = 0; written < bytes.length; ) {
+    const more = writeSync(handle, bytes, written, bytes.length - written, position + written);
+    if (more === 0) throw new Error(`no byte could be written at offset ${position + written}`);
+    written += more;
+  }
 }
 
 /** A short write is followed by another; one that writes nothing is a failure. */

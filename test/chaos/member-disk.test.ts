@@ -42,8 +42,20 @@ const append = (segment: string, offset: number, text: string): LogOperation => 
   bytes: Buffer.from(text),
 });
 
+/** A batch begins with the end of the turn in which its first write came. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("writes of one turn share a batch", async () => {
+  disk.write(writeIdOf(1), [create("a"), append("a", 0, "1")], true);
+  disk.write(writeIdOf(2), [append("a", 1, "2")], true);
+  await disk.settle();
+  expect(batches).toBe(1);
+  expect(done).toEqual([2]);
+});
+
 test("writes that arrive while a batch is on its way share the next one", async () => {
   disk.write(writeIdOf(1), [create("a"), append("a", 0, "1")], true);
+  await turn();
   for (let number = 2; number <= 50; number++) {
     disk.write(writeIdOf(number), [append("a", number - 1, String(number % 10))], true);
   }
@@ -57,6 +69,7 @@ test("writes that arrive while a batch is on its way share the next one", async 
 
 test("a write reported done is never one that came after its sync began", async () => {
   disk.write(writeIdOf(1), [create("a"), append("a", 0, "1")], true);
+  await turn();
   disk.write(writeIdOf(2), [append("a", 1, "2")], true);
   // The second is in the next batch, so the first report covers the first only.
   await disk.settle();
