@@ -1,0 +1,23 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { applyPatch, parsePatch } from "../../sim/patch.ts";
+import { root } from "../tidy/sources.ts";
+
+const folder = join(root, "test", "planted");
+const patches = readdirSync(folder).filter((file) => file.endsWith(".patch"));
+
+test("there are bugs to plant", () => {
+  expect(patches.length).toBeGreaterThan(10);
+});
+
+test.each(patches)("%s says what it does, fits today's sources and changes them", (file) => {
+  const { about, files } = parsePatch(readFileSync(join(folder, file), "utf8"));
+  expect(about.split("\n")[0]).toMatch(/^[A-Z].*\.$/);
+  expect(files.length).toBeGreaterThan(0);
+  for (const each of files) {
+    expect(each.path).toMatch(/^core\//);
+    const before = readFileSync(join(root, each.path), "utf8");
+    expect(applyPatch(before, each)).not.toBe(before);
+  }
+});
