@@ -623,7 +623,7 @@ export class Member {
 
   #serve(reads: readonly Read[]): void {
     for (const read of reads) {
-      if (read.type === "request") this.#desk.serve(read.requestId, read.request, { ...read, nowMs: this.#nowMs });
+      if (read.type === "request") this.#desk.serve(read.requestId, read.request, read.credential, this.#nowMs);
       else if (read.type === "leaseCall") this.#leaseCalls.serve(read.callId, this.#nowMs);
       else this.#leaseCalls.servePeer(read.question, this.#nowMs);
     }

@@ -39,7 +39,7 @@ const signMethods = [
   "HS512",
   "EdDSA",
 ] as const;
-export type SignMethod = (typeof signMethods)[number];
+type SignMethod = (typeof signMethods)[number];
 
 /** `simple`, or `jwt,sign-method=…,pub-key=…,priv-key=…,ttl=…`; undefined: neither. */
 export function readTokenOptions(text: string): TokenOptions | undefined {
@@ -86,10 +86,6 @@ export class SignedTokens {
     if (options.publicKey !== "") this.#verifyKey = createPublicKey(readFileSync(options.publicKey));
     else if (this.#signKey !== undefined) this.#verifyKey = createPublicKey(this.#signKey);
     else throw new Error("neither a public nor a private key is given");
-  }
-
-  get canSign(): boolean {
-    return this.#signKey !== undefined;
   }
 
   /** undefined: this member can only check. */

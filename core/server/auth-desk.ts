@@ -25,7 +25,6 @@ type Read = Extract<
   AuthRequest,
   { readonly type: "authStatus" | "userGet" | "userList" | "roleGet" | "roleList" | "authenticate" }
 >;
-export type AuthRead = Read;
 type Login = Extract<AuthRequest, { readonly type: "authenticate" }>;
 type WithPassword = Extract<AuthRequest, { readonly type: "userAdd" | "userChangePassword" }>;
 

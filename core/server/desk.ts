@@ -52,8 +52,11 @@ interface Call {
   readonly credential?: Credential;
 }
 
-interface AcceptedCall extends Call {
+/** A request whose caller is known. */
+interface AcceptedCall {
   readonly identity: Identity;
+  readonly credential: Credential | undefined;
+  readonly nowMs: number;
 }
 
 export class Desk {
@@ -90,13 +93,16 @@ export class Desk {
       return;
     }
     const { gate, outbox } = this.#options;
-    const caller = gate.identify(call.credential, call.nowMs);
-    if (caller.type === "known") this.#accept(requestId, request, { ...call, identity: caller.identity });
+    const { nowMs } = call;
+    // Who authenticates may still show an old token, and is not asked who it is.
+    const credential = request.type === "authenticate" ? undefined : call.credential;
+    const caller = gate.identify(credential, nowMs);
+    if (caller.type === "known") this.#accept(requestId, request, { identity: caller.identity, credential, nowMs });
     else if (caller.type === "refused") outbox.refuse(requestId, caller.refusal);
     else {
       gate.park({
         index: caller.index,
-        startedMs: call.nowMs,
+        startedMs: nowMs,
         resume: () => this.submit(requestId, request, call),
         refuse: (late) => outbox.refuse(requestId, late),
       });
@@ -106,12 +112,12 @@ export class Desk {
   #accept(requestId: RequestId, request: Request, call: AcceptedCall): void {
     switch (request.type) {
       case "range":
-        if (request.serializable) this.serve(requestId, request, call);
+        if (request.serializable) this.serve(requestId, request, call.credential, call.nowMs);
         else this.#read(requestId, request, call);
         return;
       case "txn":
         if (!isReadOnlyTxn(request)) this.#write(requestId, request, call);
-        else if (isSerializableTxn(request)) this.serve(requestId, request, call);
+        else if (isSerializableTxn(request)) this.serve(requestId, request, call.credential, call.nowMs);
         else this.#read(requestId, request, call);
         return;
       case "put":
@@ -126,7 +132,7 @@ export class Desk {
         this.#write(requestId, this.#chosenGrant(request), call);
         return;
       case "alarm":
-        if (request.action === "get") this.serve(requestId, request, call);
+        if (request.action === "get") this.serve(requestId, request, call.credential, call.nowMs);
         else this.#write(requestId, request, call);
         return;
       case "leaseTimeToLive":
@@ -136,7 +142,7 @@ export class Desk {
         return;
       case "memberList":
         if (request.linearizable) this.#read(requestId, request, call);
-        else this.serve(requestId, request, call);
+        else this.serve(requestId, request, call.credential, call.nowMs);
         return;
       case "memberAdd":
         if (this.#isAllowed(requestId, request, call.identity)) {
@@ -156,7 +162,7 @@ export class Desk {
       case "leaseLeases":
       case "status":
       case "hashKv":
-        this.serve(requestId, request, call);
+        this.serve(requestId, request, call.credential, call.nowMs);
         return;
       case "userAdd":
       case "userChangePassword":
@@ -179,11 +185,7 @@ export class Desk {
   }
 
   /** Answers from what this member has applied, if the caller may have the answer as of now. */
-  serve(
-    requestId: RequestId,
-    request: Request,
-    { credential, nowMs }: { readonly credential?: Credential | undefined; readonly nowMs: number },
-  ): void {
+  serve(requestId: RequestId, request: Request, credential: Credential | undefined, nowMs: number): void {
     const { machine, raft, outbox, gate, authDesk } = this.#options;
     const caller = gate.identify(credential, nowMs);
     if (caller.type !== "known") {

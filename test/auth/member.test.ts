@@ -123,6 +123,12 @@ describe("authenticating", () => {
   });
 });
 
+test("an old token is no hindrance to authenticating", () => {
+  const cluster = authCluster({ u: [] });
+  const old: Credential = { type: "token", token: "abc.1" };
+  expect(cluster.call(cluster.leader, login("u"), old)).toMatchObject({ ok: true });
+});
+
 describe("tokens", () => {
   test("that are unknown or no tokens at all are refused, and passed over while auth is off", () => {
     const cluster = authCluster({});
