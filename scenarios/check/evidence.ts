@@ -4,7 +4,7 @@
  * the verified order counts.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
-import { answerWrote, type CompactHistory, keyInterval, mayWrite, never, type Op, type Step } from "./operations.ts";
+import { type CompactHistory, fates, keyInterval, never, type Op, type Step } from "./operations.ts";
 
 /** Something known about a revision without author: that key got that value there (undefined: was deleted). */
 export interface Fact {
@@ -50,50 +50,51 @@ export interface ClaimFault {
 
 export function collectEvidence(history: CompactHistory): Evidence | ClaimFault {
   const { ops, startRevision } = history;
+  const { fate, ret, revision: revisions } = history.columns;
   let maxRevision = startRevision;
-  let writes = startRevision;
   let top: Op | undefined;
-  for (const op of ops) {
-    if (op.outcome === "ok" && op.revision > maxRevision) {
-      maxRevision = op.revision;
-      top = op;
-    }
-    // A lease can end once for every grant, a write can take effect once: no revision lies beyond that.
-    if (op.outcome !== "failed" && (mayWrite(op.step) || op.step.kind === "grant")) writes++;
+  for (let index = 0; index < revisions.length; index++) {
+    const revision = revisions[index] as number;
+    if (revision <= maxRevision) continue;
+    maxRevision = revision;
+    top = ops[index];
   }
   for (const watch of history.watches) {
     for (const { reply } of watch.replies) if (reply.revision > maxRevision) maxRevision = reply.revision;
   }
-  if (maxRevision > writes) {
-    return { rule: "revision-beyond-writes", op: top, other: undefined, revision: maxRevision, limit: writes };
+  const limit = startRevision + history.writesMax;
+  if (maxRevision > limit) {
+    return { rule: "revision-beyond-writes", op: top, other: undefined, revision: maxRevision, limit };
   }
   const author = new Int32Array(maxRevision + 2).fill(-1);
   const seenAt = new Int32Array(maxRevision + 2).fill(never);
   const deadline = new Int32Array(maxRevision + 2).fill(never);
   const revokes: Op[] = [];
   let claimed = startRevision;
-  for (const op of ops) {
-    if (op.outcome !== "ok") continue;
-    const { revision } = op;
-    if (op.role !== "ordered") {
+  for (let index = 0; index < fate.length; index++) {
+    const kind = fate[index] as number;
+    if (kind < fates.kept) continue;
+    const revision = revisions[index] as number;
+    const returned = ret[index] as number;
+    if (kind === fates.aside) {
       // A header proves that the revision existed when the answer came.
-      if (revision > startRevision && op.ret < (seenAt[revision] as number)) seenAt[revision] = op.ret;
+      if (revision > startRevision && returned < (seenAt[revision] as number)) seenAt[revision] = returned;
       continue;
     }
-    if (revision < startRevision) return claimFault("revision-before-start", op, undefined, startRevision);
-    const answer = op.answer;
-    const wrote = answer === undefined ? false : answerWrote(answer);
-    if (wrote === undefined) revokes.push(op);
-    else if (wrote) {
-      const other = ops[author[revision] as number];
-      if (other !== undefined) return claimFault("claimed-twice", op, other, startRevision);
-      if (revision === startRevision) return claimFault("revision-before-start", op, undefined, startRevision + 1);
-      author[revision] = op.index;
+    if (revision < startRevision) return claimFault("revision-before-start", ops[index], undefined, startRevision);
+    if (kind === fates.revoked) revokes.push(ops[index] as Op);
+    else if (kind === fates.wrote) {
+      const other = author[revision] as number;
+      if (other >= 0) return claimFault("claimed-twice", ops[index], ops[other], startRevision);
+      if (revision === startRevision) {
+        return claimFault("revision-before-start", ops[index], undefined, startRevision + 1);
+      }
+      author[revision] = index;
       claimed++;
     }
     // Rank 2R+1 stands behind write R, rank 2R behind write R−1.
-    const behind = wrote === false ? revision : revision - 1;
-    if (behind > 0 && op.ret < (deadline[behind] as number)) deadline[behind] = op.ret;
+    const behind = kind === fates.kept ? revision : revision - 1;
+    if (behind > 0 && returned < (deadline[behind] as number)) deadline[behind] = returned;
   }
   for (const watch of history.watches) {
     for (const { at, reply } of watch.replies) {
@@ -124,11 +125,16 @@ export function collectEvidence(history: CompactHistory): Evidence | ClaimFault 
   };
 }
 
-const claimFault = (rule: ClaimFault["rule"], op: Op, other: Op | undefined, limit: number): ClaimFault => ({
+const claimFault = (
+  rule: ClaimFault["rule"],
+  op: Op | undefined,
+  other: Op | undefined,
+  limit: number,
+): ClaimFault => ({
   rule,
   op,
   other,
-  revision: op.revision,
+  revision: op?.revision ?? 0,
   limit,
 });
 

@@ -27,8 +27,7 @@ export interface Decision {
 const classifyShare = 0.1;
 
 export function decideLinearizable(history: CompactHistory, stepsMax: number): Decision {
-  let judged = 0;
-  for (const op of history.ops) if (op.role === "ordered" && op.outcome !== "failed") judged++;
+  const judged = history.orderedCount;
   const base = { judged, order: undefined, evidence: undefined, violations: [], steps: 0 } as const;
   if (history.malformed !== undefined) {
     return { ...base, verdict: "unknown", method: "witness", detail: `not a history: ${history.malformed}` };

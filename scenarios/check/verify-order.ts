@@ -3,7 +3,7 @@
  * passes here: every answered operation once, no refused one, nobody before an operation that had returned before he
  * was called, and a replay in which each answer, revisions included, is the right one. Nothing in here searches.
  */
-import { type CompactHistory, never, type Op } from "./operations.ts";
+import { type CompactHistory, fates, never, type Op } from "./operations.ts";
 import { ReplayStore } from "./replay-store.ts";
 
 /** ≥ 0: position in `ops`. −1 − i: the server ends lease `expiries[i]`, whose keys go in one revision. */
@@ -68,9 +68,11 @@ export function verifyOrder(history: CompactHistory, order: Order, seenAt: Array
       return fault("seen-too-early", latest, undefined, store.revision);
     }
   }
-  for (const op of ops) {
-    if (op.role === "ordered" && op.outcome === "ok" && placed[op.index] === 0) {
-      return fault("missing", op, undefined, store.revision);
+  const { fate } = history.columns;
+  for (let index = 0; index < placed.length; index++) {
+    const kind = fate[index] as number;
+    if (placed[index] === 0 && kind >= fates.kept && kind <= fates.revoked) {
+      return fault("missing", ops[index], undefined, store.revision);
     }
   }
   for (let revision = store.revision + 1; revision < seenAt.length; revision++) {

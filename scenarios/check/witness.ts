@@ -8,7 +8,16 @@ import type { HistoryKeyValue } from "../history.ts";
 import type { Evidence, Fact, Scope } from "./evidence.ts";
 import { KeyKnowledge, type Outlook, openEnd } from "./key-facts.ts";
 import { KeyGroups } from "./key-groups.ts";
-import { type CompactHistory, compareText, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
+import {
+  type CompactHistory,
+  compareText,
+  fates,
+  mayWrite,
+  never,
+  type Op,
+  type Step,
+  unreported,
+} from "./operations.ts";
 import { ReplayStore, type StoreMark, sameKv } from "./replay-store.ts";
 import type { Order } from "./verify-order.ts";
 
@@ -29,26 +38,25 @@ export type Placement =
 
 /** The order when every revision has an author: by rank, then by call. Nothing is judged. */
 export function orderByRank(history: CompactHistory, evidence: Evidence): Order {
-  const { ops, startRevision } = history;
-  const { author, maxRevision } = evidence;
-  const starts = new Int32Array(2 * (maxRevision + 2) + 1);
-  const rankOf = (op: Op): number => 2 * op.revision + (author[op.revision] === op.index ? 0 : 1);
+  const { fate, revision } = history.columns;
+  const starts = new Int32Array(2 * (evidence.maxRevision + 2) + 1);
   let count = 0;
-  for (let index = 0; index < ops.length; index++) {
-    const op = ops[index] as Op;
-    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < startRevision) continue;
-    const rank = rankOf(op) + 1;
-    starts[rank] = (starts[rank] as number) + 1;
+  for (let index = 0; index < fate.length; index++) {
+    const kind = fate[index] as number;
+    if (kind !== fates.kept && kind !== fates.wrote) continue;
+    // One place further: what is summed up is where the rank begins.
+    const next = 2 * (revision[index] as number) + (kind === fates.wrote ? 1 : 2);
+    starts[next] = (starts[next] as number) + 1;
     count++;
   }
   for (let rank = 1; rank < starts.length; rank++) {
     starts[rank] = (starts[rank] as number) + (starts[rank - 1] as number);
   }
   const entries = new Int32Array(count);
-  for (let index = 0; index < ops.length; index++) {
-    const op = ops[index] as Op;
-    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < startRevision) continue;
-    const rank = rankOf(op);
+  for (let index = 0; index < fate.length; index++) {
+    const kind = fate[index] as number;
+    if (kind !== fates.kept && kind !== fates.wrote) continue;
+    const rank = 2 * (revision[index] as number) + (kind === fates.wrote ? 0 : 1);
     const position = starts[rank] as number;
     starts[rank] = position + 1;
     entries[position] = index;
