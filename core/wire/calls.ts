@@ -11,6 +11,7 @@ import * as cluster from "./cluster.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
 import { headerFromWire, headerToWire } from "./key-value.ts";
 import * as kv from "./kv.ts";
+import * as kvFast from "./kv-fast.ts";
 import * as lease from "./lease.ts";
 import type { ServerFacts } from "./maintenance.ts";
 import * as maintenance from "./maintenance.ts";
@@ -54,18 +55,23 @@ function unary<Type extends Request["type"], In extends DescMessage, Out extends
   readonly requestToWire: (request: RequestOf<Type>) => MessageShape<In>;
   readonly answerToWire: (answer: AnswerOf<Type>, header: Header, facts: ServerFacts) => MessageShape<Out>;
   readonly answerFromWire: (wire: MessageShape<Out>) => AnswerOf<Type>;
+  /** The server's half by hand, for calls that must be cheap; undefined when the bytes are for the generated code. */
+  readonly decodeFast?: (bytes: Uint8Array) => RequestOf<Type> | undefined;
+  readonly encodeFast?: (header: Header, answer: AnswerOf<Type>) => Uint8Array;
 }): UnaryCall {
+  const { decodeFast, encodeFast } = row;
   return {
     kind: "unary",
     path: row.path,
     type: row.type,
-    decodeRequest: (bytes) => row.requestFromWire(fromBinary(row.input, bytes)),
+    decodeRequest: (bytes) => decodeFast?.(bytes) ?? row.requestFromWire(fromBinary(row.input, bytes)),
     encodeRequest(request) {
       assert(request.type === row.type, "a request goes to its own path", request.type, row.type);
       return toBinary(row.input, row.requestToWire(request as RequestOf<Type>));
     },
     encodeAnswer(header, answer, facts) {
       assert(answer.type === row.type, "an answer belongs to its request", answer.type, row.type);
+      if (encodeFast !== undefined) return encodeFast(header, answer as AnswerOf<Type>);
       return toBinary(row.output, row.answerToWire(answer as AnswerOf<Type>, header, facts));
     },
     decodeAnswer(bytes) {
@@ -140,6 +146,8 @@ export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
     requestToWire: kv.rangeToWire,
     answerToWire: (answer, header) => kv.rangeAnswerToWire(answer, headerToWire(header)),
     answerFromWire: kv.rangeAnswerFromWire,
+    decodeFast: kvFast.decodeRange,
+    encodeFast: kvFast.encodeRangeAnswer,
   }),
   put: unary({
     path: "/etcdserverpb.KV/Put",
@@ -150,6 +158,8 @@ export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
     requestToWire: kv.putToWire,
     answerToWire: (answer, header) => kv.putAnswerToWire(answer, headerToWire(header)),
     answerFromWire: kv.putAnswerFromWire,
+    decodeFast: kvFast.decodePut,
+    encodeFast: kvFast.encodePutAnswer,
   }),
   deleteRange: unary({
     path: "/etcdserverpb.KV/DeleteRange",

@@ -64,8 +64,8 @@ import {
   rangeEndToWire,
 } from "./key-value.ts";
 
-const sortOrders: readonly SortOrder[] = ["none", "ascend", "descend"];
-const sortTargets: readonly SortTarget[] = ["key", "version", "create", "mod", "value"];
+export const sortOrders: readonly SortOrder[] = ["none", "ascend", "descend"];
+export const sortTargets: readonly SortTarget[] = ["key", "version", "create", "mod", "value"];
 const compareResults: readonly CompareResult[] = ["equal", "greater", "less", "notEqual"];
 const compareTargets: readonly CompareOperand["target"][] = ["version", "create", "mod", "value", "lease"];
 /** A number no release of etcd knows, for core's "unknown". */
