@@ -2,8 +2,9 @@
  * Counts calls on their way in and out, per method and status, for metrics. Plain numbers while calls run; the text
  * form is made when it is asked for.
  */
+import { rpcCodeNumbers } from "../../core/index.ts";
 import type { CallTarget } from "./calls.ts";
-import type { CallOptions, OpenStream, StreamAnswers, UnaryAnswer } from "./seam.ts";
+import type { CallOptions, CallStatus, OpenStream, StreamAnswers, UnaryAnswer } from "./seam.ts";
 import { type Method, services } from "./services.ts";
 
 export type CallKind = "unary" | "server_stream" | "client_stream" | "bidi_stream";
@@ -26,6 +27,8 @@ export interface CallCounts {
 export class CallMeter implements CallTarget {
   readonly #target: CallTarget;
   readonly #counts: ReadonlyMap<string, CallCounts>;
+  /** Calls begun, by their form and what the client said its API version is. */
+  readonly requests = { unary: new Map<string, number>(), stream: new Map<string, number>() };
   bytesReceived = 0;
   bytesSent = 0;
 
@@ -47,6 +50,10 @@ export class CallMeter implements CallTarget {
   }
 
   unary(path: string, bytes: Uint8Array, options: CallOptions, to: UnaryAnswer): () => void {
+    if (!this.#noteRequest("unary", options)) {
+      to.fail(invalidVersion);
+      return () => {};
+    }
     const counts = this.#counts.get(path);
     if (counts === undefined) return this.#target.unary(path, bytes, options, to);
     counts.started++;
@@ -75,6 +82,10 @@ export class CallMeter implements CallTarget {
   }
 
   open(path: string, options: CallOptions, to: StreamAnswers): OpenStream | undefined {
+    if (!this.#noteRequest("stream", options)) {
+      to.end(invalidVersion);
+      return undefined;
+    }
     const counts = this.#counts.get(path);
     if (counts === undefined) return this.#target.open(path, options, to);
     counts.started++;
@@ -107,6 +118,34 @@ export class CallMeter implements CallTarget {
         stream.gone();
       },
     };
+  }
+
+  /** @returns false: the version is no text */
+  #noteRequest(form: "unary" | "stream", { clientApiVersion = "unknown" }: CallOptions): boolean {
+    const requests = this.requests[form];
+    const known = requests.get(clientApiVersion);
+    if (known !== undefined) requests.set(clientApiVersion, known + 1);
+    else if (!isText(clientApiVersion)) return false;
+    else if (requests.size < versionsMax) requests.set(clientApiVersion, 1);
+    return true;
+  }
+}
+
+/** Different versions that are counted; clients make them up. */
+const versionsMax = 64;
+
+const invalidVersion: CallStatus = {
+  code: rpcCodeNumbers.INVALID_ARGUMENT,
+  text: "etcdserver: invalid client api version",
+};
+
+/** Headers come as one letter a byte; those bytes must be UTF-8. */
+function isText(header: string): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(header, "latin1"));
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -149,9 +149,12 @@ function definitionOf(methods: readonly Pick<Method, "path" | "name" | "kind">[]
 function optionsOf(metadata: grpc.Metadata): CallOptions {
   const requireLeader = metadata.get("hasleader").includes("true");
   const token = metadata.get("token")[0] ?? metadata.get("authorization")[0];
-  return token === undefined
-    ? { requireLeader }
-    : { requireLeader, credential: { type: "token", token: token.toString() } };
+  const version = metadata.get("client-api-version")[0];
+  return {
+    requireLeader,
+    ...(token === undefined ? {} : { credential: { type: "token", token: token.toString() } }),
+    ...(version === undefined ? {} : { clientApiVersion: version.toString() }),
+  };
 }
 
 const unaryHandler =

@@ -187,7 +187,12 @@ const jsonOfBytes = (route: Method, bytes: Uint8Array): JsonValue =>
 function optionsOf({ headers }: IncomingMessage): CallOptions {
   const requireLeader = headers["grpc-metadata-hasleader"] === "true";
   const token = headers["grpc-metadata-token"] ?? headers.authorization;
-  return typeof token === "string" ? { requireLeader, credential: { type: "token", token } } : { requireLeader };
+  const version = headers["grpc-metadata-client-api-version"];
+  return {
+    requireLeader,
+    ...(typeof token === "string" ? { credential: { type: "token", token } } : {}),
+    ...(typeof version === "string" ? { clientApiVersion: version } : {}),
+  };
 }
 
 const timeoutUnits: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };

@@ -228,6 +228,18 @@ function registerCalls(registry: Registry, calls: () => CallMeter): void {
       }
     },
   });
+  new Counter({
+    name: "etcd_server_client_requests_total",
+    help: "Calls begun, by what the client said its API version is.",
+    labelNames: ["type", "client_api_version"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const form of ["unary", "stream"] as const) {
+        for (const [version, count] of calls().requests[form]) this.labels(form, version).inc(count);
+      }
+    },
+  });
   for (const [name, help, of] of [
     ["etcd_network_client_grpc_received_bytes_total", "Bytes of messages from clients.", "bytesReceived"],
     ["etcd_network_client_grpc_sent_bytes_total", "Bytes of messages to clients.", "bytesSent"],

@@ -57,7 +57,12 @@ export interface CallOptions {
   readonly requireLeader: boolean;
   /** What the client showed of itself; absent: nothing. */
   readonly credential?: Credential;
+  /** Metadata `client-api-version`; absent: not said. */
+  readonly clientApiVersion?: string;
 }
+
+/** What a transport's headers say of the caller: a bare token, or one after `Bearer`. */
+export const credentialOf = (token: string): Credential => ({ type: "token", token: token.replace(/^Bearer /, "") });
 
 export type ClientInput = Extract<
   Input,

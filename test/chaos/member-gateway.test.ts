@@ -175,6 +175,17 @@ describe("the HTTP side of a client port", () => {
     expect(text).toMatch(/^etcd_server_is_learner 0$/m);
   });
 
+  test("a client's API version is counted, and refused when it is no text", async () => {
+    const version = "grpc-metadata-client-api-version";
+    await send("/v3/kv/range", { key: base64("a") }, { [version]: "3.6.1" });
+    expect(await send("/v3/kv/range", { key: base64("a") }, { [version]: "\u00ff" })).toMatchObject({
+      status: 400,
+      body: { code: 3, message: "etcdserver: invalid client api version" },
+    });
+    const [, text] = await get("/metrics");
+    expect(text).toMatch(/^etcd_server_client_requests_total\{type="unary",client_api_version="3.6.1"\} 1$/m);
+  });
+
   test("variables show the command and raft's state", async () => {
     const [status, text] = await get("/debug/vars");
     expect(status).toBe(200);
