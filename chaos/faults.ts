@@ -125,6 +125,12 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
       return skipped("the members share this machine's clock", namesIn(fault.target));
     case "slowDisk":
       return skipped("slowing syncs needs a shim in front of the disk", namesIn(fault.target));
+    case "addMember":
+    case "removeMember":
+    case "promoteMember":
+      return skipped("a drill runs with the members it began with", namesIn(fault.target));
+    case "transferLeader":
+      return skipped("a drill asks for no handover yet", namesIn(fault.target));
     case "healCore": {
       processes.links.healAmong(fault.members);
       const resumed = resumePaused(processes, fault.members);

@@ -49,7 +49,7 @@ export type LeaseForward =
     };
 
 export type MembershipMessage =
-  /** To one that asks for votes and does not know yet that it was removed for ever. */
+  /** To one that asks for something and does not know yet that it was removed for ever. */
   | { readonly type: "memberRemoved"; readonly from: MemberId; readonly to: MemberId }
   /** The leader will not append the change of the configuration that was forwarded to it under that sequence. */
   | {

@@ -463,6 +463,8 @@ export class Member {
       case "proposeConfiguration":
         if (!this.#refusesConfiguration(message)) this.#raft.step(message);
         return;
+      case "hello":
+      case "register":
       case "preVote":
       case "vote":
         if (!this.#machine.membership.isRemoved(message.from)) this.#raft.step(message);

@@ -20,11 +20,14 @@ export function drawPlan(
 ): Plan {
   const { seed, world } = options;
   const root = options.random.fork(`plan/${scenario.name}`);
-  const members = memberNames(votersOf(scenario, root.fork("voters"), world));
+  const voters = votersOf(scenario, root.fork("voters"), world);
+  const names = memberNames(voters + (scenario.cluster.spares ?? 0));
+  const members = names.slice(0, voters);
+  const spares = names.slice(voters);
   const config = drawConfig(scenario, root.fork("config"), world);
   const link = scenario.link ?? drawLink(root.fork("link"), world);
   const safetyMs = scenario.durationMs[world];
-  const context = { world, members, config, link, safetyMs, callsUntilMs: safetyMs + progressBoundMs };
+  const context = { world, members, spares, config, link, safetyMs, callsUntilMs: safetyMs + progressBoundMs };
   const workload = scenario.workload({ ...context, random: root.fork("workload") });
   const core = drawCore(scenario, root.fork("core"), members);
   return {
@@ -32,7 +35,10 @@ export function drawPlan(
     version: planVersion,
     scenario: scenario.name,
     seed,
-    members: members.map((name) => drawMember(scenario, root.fork(`member/${name}`), { name, config })),
+    members: names.map((name) => {
+      const member = drawMember(scenario, root.fork(`member/${name}`), { name, config });
+      return spares.includes(name) ? { ...member, joins: true } : member;
+    }),
     link,
     syncMs: drawSync(root.fork("sync"), world),
     faults: faultsOf(scenario, { ...context, random: root.fork("faults") }),

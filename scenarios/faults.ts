@@ -42,6 +42,14 @@ export type Fault =
   | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
   /** Each sync takes that much longer. */
   | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
+  /** An operator adds a member that is planned to join later; its process starts once it was added. */
+  | { readonly fault: "addMember"; readonly target: string; readonly learner: boolean }
+  /** An operator removes a member for ever; its process ends by itself. */
+  | { readonly fault: "removeMember"; readonly target: FaultTarget }
+  /** An operator makes a learner a voter, as soon as it has caught up. */
+  | { readonly fault: "promoteMember"; readonly target: string }
+  /** An operator asks the leader to hand over to that member. */
+  | { readonly fault: "transferLeader"; readonly target: FaultTarget }
   /**
    * The named members run and work again, and so do the links among them; everything that concerns another member
    * stays as it is: down, paused, cut off or slow.
@@ -74,6 +82,10 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockJump: "A member's clock jumps.",
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
+  addMember: "An operator adds a member to the running cluster, as a voter or as a learner.",
+  removeMember: "An operator removes a member from the cluster for ever.",
+  promoteMember: "An operator makes a learner a voter.",
+  transferLeader: "An operator asks the leader to hand over to another member.",
   healCore: "A quorum of members works again; the others stay as they are.",
   healAll: "Everything works again.",
 };

@@ -12,6 +12,11 @@ import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
 import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
 import wipedMember from "./disk/wiped-member.ts";
+import growAndShrink from "./membership/grow-and-shrink.ts";
+import leaderRemoved from "./membership/leader-removed.ts";
+import leaderTransfer from "./membership/leader-transfer.ts";
+import learnerPromoted from "./membership/learner-promoted.ts";
+import replaceMember from "./membership/replace-member.ts";
 import mixedEverything from "./mixed-everything.ts";
 import flappingLinks from "./network/flapping-links.ts";
 import leaderCutOff from "./network/leader-cut-off.ts";
@@ -26,12 +31,17 @@ export const scenarios: readonly Scenario[] = [
   crashRecoverAll,
   fencedLocks,
   flappingLinks,
+  growAndShrink,
   leaderCutOff,
   leaderKilled,
+  leaderRemoved,
+  leaderTransfer,
+  learnerPromoted,
   majorityLostThenBack,
   mixedEverything,
   oneWayLinks,
   pausedLeader,
+  replaceMember,
   rollingRestart,
   slowDisks,
   slowFollowerSnapshot,

@@ -70,7 +70,8 @@ const roles: readonly string[] = ["leader", "follower"];
 
 function membersFlaw({ members }: Plan): Flaw | undefined {
   const place = "plan.members";
-  if (members.length === 0) return { place, problem: "is empty", remedy: "name at least one member" };
+  if (members.every((member) => member.joins === true))
+    return { place, problem: "is empty", remedy: "name at least one member" };
   const seen = new Set<string>();
   for (const [position, { name }] of members.entries()) {
     const own = `${place}[${position}].name`;
@@ -141,6 +142,10 @@ function targetFlaw(plan: Plan, fault: Fault, place: string): Flaw | undefined {
     case "restart":
     case "resume":
       return fault.target === "all" ? undefined : memberFlaw(plan, fault.target, `${place}.target`, roles);
+    case "addMember":
+      return joinerFlaw(plan, fault.target, `${place}.target`);
+    case "promoteMember":
+      return memberFlaw(plan, fault.target, `${place}.target`, []);
     case "cutOneWay":
       return memberFlaw(plan, fault.from, `${place}.from`, roles) ?? memberFlaw(plan, fault.to, `${place}.to`, roles);
     case "partition":
@@ -181,6 +186,13 @@ function memberFlaw(plan: Plan, name: string, place: string, others: readonly st
   return known.includes(name)
     ? undefined
     : { place, problem: `${shown(name)} is no member`, remedy: `write one of ${known.join(", ")}` };
+}
+
+function joinerFlaw(plan: Plan, name: string, place: string): Flaw | undefined {
+  const joiners = plan.members.filter((member) => member.joins === true).map((member) => member.name);
+  if (joiners.includes(name)) return undefined;
+  const remedy = joiners.length === 0 ? "plan a member with joins: true" : `write one of ${joiners.join(", ")}`;
+  return { place, problem: `${shown(name)} is no member that joins later`, remedy };
 }
 
 function labelFlaw(

@@ -138,6 +138,10 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   clockJump: { target: name, byMs: anyMs },
   clockDrift: { target: name, ppm: wholeNumber({ min: -999_999, max: 1_000_000 }) },
   slowDisk: { target: name, byMs: milliseconds },
+  addMember: { target: name, learner: trueOrFalse },
+  removeMember: { target: name },
+  promoteMember: { target: name },
+  transferLeader: { target: name },
   healCore: { members: listOf(name) },
   healAll: {},
 };
@@ -159,12 +163,15 @@ const config = objectOf(
   ),
 );
 
-const member = objectOf({
-  name,
-  config,
-  clockOffsetMs: anyMs,
-  clockDriftPpm: wholeNumber({ min: -999_999, max: 1_000_000 }),
-});
+const member = objectOf(
+  {
+    name,
+    config,
+    clockOffsetMs: anyMs,
+    clockDriftPpm: wholeNumber({ min: -999_999, max: 1_000_000 }),
+  },
+  { joins: trueOrFalse },
+);
 
 const home = wholeNumber({ min: 0, max: 1_000 });
 const client = objectOf({

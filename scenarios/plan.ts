@@ -15,6 +15,8 @@ export interface PlannedMember {
   /** Clock at the start, and its speed. */
   readonly clockOffsetMs: number;
   readonly clockDriftPpm: number;
+  /** No founding member: its process starts when a fault has added it. */
+  readonly joins?: true;
 }
 
 /** An operand the client fills in when it calls: the modRevision or value it last saw of that key (0 / absent when never). */

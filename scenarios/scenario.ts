@@ -15,6 +15,8 @@ export interface DrawContext {
   readonly world: World;
   /** Names in plan order. */
   readonly members: readonly string[];
+  /** Names of members that are there to be added. */
+  readonly spares: readonly string[];
   /** The drawn config all members share. */
   readonly config: MemberConfig;
   /** The law links have while no fault changes it. */
@@ -43,6 +45,8 @@ export interface Scenario {
   readonly cluster: {
     /** Several: drawn in the simulator, where a larger cluster costs little; drills take the first. */
     readonly voters: number | readonly [number, ...number[]];
+    /** Members beyond the voters that faults may add; named after them. Absent: none. */
+    readonly spares?: number;
     /** Fixed fields; these win over drawn ones. */
     readonly config?: Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */

@@ -23,6 +23,11 @@ export interface Moment {
   clockJump(target: FaultTarget, byMs: number): PlannedFault;
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
+  addVoter(target: string): PlannedFault;
+  addLearner(target: string): PlannedFault;
+  removeMember(target: FaultTarget): PlannedFault;
+  promoteMember(target: string): PlannedFault;
+  transferLeader(target: FaultTarget): PlannedFault;
   healAll(): PlannedFault;
 }
 
@@ -49,6 +54,11 @@ export function at(ms: number): Moment {
     clockJump: (target, byMs) => planned({ fault: "clockJump", target, byMs }),
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),
+    addVoter: (target) => planned({ fault: "addMember", target, learner: false }),
+    addLearner: (target) => planned({ fault: "addMember", target, learner: true }),
+    removeMember: (target) => planned({ fault: "removeMember", target }),
+    promoteMember: (target) => planned({ fault: "promoteMember", target }),
+    transferLeader: (target) => planned({ fault: "transferLeader", target }),
     healAll: () => planned({ fault: "healAll" }),
   };
 }

@@ -81,7 +81,8 @@ export class ClientLinks {
   }
 
   beginFinal(): void {
-    const session = new FinalSession({ members: this.#members, recorder: this.#recorder });
+    const isAsked = (slot: number): boolean => this.#world.hosts[slot]?.servesClients ?? false;
+    const session = new FinalSession({ members: this.#members, recorder: this.#recorder, isAsked });
     this.#wakeAt(this.#add({ kind: "final", link: 0, session }), this.#nowMs);
   }
 

@@ -7,9 +7,11 @@ import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
 import type { DiskCopy, MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
+import { type Change, isChange, type Operator } from "./operator.ts";
 import { combine32 } from "./random.ts";
 
 interface FaultWorld {
+  readonly operator: Operator;
   readonly timeUs: number;
   readonly hosts: readonly MemberHost[];
   readonly network: SimNetwork;
@@ -62,6 +64,7 @@ export class Faults {
 
   #make(fault: Fault): Made {
     const { hosts, network, timeUs } = this.#world;
+    if (isChange(fault)) return this.#ask(fault);
     switch (fault.fault) {
       case "kill":
         return this.#each(fault.target, (host) => {
@@ -157,6 +160,17 @@ export class Faults {
       default:
         return unreachable(fault);
     }
+  }
+
+  /** What becomes of it is recorded by the operator. */
+  #ask(change: Change): Made {
+    const target = this.#resolve(change.target);
+    if (target === undefined) return { hosts: [], skipped: `there is no ${change.target} now` };
+    if (target.hasJoined === (change.fault === "addMember")) {
+      return { hosts: [target], skipped: target.hasJoined ? "it was added already" : "it was not added yet" };
+    }
+    this.#world.operator.begin(change, target);
+    return { hosts: [target], detail: "asked for" };
   }
 
   #heal(healed: readonly MemberHost[], what: "core" | "all"): Made {

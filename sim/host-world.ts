@@ -53,6 +53,7 @@ export interface HostOptions {
   readonly name: string;
   readonly memberId: MemberId;
   readonly clusterId: ClusterId;
+  /** Those the cluster is founded with. */
   readonly members: readonly MemberRecord[];
   readonly config: MemberConfig;
   readonly clockOffsetMs: number;

@@ -3,7 +3,7 @@
  * only at what a step changed; the costly ones compare whole logs and key spaces and run every so many events.
  * Source: Raft paper figure 3 (election safety, log matching, leader completeness, state-machine safety).
  */
-import { type Entry, equalBytes, indexOf, type RaftView } from "../core/index.ts";
+import { describeConfiguration, type Entry, equalBytes, indexOf, type RaftView } from "../core/index.ts";
 
 /** What is looked at in a member. */
 export interface Watched {
@@ -121,6 +121,7 @@ export class Invariants {
         if (peer === undefined) continue;
         this.#checkLogs(slot, member.raft, other, peer.raft);
         if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) continue;
+        if (isSettled(member) && isSettled(peer)) this.#checkConfigurations(slot, member.raft, other, peer.raft);
         hashes[slot] ??= hashedOf(member);
         hashes[other] ??= hashedOf(peer);
         this.#checkHashes(slot, hashes[slot], other, hashes[other]);
@@ -199,6 +200,22 @@ export class Invariants {
     }
   }
 
+  /** Configurations take effect when they are applied: members that applied the same entries have the same one. */
+  #checkConfigurations(slot: number, a: RaftView, other: number, b: RaftView): void {
+    this.#checked += 1;
+    const here = describeConfiguration(a.configuration);
+    const there = describeConfiguration(b.configuration);
+    if (here !== there) {
+      this.#break(
+        "configurations-differ",
+        slot,
+        a.commitIndex,
+        b.commitIndex,
+        `${here} here, ${there} at ${this.#names[other]}`,
+      );
+    }
+  }
+
   #checkHashes(slot: number, member: Hashed | undefined, other: number, peer: Hashed | undefined): void {
     if (member === undefined || peer === undefined || member.compactRevision !== peer.compactRevision) return;
     this.#checked += 1;
@@ -214,6 +231,9 @@ export class Invariants {
     };
   }
 }
+
+/** False while a snapshot is being put in place: the key space is there already, Raft has not heard of it. */
+const isSettled = ({ appliedIndex, raft }: Watched): boolean => appliedIndex <= raft.commitIndex;
 
 interface Hashed {
   readonly hash: number;
@@ -233,6 +253,7 @@ const ruleTexts: { readonly [rule: string]: string } = {
   "commit-beyond-log": "it committed beyond the end of its log: committed, last",
   "commit-fell": "its commit index fell: before, now",
   "committed-differs": "it committed another entry than a member did before: terms there, here",
+  "configurations-differ": "two members that applied the same entries have other members: committed here, there",
   "hashes-differ": "two members that applied the same entries differ: hashes here, there",
   "leader-incomplete": "a leader lacks a committed entry: term committed, term here",
   "logs-differ": "two logs agree at an index and differ below it: terms here, there",

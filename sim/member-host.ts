@@ -48,6 +48,8 @@ export class MemberHost {
   life = 0;
   member: SimMember | undefined;
   paused = false;
+  /** Whether it belongs to the cluster: not yet, now, or no more. */
+  #belongs: "later" | "now" | "nevermore";
   /** Ids of the present life's requests and streams. */
   lastRequestId = 0;
   lastStreamId = 0;
@@ -74,6 +76,8 @@ export class MemberHost {
     this.slot = options.slot;
     this.name = options.name;
     this.memberId = options.memberId;
+    const isFounder = options.members.some((record) => record.memberId === options.memberId);
+    this.#belongs = isFounder ? "now" : "later";
     this.clock = new SimClock({ timeUs: 0, offsetMs: options.clockOffsetMs, driftPpm: options.clockDriftPpm });
     this.#commitInterval = commitIntervals[combine32(options.seed, options.slot) % commitIntervals.length] ?? 1;
     this.#stepsToCommit = this.#commitInterval;
@@ -87,10 +91,32 @@ export class MemberHost {
     return this.clock.nowMs(this.#world.timeUs);
   }
 
+  get hasJoined(): boolean {
+    return this.#belongs !== "later";
+  }
+
+  /** Nothing is owed to clients by members that do not belong, or still learn. */
+  get servesClients(): boolean {
+    return this.#belongs === "now" && this.member?.raft.configuration.learners.includes(this.memberId) !== true;
+  }
+
   // ---- lives ---------------------------------------------------------------------------------------------------
 
+  /** It was added to the cluster. */
+  join(): void {
+    if (this.#belongs !== "later") return;
+    this.#belongs = "now";
+    this.start();
+  }
+
+  /** It was removed from the cluster; its process finds that out by itself. */
+  leave(): void {
+    this.#belongs = "nevermore";
+  }
+
+  /** Nothing happens on a machine whose member was not added yet. */
   start(): void {
-    if (this.member !== undefined) return;
+    if (this.member !== undefined || this.#belongs === "later") return;
     const options = this.#options;
     this.life += 1;
     this.lastRequestId = 0;

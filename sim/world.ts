@@ -27,6 +27,7 @@ import type { HostWorld, StartMember } from "./host-world.ts";
 import { type BrokenInvariant, Invariants } from "./invariants.ts";
 import { MemberHost } from "./member-host.ts";
 import { SimNetwork } from "./network.ts";
+import { isChange, Operator, operatorEveryMs } from "./operator.ts";
 import { SimRandom } from "./random.ts";
 import { Schedule, type ScheduledEvent } from "./schedule.ts";
 
@@ -51,6 +52,7 @@ export class World implements HostWorld {
   readonly recorder: Recorder;
   readonly digest = new Digest();
   readonly invariants: Invariants;
+  readonly operator: Operator;
   timeUs = 0;
   /** Events taken so far. */
   events = 0;
@@ -78,6 +80,7 @@ export class World implements HostWorld {
     this.invariants = new Invariants(names);
     this.hosts = this.#hosts();
     this.#links = new ClientLinks({ plan, recorder: this.recorder, world: this });
+    this.operator = new Operator({ world: this, recorder: this.recorder });
     this.#conductor = new Conductor({ plan, recorder: this.recorder });
     const driftsPpm = plan.members.map((member) => member.clockDriftPpm);
     this.#faults = new Faults({ world: this, recorder: this.recorder, seed: plan.seed, driftsPpm });
@@ -140,6 +143,7 @@ export class World implements HostWorld {
 
   replied(host: MemberHost, requestId: number, reply: Reply): void {
     this.digest.add(reply.ok ? reply.header.revision : -1);
+    if (this.operator.replied(host, requestId, reply)) return;
     this.#links.replied(host, requestId, reply);
   }
 
@@ -199,7 +203,8 @@ export class World implements HostWorld {
         this.#links.wake(event.slot);
         return;
       case kinds.conductor:
-        this.#conduct(this.#conductor.wake(this.#nowMs));
+        if (event.number === operatorNumber) this.#wakeOperator();
+        else this.#conduct(this.#conductor.wake(this.#nowMs));
         return;
     }
     const host = this.hosts[event.slot];
@@ -271,6 +276,13 @@ export class World implements HostWorld {
     this.invariants.sweep(this.hosts.map((host) => host.member));
   }
 
+  #wakeOperator(): void {
+    this.operator.wake();
+    const order = kindOrders[kinds.conductor] ?? 0;
+    const atUs = this.timeUs + operatorEveryMs * 1_000;
+    this.schedule.add(atUs, order, kinds.conductor, 0, 0, operatorNumber, undefined);
+  }
+
   // ---- the beginning -------------------------------------------------------------------------------------------
 
   #begin(): void {
@@ -287,19 +299,18 @@ export class World implements HostWorld {
     });
     for (const host of this.hosts) host.start();
     this.#conduct([{ type: "wakeAt", atMs: 0 }]);
+    if (plan.faults.some(({ fault }) => isChange(fault))) this.#wakeOperator();
     this.#links.start();
   }
 
   #hosts(): readonly MemberHost[] {
     const { plan } = this;
     const random = new SimRandom(plan.seed);
-    const records: readonly MemberRecord[] = plan.members.map((member, slot) => ({
-      memberId: memberIdOf(BigInt(slot + 1)),
-      name: "",
-      peerUrls: [`http://${member.name}:2380`],
-      clientUrls: [],
-      isLearner: false,
-    }));
+    const founders = plan.members.flatMap((member, slot): MemberRecord[] => {
+      if (member.joins === true) return [];
+      const peerUrls = [`http://${member.name}:2380`];
+      return [{ memberId: memberIdOf(BigInt(slot + 1)), name: "", peerUrls, clientUrls: [], isLearner: false }];
+    });
     return plan.members.map((member, slot) => {
       const config: MemberConfig = { ...defaultMemberConfig, ...member.config };
       return new MemberHost({
@@ -307,7 +318,7 @@ export class World implements HostWorld {
         name: member.name,
         memberId: memberIdOf(BigInt(slot + 1)),
         clusterId: clusterIdOf(0xfa017n),
-        members: records,
+        members: founders,
         config,
         clockOffsetMs: member.clockOffsetMs,
         clockDriftPpm: member.clockDriftPpm,
@@ -356,4 +367,6 @@ export class World implements HostWorld {
   }
 }
 
+/** Tells the operator's own wakes from the conductor's. */
+const operatorNumber = 1;
 const messageOrder = kindOrders[kinds.peerMessage] ?? 0;

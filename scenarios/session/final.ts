@@ -47,12 +47,18 @@ export class FinalSession {
   #revision = 0;
   #finished = false;
 
-  constructor(options: { readonly members: readonly string[]; readonly recorder: Recorder }) {
+  /** @param options.isAsked whether the member at that position is asked at all; absent: every one is */
+  constructor(options: {
+    readonly members: readonly string[];
+    readonly recorder: Recorder;
+    readonly isAsked?: (member: number) => boolean;
+  }) {
     this.#members = options.members;
     this.#recorder = options.recorder;
     this.#client = options.recorder.freshClient();
-    const reads = options.members.map((_, member): Step => ({ kind: "read", member }));
-    const hashes = options.members.map((_, member): Step => ({ kind: "hash", member }));
+    const asked = [...options.members.keys()].filter((member) => options.isAsked?.(member) ?? true);
+    const reads = asked.map((member): Step => ({ kind: "read", member }));
+    const hashes = asked.map((member): Step => ({ kind: "hash", member }));
     this.#steps = [...reads, ...hashes];
   }
 

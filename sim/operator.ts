@@ -1,0 +1,171 @@
+/*
+ * The operator of a simulated cluster: asks members to change the membership, as a person with etcdctl would, tries again
+ * when the answer is no or does not come, and starts the machine of a member that was added. Every request is recorded
+ * when it has come to its end. Members hear from here, too, to whom they are connected.
+ */
+import { type MemberId, type Reply, type Request, refusals, requestIdOf } from "../core/index.ts";
+import type { Fault } from "../scenarios/faults.ts";
+import type { Recorder } from "../scenarios/session/recorder.ts";
+import type { MemberHost } from "./member-host.ts";
+import type { SimNetwork } from "./network.ts";
+
+export type Change = Extract<Fault, { fault: "addMember" | "removeMember" | "promoteMember" | "transferLeader" }>;
+
+export const isChange = (fault: Fault): fault is Change =>
+  fault.fault === "addMember" ||
+  fault.fault === "removeMember" ||
+  fault.fault === "promoteMember" ||
+  fault.fault === "transferLeader";
+
+interface OperatorWorld {
+  readonly timeUs: number;
+  readonly hosts: readonly MemberHost[];
+  readonly network: SimNetwork;
+}
+
+interface Task {
+  readonly change: Change;
+  readonly target: MemberHost;
+  readonly beganUs: number;
+  tries: number;
+  lastRefusal: string;
+  /** The try under way. */
+  asked:
+    | { readonly host: MemberHost; readonly life: number; readonly requestId: number; readonly atUs: number }
+    | undefined;
+}
+
+/** Between two looks at what is to be done. */
+export const operatorEveryMs = 200;
+const answerMaxUs = 3_000_000;
+/** After so long a request is given up. */
+const patienceUs = 20_000_000;
+
+export class Operator {
+  readonly #world: OperatorWorld;
+  readonly #recorder: Recorder;
+  /** Bounded by the faults of the plan. */
+  #tasks: Task[] = [];
+  /** From · hosts + to: life of `from` that was told of the connection; 0: none. */
+  readonly #told: number[] = [];
+
+  constructor(options: { readonly world: OperatorWorld; readonly recorder: Recorder }) {
+    this.#world = options.world;
+    this.#recorder = options.recorder;
+  }
+
+  begin(change: Change, target: MemberHost): void {
+    const beganUs = this.#world.timeUs;
+    const task: Task = { change, target, beganUs, tries: 0, lastRefusal: "", asked: undefined };
+    this.#tasks.push(task);
+    this.#try(task);
+  }
+
+  /** True when that was the answer to a question of this operator. */
+  replied(host: MemberHost, requestId: number, reply: Reply): boolean {
+    const task = this.#tasks.find(
+      ({ asked }) => asked?.host === host && asked.life === host.life && asked.requestId === requestId,
+    );
+    if (task === undefined) return false;
+    task.asked = undefined;
+    if (reply.ok || reply.refusal === doneAlready[task.change.fault]) this.#end(task, "");
+    else task.lastRefusal = refusals[reply.refusal].text;
+    return true;
+  }
+
+  wake(): void {
+    this.#tellLinks();
+    const { timeUs } = this.#world;
+    // Ending one takes it from the list.
+    for (const task of [...this.#tasks]) {
+      const { asked } = task;
+      if (asked !== undefined && timeUs - asked.atUs >= answerMaxUs) {
+        const { host, life, requestId } = asked;
+        task.asked = undefined;
+        task.lastRefusal = "no answer";
+        if (host.isUp && host.life === life && !host.paused) {
+          host.step({ type: "clientGone", nowMs: host.nowMs, requestId: requestIdOf(requestId) });
+        }
+      }
+      if (timeUs - task.beganUs >= patienceUs)
+        this.#end(task, `given up after ${task.tries} tries: ${task.lastRefusal}`);
+      else if (task.asked === undefined) this.#try(task);
+    }
+  }
+
+  #try(task: Task): void {
+    const host = this.#whomToAsk(task);
+    if (host === undefined) return;
+    task.tries += 1;
+    host.lastRequestId += 1;
+    task.asked = { host, life: host.life, requestId: host.lastRequestId, atUs: this.#world.timeUs };
+    const requestId = requestIdOf(host.lastRequestId);
+    const request = requestOf(task.change, task.target);
+    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false });
+  }
+
+  /** Another member each time; only the leader can hand over. */
+  #whomToAsk({ change, target, tries }: Task): MemberHost | undefined {
+    const able = this.#world.hosts.filter((host) => host.isUp && !host.paused && host !== target);
+    if (change.fault === "transferLeader") return able.find((host) => host.member?.raft.role === "leader");
+    return able[tries % Math.max(1, able.length)];
+  }
+
+  #end(task: Task, skipped: string): void {
+    this.#tasks = this.#tasks.filter((other) => other !== task);
+    const { change, target, tries } = task;
+    this.#recorder.record({
+      type: "fault",
+      atMs: Math.floor(this.#world.timeUs / 1_000),
+      fault: change.fault,
+      members: [target.name],
+      result: skipped === "" ? "done" : "skipped",
+      detail: skipped === "" ? `carried out after ${tries} ${tries === 1 ? "try" : "tries"}` : skipped,
+    });
+    if (skipped !== "") return;
+    if (change.fault === "addMember") target.join();
+    else if (change.fault === "removeMember") target.leave();
+  }
+
+  /** A connection stands while both run and hear each other. */
+  #tellLinks(): void {
+    const { hosts, network } = this.#world;
+    for (const from of hosts) {
+      if (!from.isUp || from.paused) continue;
+      for (const to of hosts) {
+        if (to === from) continue;
+        const link = from.slot * hosts.length + to.slot;
+        const isWhole = !network.isCut(from.slot, to.slot) && !network.isCut(to.slot, from.slot);
+        const life = to.isUp && !to.paused && isWhole ? from.life : 0;
+        const told = this.#told[link] ?? 0;
+        // A new life knows of no connection yet.
+        if (life === told || (life === 0 && told !== from.life)) continue;
+        this.#told[link] = life;
+        from.step({ type: "peerLink", nowMs: from.nowMs, memberId: to.memberId, connected: life !== 0 });
+        if (!from.isUp) break;
+      }
+    }
+  }
+}
+
+/** The refusal that says that an earlier try took effect. */
+const doneAlready: { readonly [Name in Change["fault"]]: string } = {
+  addMember: "memberExists",
+  removeMember: "memberNotFound",
+  promoteMember: "memberNotLearner",
+  transferLeader: "",
+};
+
+function requestOf(change: Change, target: MemberHost): Request {
+  const memberId: MemberId = target.memberId;
+  switch (change.fault) {
+    case "addMember":
+      return { type: "memberAdd", memberId, peerUrls: [`http://${target.name}:2380`], isLearner: change.learner };
+    case "removeMember":
+      return { type: "memberRemove", memberId };
+    case "promoteMember":
+      return { type: "memberPromote", memberId };
+    case "transferLeader":
+      return { type: "moveLeader", targetId: memberId };
+  }
+}
