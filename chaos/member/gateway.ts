@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { MemberRecord } from "../../core/index.ts";
 import { type HealthOptions, health, probe } from "./health.ts";
-import { type JsonGatewayOptions, serveJson } from "./json-gateway.ts";
+import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
@@ -23,7 +23,7 @@ export interface ClientHttpOptions {
 }
 
 export function clientHttp(options: ClientHttpOptions): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     if (!hostAllowed(options.hostWhitelist, request.headers.host)) return refuseHost(request, response);
     allowOrigin(options.corsOrigins, request, response);
     if (request.method === "OPTIONS") {
@@ -31,7 +31,7 @@ export function clientHttp(options: ClientHttpOptions): Server {
       return;
     }
     const url = new URL(request.url ?? "/", "http://member");
-    const pathname = url.pathname.replace(/^\/v3beta\//, "/v3/");
+    const pathname = apiPath(request);
     if (options.gateway !== undefined && pathname.startsWith("/v3/")) {
       serveJson(options.gateway, pathname, request, response);
       return;
@@ -40,7 +40,20 @@ export function clientHttp(options: ClientHttpOptions): Server {
       sendText(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
     });
   });
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", () => socket.destroy());
+    const allowed = hostAllowed(options.hostWhitelist, request.headers.host);
+    if (head.length > 0) socket.unshift(head);
+    const served =
+      allowed && options.gateway !== undefined && serveWebSocket(options.gateway, apiPath(request), request, socket);
+    if (!served) socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  });
+  return server;
 }
+
+/** The path, with that of an older release as today's. */
+const apiPath = (request: IncomingMessage): string =>
+  new URL(request.url ?? "/", "http://member").pathname.replace(/^\/v3beta\//, "/v3/");
 
 async function answer(
   options: ClientHttpOptions,

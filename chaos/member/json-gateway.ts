@@ -4,13 +4,15 @@
  * Source: etcd v3 HTTP surface, JSON gateway.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
 import { rpcCodeNumbers } from "../../core/index.ts";
 import type { CallTarget } from "./calls.ts";
 import { jsonRoutes } from "./json-routes.ts";
 import { JsonValues } from "./json-values.ts";
-import type { CallOptions, CallStatus } from "./seam.ts";
+import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
 import type { Method } from "./services.ts";
+import { asksForWebSocket, WebSocketSide } from "./web-socket.ts";
 
 export interface JsonGatewayOptions {
   readonly target: CallTarget;
@@ -171,6 +173,60 @@ function serveStream(
     ended = true;
     stream.gone();
   });
+}
+
+/** A stream over a WebSocket: one request or answer a message. @returns false: there is no stream on that path */
+export function serveWebSocket(
+  { target, messageBytesMax }: JsonGatewayOptions,
+  pathname: string,
+  request: IncomingMessage,
+  socket: Duplex,
+): boolean {
+  const route = jsonRoutes.get(pathname);
+  if (route === undefined || route.kind === "unary" || !asksForWebSocket(request)) return false;
+  let waiting: (() => void)[] = [];
+  let ended = false;
+  let stream: OpenStream | undefined;
+  const end = (status: CallStatus | undefined): void => {
+    if (ended) return;
+    ended = true;
+    if (status !== undefined) side.send(JSON.stringify({ error: errorBody(status) }));
+    side.close();
+  };
+  const side = new WebSocketSide(request, socket, {
+    messageBytesMax,
+    handlers: {
+      message(text) {
+        if (ended) return;
+        try {
+          const values = new JsonValues(messageBytesMax);
+          for (const value of values.push(text)) stream?.message(bytesOfJson(route, value));
+          values.end();
+        } catch (error) {
+          stream?.gone();
+          end(badRequest(error));
+        }
+      },
+      closed() {
+        ended = true;
+        stream?.gone();
+      },
+      drained() {
+        const taken = waiting;
+        waiting = [];
+        for (const each of taken) each();
+      },
+    },
+  });
+  stream = target.open(route.path, optionsOf(request), {
+    send(bytes, taken) {
+      if (ended) return;
+      if (side.send(JSON.stringify({ result: jsonOfBytes(route, bytes) }))) taken();
+      else waiting.push(taken);
+    },
+    end,
+  });
+  return true;
 }
 
 const line = (value: JsonValue): string => `${JSON.stringify(value)}\n`;
