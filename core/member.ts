@@ -200,6 +200,8 @@ export class Member {
   #lastWriteId = 0;
   /** Rising writeIds. */
   readonly #pendingWrites: PendingWrite[] = [];
+  /** Differs from what the log holds in its commit index alone. */
+  #unwritten: HardState | undefined;
   #backendSync: BackendSync | undefined;
   #compactedAt: LogIndex;
   #published = false;
@@ -564,24 +566,28 @@ export class Member {
     }
   }
 
+  /**
+   * A new commit index alone is written along with what must be synced next: one that was lost is learned again from
+   * the leader, and recovery needs none.
+   */
   #write(ready: Ready): void {
     const { hardState, entries } = ready;
-    if (hardState !== undefined || entries.length > 0) {
-      const operations = this.#log.append({ hardState, entries });
+    if (ready.mustSync) {
+      const operations = this.#log.append({ hardState: hardState ?? this.#unwritten, entries });
+      this.#unwritten = undefined;
       const writeId = this.#nextWriteId();
-      this.#outbox.push({ type: "writeLog", writeId, operations, sync: ready.mustSync });
-      if (ready.mustSync) {
-        const last = entries[entries.length - 1];
-        this.#pendingWrites.push({
-          writeId,
-          index: last === undefined ? noBase.index : last.index,
-          term: last === undefined ? noBase.term : last.term,
-          end: this.#log.end,
-          messages: ready.messagesAfterPersist.slice(),
-        });
-        return;
-      }
+      this.#outbox.push({ type: "writeLog", writeId, operations, sync: true });
+      const last = entries[entries.length - 1];
+      this.#pendingWrites.push({
+        writeId,
+        index: last === undefined ? noBase.index : last.index,
+        term: last === undefined ? noBase.term : last.term,
+        end: this.#log.end,
+        messages: ready.messagesAfterPersist.slice(),
+      });
+      return;
     }
+    if (hardState !== undefined) this.#unwritten = hardState;
     // Nothing new to sync: these stand on the newest write under way, if there is one.
     const newest = this.#pendingWrites[this.#pendingWrites.length - 1];
     for (const message of ready.messagesAfterPersist) {
@@ -768,6 +774,7 @@ export class Member {
     const installed = this.#raft.installSnapshot(install);
     assert(installed, "a snapshot that was being installed is still ahead of the log", install.index);
     if (!keepsTail) {
+      this.#unwritten = undefined;
       this.#writeHousekeeping(this.#log.reset({ index: install.index, term: install.term }, this.#raft.hardState));
     }
     this.#compactedAt = install.index;

@@ -11,7 +11,7 @@ export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 /**
  * Everything gathered since the last take. The member carries it out in this order:
  * 1. `messages` may leave at once (a leader replicates before its own disk is done);
- * 2. `hardState` and `entries` are written, and synced when `mustSync`;
+ * 2. `hardState` and `entries` are written and synced when `mustSync`; else they may wait for the next that must;
  * 3. `messagesAfterPersist` (votes, append replies) leave when that write and all earlier ones are durable; without a
  *    write in this Ready they still wait for those under way;
  * 4. `committed` is applied: consecutive entries, durable on this member, each handed out exactly once.
