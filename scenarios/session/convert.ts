@@ -243,18 +243,41 @@ export function historyKeyValueOf(keyValue: KeyValue): HistoryKeyValue {
   };
 }
 
+/** Places for the newest changes: more than reach their watchers at one time. A power of two. */
+const recentMax = 512;
+
+/**
+ * Key-values in the form of the history. One change reaches many watchers of a member as one and the same object, so
+ * the newest are remembered and converted once; that many watchers then share one copy in the history.
+ */
+export class HistoryKeyValues {
+  readonly #sources: (KeyValue | undefined)[] = new Array(recentMax).fill(undefined);
+  readonly #converted: (HistoryKeyValue | undefined)[] = new Array(recentMax).fill(undefined);
+
+  of(keyValue: KeyValue): HistoryKeyValue {
+    const place = keyValue.modRevision & (recentMax - 1);
+    const known = this.#converted[place];
+    if (known !== undefined && this.#sources[place] === keyValue) return known;
+    const converted = historyKeyValueOf(keyValue);
+    this.#sources[place] = keyValue;
+    this.#converted[place] = converted;
+    return converted;
+  }
+}
+
 /** History event of one watch reply taken at that time. */
 export function watchReplyEventOf(
   reply: WatchReply,
   seen: { readonly watch: number; readonly atMs: number },
+  keyValues: HistoryKeyValues,
 ): WatchReplyEvent {
   const events: HistoryWatchEvent[] = [];
   for (const event of reply.events) {
-    const kv = historyKeyValueOf(event.keyValue);
+    const kv = keyValues.of(event.keyValue);
     events.push(
       event.prevKv === undefined
         ? { type: event.type, kv }
-        : { type: event.type, kv, prevKv: historyKeyValueOf(event.prevKv) },
+        : { type: event.type, kv, prevKv: keyValues.of(event.prevKv) },
     );
   }
   return {

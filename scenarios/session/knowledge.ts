@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../../core/index.ts";
 import type { CompareOperation, HistoryKeyValue, KvOperation, Operation, OperationAnswer } from "../history.ts";
-import type { PlannedCompare, PlannedKvOperation, PlannedOperation } from "../plan.ts";
+import type { LastSeen, PlannedCompare, PlannedKvOperation, PlannedOperation } from "../plan.ts";
 
 interface Seen {
   /** Header revision this was seen at; older sights do not replace it. */
@@ -14,7 +14,8 @@ interface Seen {
   readonly version: number;
   readonly value: string;
 }
-const neverSeen: Seen = { atRevision: 0, modRevision: 0, version: 0, value: "" };
+const absentAt = (atRevision: number): Seen => ({ atRevision, modRevision: 0, version: 0, value: "" });
+const neverSeen = absentAt(0);
 
 export class Knowledge {
   #newestRevision = 0;
@@ -62,18 +63,22 @@ export class Knowledge {
   }
 
   #resolveCompare(planned: PlannedCompare): CompareOperation {
-    const { operand, ...compare } = planned;
-    if (typeof operand !== "object") return { ...compare, operand };
-    const seen = this.#keys.get(planned.key) ?? neverSeen;
-    switch (operand.lastSeen) {
+    const { target, result, key, rangeEnd } = planned;
+    const operand = typeof planned.operand === "object" ? this.#lastSeen(key, planned.operand) : planned.operand;
+    return rangeEnd === undefined ? { target, result, key, operand } : { target, result, key, rangeEnd, operand };
+  }
+
+  #lastSeen(key: string, what: LastSeen): number | string {
+    const seen = this.#keys.get(key) ?? neverSeen;
+    switch (what.lastSeen) {
       case "mod":
-        return { ...compare, operand: seen.modRevision };
+        return seen.modRevision;
       case "version":
-        return { ...compare, operand: seen.version };
+        return seen.version;
       case "value":
-        return { ...compare, operand: seen.value };
+        return seen.value;
       default:
-        return unreachable(operand.lastSeen);
+        return unreachable(what.lastSeen);
     }
   }
 
@@ -95,11 +100,11 @@ export class Knowledge {
       const { key, value } = operation;
       this.#see(key, { atRevision: revision, modRevision: revision, version: before.version + 1, value });
     } else if (operation.op === "deleteRange" && operation.rangeEnd === undefined) {
-      this.#see(operation.key, { ...neverSeen, atRevision: revision });
+      this.#see(operation.key, absentAt(revision));
     } else if (operation.op === "range" && answer.op === "range" && operation.revision === undefined) {
       for (const keyValue of answer.kvs) this.#seePair(keyValue, revision, operation.keysOnly === true);
       const absent = answer.kvs.length === 0 && operation.countOnly !== true && operation.rangeEnd === undefined;
-      if (absent) this.#see(operation.key, { ...neverSeen, atRevision: revision });
+      if (absent) this.#see(operation.key, absentAt(revision));
     } else if (operation.op === "txn" && answer.op === "txn") {
       const branch = answer.succeeded ? operation.success : operation.failure;
       for (const [position, inner] of branch.entries()) {

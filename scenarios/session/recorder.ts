@@ -4,10 +4,13 @@
  */
 import type { HistoryEvent } from "../history.ts";
 import type { Plan } from "../plan.ts";
+import { HistoryKeyValues } from "./convert.ts";
 
 export class Recorder {
   /** All events so far, in order. */
   readonly history: HistoryEvent[] = [];
+  /** Key-values that watchers share. */
+  readonly keyValues = new HistoryKeyValues();
   readonly #sink: ((event: HistoryEvent) => void) | undefined;
   #nextClient: number;
   #nextCall: number;

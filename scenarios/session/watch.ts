@@ -172,7 +172,7 @@ export class WatchSession {
       if (reply === undefined) return;
       this.#takeAtMs = nowMs + this.#slowByMs;
       outputs.push({ type: "drained", watch, member, replies: 1 });
-      this.#recorder.record(watchReplyEventOf(reply, { watch, atMs: nowMs }));
+      this.#recorder.record(watchReplyEventOf(reply, { watch, atMs: nowMs }, this.#recorder.keyValues));
       this.#learn(reply);
       if (!reply.canceled) continue;
       outputs.push({ type: "close", watch, member });
