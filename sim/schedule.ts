@@ -19,64 +19,89 @@ export interface ScheduledEvent {
 }
 
 const classStep = 17_592_186_044_416; // 2^44
+const placesAtFirst = 1_024;
 
 export class Schedule {
-  readonly #heap: ScheduledEvent[] = [];
+  /** Heap order; the two numbers that decide are kept apart from the events, in places that are read side by side. */
+  readonly #events: ScheduledEvent[] = [];
+  #times = new Float64Array(placesAtFirst);
+  #ranks = new Float64Array(placesAtFirst);
   #sequence = 0;
 
   get size(): number {
-    return this.#heap.length;
+    return this.#events.length;
   }
 
   /** Time of the next event; undefined when there is none. */
   get nextTimeUs(): number | undefined {
-    return this.#heap[0]?.timeUs;
+    return this.#events[0]?.timeUs;
   }
 
   /** @param order 0..255: smaller comes first inside one instant */
   add(timeUs: number, order: number, kind: number, slot: number, life: number, number: number, payload: unknown): void {
     const rank = order * classStep + this.#sequence++;
     const event: ScheduledEvent = { timeUs, rank, kind, slot, life, number, payload };
-    const heap = this.#heap;
-    let position = heap.length;
-    heap.push(event);
+    const events = this.#events;
+    let position = events.length;
+    if (position === this.#times.length) this.#grow();
+    const times = this.#times;
+    const ranks = this.#ranks;
+    events.push(event);
     while (position > 0) {
-      const parentPosition = (position - 1) >> 2;
-      const parent = heap[parentPosition] as ScheduledEvent;
-      if (parent.timeUs < timeUs || (parent.timeUs === timeUs && parent.rank < rank)) break;
-      heap[position] = parent;
-      position = parentPosition;
+      const parent = (position - 1) >> 2;
+      const parentTime = times[parent] as number;
+      if (parentTime < timeUs || (parentTime === timeUs && (ranks[parent] as number) < rank)) break;
+      events[position] = events[parent] as ScheduledEvent;
+      times[position] = parentTime;
+      ranks[position] = ranks[parent] as number;
+      position = parent;
     }
-    heap[position] = event;
+    events[position] = event;
+    times[position] = timeUs;
+    ranks[position] = rank;
   }
 
   /** Removes and returns the earliest event; undefined when there is none. */
   take(): ScheduledEvent | undefined {
-    const heap = this.#heap;
-    const first = heap[0];
-    const last = heap.pop();
-    if (first === undefined || last === undefined || heap.length === 0) return first;
-    const length = heap.length;
+    const events = this.#events;
+    const first = events[0];
+    const last = events.pop();
+    if (first === undefined || last === undefined || events.length === 0) return first;
+    const times = this.#times;
+    const ranks = this.#ranks;
+    const length = events.length;
     const { timeUs, rank } = last;
     let position = 0;
     for (;;) {
-      const firstChild = position * 4 + 1;
-      if (firstChild >= length) break;
-      const end = firstChild + 4 < length ? firstChild + 4 : length;
-      let least = heap[firstChild] as ScheduledEvent;
-      let leastPosition = firstChild;
-      for (let child = firstChild + 1; child < end; child++) {
-        const candidate = heap[child] as ScheduledEvent;
-        if (candidate.timeUs < least.timeUs || (candidate.timeUs === least.timeUs && candidate.rank < least.rank)) {
-          least = candidate;
-          leastPosition = child;
+      let least = position * 4 + 1;
+      if (least >= length) break;
+      const end = least + 4 < length ? least + 4 : length;
+      let leastTime = times[least] as number;
+      for (let child = least + 1; child < end; child++) {
+        const time = times[child] as number;
+        if (time < leastTime || (time === leastTime && (ranks[child] as number) < (ranks[least] as number))) {
+          least = child;
+          leastTime = time;
         }
       }
-      if (timeUs < least.timeUs || (timeUs === least.timeUs && rank < least.rank)) break;
-      heap[position] = least;
-      position = leastPosition;
+      if (timeUs < leastTime || (timeUs === leastTime && rank < (ranks[least] as number))) break;
+      events[position] = events[least] as ScheduledEvent;
+      times[position] = leastTime;
+      ranks[position] = ranks[least] as number;
+      position = least;
     }
-    heap[position] = last;
+    events[position] = last;
+    times[position] = timeUs;
+    ranks[position] = rank;
     return first;
+  }
+
+  #grow(): void {
+    const times = new Float64Array(this.#times.length * 2);
+    const ranks = new Float64Array(times.length);
+    times.set(this.#times);
+    ranks.set(this.#ranks);
+    this.#times = times;
+    this.#ranks = ranks;
   }
 }
