@@ -33,6 +33,7 @@ interface Environment {
   /** Views that still read it; a replaced environment is closed when the last one is. */
   views: number;
   replaced: boolean;
+  closed: boolean;
 }
 
 const currentName = /^db-([0-9]+)$/;
@@ -221,6 +222,7 @@ export class LmdbBackend implements Backend {
   /** Closes without a commit: what was not committed is lost, as after a crash. */
   close(): void {
     this.#install?.abort();
+    this.#environment.closed = true;
     void this.#environment.root.close();
   }
 }
@@ -355,7 +357,7 @@ class View implements BackendView {
   }
 
   get(bucket: Bucket, key: Bytes): Bytes | undefined {
-    assert(this.#open, "a closed view is not read");
+    this.#checkReadable();
     const write = this.#pending[bucket].get(textOfBytes(key));
     if (write !== undefined) return write.value;
     const value = this.#environment.databases[bucket].get(key, { transaction: this.#transaction });
@@ -363,7 +365,7 @@ class View implements BackendView {
   }
 
   scan(bucket: Bucket, range: Range, visit: Visit): void {
-    assert(this.#open, "a closed view is not read");
+    this.#checkReadable();
     const stored = this.#environment.databases[bucket].getRange({
       ...lmdbRange(range),
       transaction: this.#transaction,
@@ -374,8 +376,16 @@ class View implements BackendView {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    // With its environment the transaction is gone.
+    if (this.#environment.closed) return;
     this.#transaction.done();
     this.#closed();
+  }
+
+  /** A long reading in pieces may come back after the member's end. */
+  #checkReadable(): void {
+    assert(this.#open, "a closed view is not read");
+    if (this.#environment.closed) throw new BackendProblem("the backend is closed");
   }
 }
 
@@ -500,7 +510,7 @@ function openAt(directory: string, create: boolean): Environment {
       authRoles: database("authRoles"),
     };
     if (create) syncDirectory(directory);
-    return { directory, root, databases, views: 0, replaced: false };
+    return { directory, root, databases, views: 0, replaced: false, closed: false };
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     throw new BackendProblem(`cannot open the backend in ${directory}: ${cause}`);

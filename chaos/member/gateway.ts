@@ -30,10 +30,10 @@ export function clientHttp(options: ClientHttpOptions): Server {
       response.end();
       return;
     }
-    const url = new URL(request.url ?? "/", "http://member");
-    const pathname = apiPath(request);
-    if (options.gateway !== undefined && pathname.startsWith("/v3/")) {
-      serveJson(options.gateway, pathname, request, response);
+    const url = urlOf(request);
+    if (url === undefined) return sendText(response, 400, "400 Bad Request\n");
+    if (options.gateway !== undefined && apiPath(url).startsWith("/v3/")) {
+      serveJson(options.gateway, apiPath(url), request, response);
       return;
     }
     answer(options, url, request, response).catch((error: unknown) => {
@@ -44,16 +44,24 @@ export function clientHttp(options: ClientHttpOptions): Server {
     socket.on("error", () => socket.destroy());
     const allowed = hostAllowed(options.hostWhitelist, request.headers.host);
     if (head.length > 0) socket.unshift(head);
+    const url = allowed ? urlOf(request) : undefined;
     const served =
-      allowed && options.gateway !== undefined && serveWebSocket(options.gateway, apiPath(request), request, socket);
+      url !== undefined &&
+      options.gateway !== undefined &&
+      serveWebSocket(options.gateway, apiPath(url), request, socket);
     if (!served) socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   });
   return server;
 }
 
+/** undefined: what the client asked for is no path. */
+function urlOf(request: IncomingMessage): URL | undefined {
+  const target = request.url ?? "/";
+  return URL.canParse(target, "http://member") ? new URL(target, "http://member") : undefined;
+}
+
 /** The path, with that of an older release as today's. */
-const apiPath = (request: IncomingMessage): string =>
-  new URL(request.url ?? "/", "http://member").pathname.replace(/^\/v3beta\//, "/v3/");
+const apiPath = (url: URL): string => url.pathname.replace(/^\/v3beta\//, "/v3/");
 
 async function answer(
   options: ClientHttpOptions,

@@ -1,6 +1,7 @@
 /*
  * The client port over HTTP/1.1: the JSON gateway, probes, version, variables, metrics, and the filters before them.
  */
+import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RealCluster, startCluster } from "../kit/real-members.ts";
@@ -128,6 +129,22 @@ describe("the HTTP side of a client port", () => {
     expect(await post("/v3/cluster/member/list", {})).toMatchObject({ members: [{ name: "m1" }] });
   });
 
+  test("a snapshot comes as lines whose last one is the hash of those before", async () => {
+    await post("/v3/kv/put", { key: base64("large"), value: base64("x".repeat(100_000)) });
+    const body = await (await fetch(`${base}/v3/maintenance/snapshot`, { method: "POST", body: "{}" })).text();
+    const messages = body
+      .trim()
+      .split("\n")
+      .map(
+        (line) => (JSON.parse(line) as { result: { remaining_bytes?: string; blob: string; version: string } }).result,
+      );
+    const blobs = messages.map(({ blob }) => Buffer.from(blob, "base64"));
+    const file = Buffer.concat(blobs.slice(0, -1));
+    expect(createHash("sha256").update(file).digest()).toEqual(blobs.at(-1));
+    expect(messages[0]).toMatchObject({ remaining_bytes: String(file.length - 32 * 1024), version: "3.6.0" });
+    expect(blobs[0]).toHaveLength(32 * 1024);
+  });
+
   test("probes: each check has a path, verbose lists them, exclude skips", async () => {
     expect(await get("/health")).toEqual([200, '{"health":"true","reason":""}']);
     expect(await get("/livez?verbose")).toEqual([200, "[+]serializable_read ok\nok\n"]);
@@ -207,6 +224,7 @@ describe("the HTTP side of a client port", () => {
         sent.end();
       });
     expect(await raw({ path: "/version", headers: { host: "evil.example" } })).toMatchObject({ status: 421 });
+    expect(await raw({ path: "//", headers: {} })).toMatchObject({ status: 400 });
     expect(await raw({ path: "/version", headers: { host: "known.example:2379" } })).toMatchObject({ status: 200 });
     const origin = "http://pages.example";
     expect(await raw({ path: "/version", headers: { origin } })).toEqual({ status: 200, origin });

@@ -90,6 +90,20 @@ test("a snapshot that is received ends a copy under way; while it is received no
   expect(backend.get("key", keyOf(1))).toEqual(utf8Encode("installed"));
 });
 
+test("a reading that comes back after the backend was closed ends with a problem", async () => {
+  fill(20_000);
+  const view = backend.openView();
+  const reading = hashOfBackend(view);
+  const copying = defragment(backend);
+  await new Promise((resolve) => setImmediate(resolve));
+  backend.close();
+  await expect(reading).rejects.toThrow("the backend is closed");
+  await expect(copying).rejects.toThrow();
+  view.close();
+  backend = openBackend(directory).backend;
+  expect(keys()).toBe(20_000);
+});
+
 test("a hash of the backend says nothing of the member's place in the log", async () => {
   fill(10);
   const before = await hashOfBackend(backend);
