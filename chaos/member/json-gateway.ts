@@ -10,7 +10,7 @@ import { rpcCodeNumbers } from "../../core/index.ts";
 import type { CallTarget } from "./calls.ts";
 import { jsonRoutes } from "./json-routes.ts";
 import { JsonValues } from "./json-values.ts";
-import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
+import { type CallOptions, type CallStatus, credentialOf, type OpenStream } from "./seam.ts";
 import type { Method } from "./services.ts";
 import { asksForWebSocket, WebSocketSide } from "./web-socket.ts";
 
@@ -246,7 +246,7 @@ function optionsOf({ headers }: IncomingMessage): CallOptions {
   const version = headers["grpc-metadata-client-api-version"];
   return {
     requireLeader,
-    ...(typeof token === "string" ? { credential: { type: "token", token } } : {}),
+    ...(typeof token === "string" ? { credential: credentialOf(token) } : {}),
     ...(typeof version === "string" ? { clientApiVersion: version } : {}),
   };
 }

@@ -61,7 +61,7 @@ export interface CallOptions {
   readonly clientApiVersion?: string;
 }
 
-/** What a transport's headers say of the caller: a bare token, or one after `Bearer`. */
+/** What an HTTP header says of the caller: a bare token, or one after `Bearer`. */
 export const credentialOf = (token: string): Credential => ({ type: "token", token: token.replace(/^Bearer /, "") });
 
 export type ClientInput = Extract<

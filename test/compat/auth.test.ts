@@ -212,6 +212,7 @@ describe("npm etcd3 and plain HTTP", () => {
     const { token } = JSON.parse(login.text) as { token: string };
     expect(token).toMatch(/^[a-zA-Z]{16}\.\d+$/);
     expect((await post("/v3/kv/range", range, token)).text).toContain(Buffer.from("one").toString("base64"));
+    expect((await post("/v3/kv/range", range, `Bearer ${token}`)).status).toBe(200);
     const bad = await post("/v3/kv/range", range, "nonsense");
     expect([bad.status, bad.text]).toEqual([401, expect.stringContaining("invalid auth token")]);
     expect((await fetch(`${hosts[0]}/health`)).status).toBe(200);
