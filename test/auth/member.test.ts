@@ -123,6 +123,42 @@ describe("authenticating", () => {
   });
 });
 
+test("a member raises its alarm and ends leases on its own account, with auth on", () => {
+  const cluster = authCluster({ u: [permission("readWrite", "k")] }, 3, { quotaBytes: 100_000 });
+  const token = authenticated(cluster, cluster.leader, "u");
+  const leaseId = leaseIdOf(6n);
+  const { leader } = cluster;
+  expect(cluster.call(leader, { type: "leaseGrant", leaseId, ttlSeconds: 2 }, token)).toMatchObject({ ok: true });
+  expect(cluster.call(leader, { ...put("k", "x".repeat(60_000)), lease: leaseId }, token)).toMatchObject({ ok: true });
+  cluster.pass(100);
+  expect(refusalOf(cluster.call(leader, put("k", "x".repeat(60_000)), token))).toBe("noSpace");
+  expect(refusalOf(cluster.call(leader, put("k", "small"), token))).toBe("noSpace");
+  cluster.pass(5_000);
+  const found = cluster.call(leader, range("k"), token);
+  expect(found.ok && found.answer.type === "range" && found.answer.count).toBe(0);
+});
+
+test("the keys of a lease are shown to who may read them, at whichever member is asked", () => {
+  const cluster = authCluster({ u: [permission("readWrite", "k")] });
+  const token = authenticated(cluster, cluster.leader, "u");
+  const leaseId = leaseIdOf(8n);
+  const root: Credential = { type: "member" };
+  cluster.call(cluster.leader, { type: "leaseGrant", leaseId, ttlSeconds: 50 }, token);
+  cluster.call(cluster.leader, { ...put("k", "v"), lease: leaseId }, token);
+  cluster.pass(200);
+  const ask = { type: "leaseTimeToLive", leaseId, keys: true } as const;
+  const [stale] = cluster.followers;
+  if (stale === undefined) throw new Error("no follower");
+  for (const each of cluster.members) expect(cluster.call(each, ask, token)).toMatchObject({ ok: true });
+  // The follower lets the question pass by what it knows; the leader's answer holds a key that may not be shown.
+  stale.isCutOff = true;
+  cluster.call(cluster.leader, { ...put("secret", "v"), lease: leaseId }, root);
+  const asked = cluster.submit(stale, ask, false, token);
+  stale.isCutOff = false;
+  cluster.pass(3_000);
+  expect(cluster.reply(stale, asked)).toEqual({ ok: false, refusal: "permissionDenied" });
+});
+
 test("an old token is no hindrance to authenticating", () => {
   const cluster = authCluster({ u: [] });
   const old: Credential = { type: "token", token: "abc.1" };
