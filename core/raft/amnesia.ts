@@ -9,7 +9,7 @@
  *   recovering ────────────────────────────────────────────────┘ of it has committed
  *
  * A checking member says nothing but hello, and hears nothing else. A recovering one follows and is sent entries, but
- * grants no vote, campaigns never, and its answers neither commit nor confirm anything.
+ * campaigns never, and its answers neither commit nor confirm anything. It votes only as counterexample 4 says.
  *
  * Why that is safe. Of n voters q are a quorum; P forgot; R are n − q + 1 other voters that have on disk "count nothing
  * that lives of P before this one said". A quorum that needs an old word of P has q − 1 other voters, so one of them, r,
@@ -20,13 +20,17 @@
  *    votes anew in a term up to that one. In later terms all words of r come after its registration.
  * 2. An acknowledgement: r and P acknowledged entry k of leader L, P forgot it, and L commits k without having heard of
  *    the new P. With the votes of P and of others that lack k, Y would be elected and k lost. But P waits until it holds
- *    what a leader M has committed that knows this life of P, in a term at least that of R, with an entry of that term
- *    among it. If M is L, it counts the old word no more, so its commit index has all it ever committed with it. Else M
- *    was elected by a quorum without the new P, in a term in which the old word of P was either honest or not counted:
- *    it holds k by the ordinary argument (thesis §3.6.3), before the entry of its own term. So P holds k too.
+ *    what a leader M has committed that knows this life of P and has a term at least that of R, and an entry of that
+ *    term too. If M is L, it counts the old word no more, so its commit index has all it ever committed with it. Else M
+ *    was elected in a later term, in which the old word of P was not counted, or honest: it holds k by the ordinary
+ *    argument (thesis §3.6.3; with the new P's vote, by 4), before the entries of its own term. So P holds k too.
  * 3. A confirmed read: the old P answered a heartbeat before it forgot, so before anybody was elected with its new vote.
  *    What a later leader commits is younger than the read.
- * What must not be: 4. two recovering members vouch for each other. So only a sound one registers, and if too many have
+ * 4. Of two voters, or four of which one is down, the others are no quorum without P: if it never voted, nobody could
+ *    bring it up to date. So once registered it votes, in later terms than that of R, for whoever's log is as good as
+ *    each log of R was when it registered. r held k then, so the ordinary argument holds with r's log in place of the
+ *    one P has lost.
+ * What must not be: two recovering members vouch for each other. So only a sound one registers, and if too many have
  * forgotten, all wait, and say so: nobody can tell from within what was promised.
  *
  * What it cannot find. The answers come from memory: what nobody that answers knows of goes unnoticed. With n = 3 a
@@ -37,7 +41,7 @@
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
-import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
+import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import { registeredLife, withRegistration } from "./hard-state.ts";
 import type { Append, Hello, HelloReply, RaftMessage, Register, RegisterReply, Registration } from "./message.ts";
 import { majorityOf } from "./quorum.ts";
@@ -80,10 +84,14 @@ export class Recall {
   forgotten: Forgotten | undefined;
   /** Highest term of those that registered this life. */
   highestTerm: Term = noTerm;
+  /** End of the best log among theirs. */
+  lastIndex: LogIndex = noIndex;
+  lastTerm: Term = noTerm;
   isRegistered = false;
-  /** Commit index of the leader of `targetTerm`, who knows this life; undefined: not heard of yet. */
-  target: LogIndex | undefined;
-  targetTerm: Term = noTerm;
+  /** A leader that knows this life, by its term; what it first said is committed; and how far this log is as its own. */
+  leaderTerm: Term = noTerm;
+  target: LogIndex = noIndex;
+  agreedIndex: LogIndex = noIndex;
 }
 
 /** A life begins: it knows nothing of what it may have forgotten, or knows that it has. */
@@ -163,6 +171,8 @@ export function handleRegister(state: RaftState, message: Register): void {
     to: from,
     term: state.term,
     incarnation,
+    lastIndex: state.log.lastIndex,
+    lastTerm: state.log.lastTerm,
   });
 }
 
@@ -171,11 +181,29 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
   recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
-  if (missingVoters(state, recall) > 0) return;
+  if (isAsGood(message, recall)) {
+    recall.lastIndex = message.lastIndex;
+    recall.lastTerm = message.lastTerm;
+  }
+  if (missingVoters(state, recall) > 0 || (recall.isRegistered && recall.highestTerm <= state.term)) return;
   recall.isRegistered = true;
   if (recall.highestTerm > state.term) state.becomeFollower(recall.highestTerm, undefined);
   // Counterexample 1: its vote in this term may be given already.
   state.votedFor ??= state.id;
+}
+
+/** False: nobody can tell whom this member may vote for. */
+export const canVote = ({ recall }: RaftState): boolean => recall === undefined || recall.isRegistered;
+
+/**
+ * Whether whoever has such a log holds everything that may be committed, as far as this member's word counts for it. A
+ * recovering one stands for the logs of those that registered it; its own is too old for that, and may end in entries
+ * that nobody else has and that it could not bring to anybody.
+ */
+export function isUpToDate(state: RaftState, candidate: LogEnd): boolean {
+  const { recall, log } = state;
+  if (recall === undefined) return log.isUpToDate(candidate);
+  return missingVoters(state, recall) === 0 && isAsGood(candidate, recall);
 }
 
 /** What another member registered, heard along with its word. */
@@ -185,21 +213,27 @@ export function learnRegistrations(state: RaftState, registrations: readonly Reg
   }
 }
 
-/** A leader that knows this life of the recovering member has sent it an append, which was accepted. */
-export function noteLeaderCommit(state: RaftState, recall: Recall, message: Append): void {
+/** The recovering member accepted an append: up to its end the logs agree. */
+export function noteAgreement(state: RaftState, recall: Recall, message: Append): void {
   if (!recall.isRegistered || message.toIncarnation !== state.incarnation) return;
-  if (recall.targetTerm !== message.term || recall.target === undefined || isHeld(state, recall.target)) {
+  const agreedIndex = indexOf(message.prevIndex + message.entries.length);
+  if (recall.leaderTerm !== message.term) {
+    recall.leaderTerm = message.term;
     recall.target = message.commitIndex;
-    recall.targetTerm = message.term;
+    recall.agreedIndex = agreedIndex;
+  } else if (agreedIndex > recall.agreedIndex) {
+    recall.agreedIndex = agreedIndex;
   }
   maybeRecovered(state, recall);
 }
 
-/** Counterexample 2: sound again once it holds all that this leader had committed, an entry of its own term included. */
+/** Counterexample 2: sound again once all that leader had committed is durable here, and an entry of its own term. */
 export function maybeRecovered(state: RaftState, recall: Recall): void {
-  if (recall.target === undefined || recall.targetTerm !== state.term || !isHeld(state, recall.target)) return;
-  if (state.log.termAt(recall.target) !== recall.targetTerm || missingVoters(state, recall) > 0) return;
-  becomeSound(state);
+  const { log } = state;
+  if (!recall.isRegistered || recall.leaderTerm !== state.term) return;
+  const heldIndex = log.stableIndex < recall.agreedIndex ? log.stableIndex : recall.agreedIndex;
+  if (heldIndex < recall.target || log.termAt(heldIndex) !== recall.leaderTerm) return;
+  if (missingVoters(state, recall) === 0) becomeSound(state);
 }
 
 /**
@@ -272,4 +306,11 @@ function learnRegistration(state: RaftState, registration: Registration): void {
   }
 }
 
-const isHeld = ({ log }: RaftState, index: LogIndex): boolean => log.commitIndex >= index && log.stableIndex >= index;
+/** The end of a log: what candidates and voters compare. */
+interface LogEnd {
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
+
+const isAsGood = (one: LogEnd, other: LogEnd): boolean =>
+  one.lastTerm > other.lastTerm || (one.lastTerm === other.lastTerm && one.lastIndex >= other.lastIndex);

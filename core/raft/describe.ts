@@ -70,8 +70,9 @@ function describeBody(message: RaftMessage): string {
       return ` transfer=${message.transferId} next=${message.nextChunk}`;
     case "hello":
     case "register":
-    case "registerReply":
       return ` life=${message.incarnation}`;
+    case "registerReply":
+      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}`;
     case "helloReply": {
       const known = `seen-term=${message.seenTerm} held=${message.heldTerm}/${message.heldIndex}`;
       return ` life=${message.incarnation} ${known}${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;

@@ -3,7 +3,7 @@
  * whoever grants one is a follower of that term by then. Source: Raft thesis §3.4–3.6, §4.2.3 (stickiness), §9.6.
  */
 import { indexOf, noTerm } from "../ids.ts";
-import { noteLeaderCommit } from "./amnesia.ts";
+import { canVote, isUpToDate, noteAgreement } from "./amnesia.ts";
 import { campaign } from "./candidate.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
 import type { RaftState } from "./state.ts";
@@ -51,7 +51,7 @@ function handleAppend(state: RaftState, message: Append): void {
   log.commitTo(indexOf(Math.min(message.commitIndex, lastNewIndex)));
   // Whatever is committed agrees too.
   state.sendAccepted(message.from, indexOf(Math.max(lastNewIndex, log.commitIndex)));
-  if (state.recall !== undefined) noteLeaderCommit(state, state.recall, message);
+  if (state.recall !== undefined) noteAgreement(state, state.recall, message);
 }
 
 function rejectAppend(state: RaftState, message: Append): void {
@@ -102,10 +102,10 @@ export function isLoyal(state: RaftState): boolean {
 
 /** Would this member vote so? Changes nothing. `term` of the message is the one the sender would campaign in. */
 export function handlePreVote(state: RaftState, message: PreVote): void {
-  if (state.standing !== "sound") return;
+  if (!canVote(state)) return;
   if (message.term > state.term && isLoyal(state)) return;
   const isFree = message.term > state.term || (message.term === state.term && canVoteInOwnTerm(state, message));
-  const granted = isFree && state.log.isUpToDate(message);
+  const granted = isFree && isUpToDate(state, message);
   state.sendOnTerm({
     type: "preVoteReply",
     from: state.id,
@@ -116,10 +116,10 @@ export function handlePreVote(state: RaftState, message: PreVote): void {
   });
 }
 
-/** A vote request of this member's own term. One that may have voted in it and forgotten it says nothing. */
+/** A vote request of this member's own term. One that forgot, and does not know whom it may vote for, says nothing. */
 export function handleVote(state: RaftState, message: Vote): void {
-  if (state.standing !== "sound") return;
-  const granted = canVoteInOwnTerm(state, message) && state.log.isUpToDate(message);
+  if (!canVote(state)) return;
+  const granted = canVoteInOwnTerm(state, message) && isUpToDate(state, message);
   if (!granted) {
     refuseVote(state, message);
     return;

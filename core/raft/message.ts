@@ -206,6 +206,9 @@ export interface Register extends Addressed {
 export interface RegisterReply extends Addressed {
   readonly type: "registerReply";
   readonly incarnation: number;
+  /** End of the sender's log then: it holds whatever the sender may have acknowledged before. */
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
 }
 
 /** Messages raft/ handles. */

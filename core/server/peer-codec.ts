@@ -202,8 +202,12 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       return;
     case "hello":
     case "register":
+      writer.varint(message.incarnation);
+      return;
     case "registerReply":
       writer.varint(message.incarnation);
+      writer.varint(message.lastIndex);
+      writer.varint(message.lastTerm);
       return;
     case "helloReply":
       writer.varint(message.incarnation);
@@ -341,8 +345,11 @@ function readRaftMessage(
       return { type, from, to, term, transferId: reader.varint(), nextChunk: reader.varint() };
     case "hello":
     case "register":
-    case "registerReply":
       return { type, from, to, term, incarnation: reader.varint() };
+    case "registerReply": {
+      const incarnation = reader.varint();
+      return { type, from, to, term, incarnation, lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+    }
     case "helloReply": {
       const life = { incarnation: reader.varint(), seenTerm: readTerm(reader) };
       const held = { heldIndex: readIndex(reader), heldTerm: readTerm(reader) };

@@ -43,6 +43,7 @@ type Write =
     }
   | {
       readonly type: "snapshot";
+      readonly hardState: HardState;
       readonly index: LogIndex;
       readonly term: Term;
       readonly state: readonly Entry[];
@@ -216,7 +217,8 @@ export class Cluster {
       const state = this.snapshots[chunk.transferId - 1] as readonly Entry[];
       node.applied = state.slice();
       this.say(node, `installs a snapshot up to ${index}${keepsTail ? " and keeps the tail" : ""}`);
-      this.write(node, { type: "snapshot", index, term, configuration, state, keepsTail, messages: [] });
+      const { hardState } = raft;
+      this.write(node, { type: "snapshot", hardState, index, term, configuration, state, keepsTail, messages: [] });
     });
   }
 
@@ -271,6 +273,7 @@ export class Cluster {
     const { disk } = node;
     if (write.type === "snapshot") {
       const tail = write.keepsTail ? disk.entries.filter((entry) => entry.index > write.index) : [];
+      disk.hardState = write.hardState;
       disk.baseIndex = write.index;
       disk.baseTerm = write.term;
       disk.entries = tail;

@@ -261,15 +261,17 @@ class Storm {
    */
   private restore(node: Node): void {
     const { cluster, random, restored } = this;
-    if (restored !== undefined && (!restored.isUp || restored.raft.standing !== "sound")) return;
+    if (restored !== undefined) {
+      const isWell = restored.isUp && restored.raft.standing === "sound" && !restored.disk.hardState.isRecovering;
+      if (!isWell) return;
+    }
     const copies = this.copies.filter((copy) => copy.node === node);
     const copy = copies[random.below(Math.max(1, copies.length))];
     if (copy === undefined) return;
     const { voters, outgoing } = configurationOf(this.weather);
     for (const half of [voters, outgoing]) {
       if (half.length === 0) continue;
-      // Without it nobody could be elected who might bring it up to date.
-      if (half.length < 3 && half.includes(node.id)) return;
+      if (half.length === 1 && half[0] === node.id) return;
       const knowers = half.filter((id) => id !== node.id && this.knowsMore(cluster.node(id), node, copy.disk));
       if (knowers.length < half.length - majorityOf(half.length) + 1) return;
     }
