@@ -6,7 +6,7 @@ import * as grpc from "@grpc/grpc-js";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
 import type { CallTarget } from "./calls.ts";
 import { http2Preface, type Protocol } from "./port.ts";
-import type { CallOptions, CallStatus, OpenStream, StreamAnswers, UnaryAnswer } from "./seam.ts";
+import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
 import { type Method, services } from "./services.ts";
 
 export interface GrpcLimits {
@@ -34,8 +34,7 @@ export class GrpcTransport implements Protocol {
       ...(limits.keepaliveIntervalMs > 0 ? { "grpc.keepalive_time_ms": limits.keepaliveIntervalMs } : {}),
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
     });
-    const bounded = new BoundedCalls(target, limits.requestBytesMax + grpcOverheadBytes);
-    for (const methods of services.values()) this.#serve(bounded, methods);
+    for (const methods of services.values()) this.#serve(target, methods);
     for (const service of file_grpc_health_v1_health.services) {
       const methods = service.methods.map((method) => ({
         path: `/${service.typeName}/${method.name}`,
@@ -65,45 +64,6 @@ export class GrpcTransport implements Protocol {
       handlers[name] = kind === "unary" ? unaryHandler(target, path) : streamHandler(target, path, kind);
     }
     this.#server.addService(definitionOf(methods), handlers);
-  }
-}
-
-/** Refuses messages that are too large, in etcd's words. */
-class BoundedCalls implements CallTarget {
-  readonly #target: CallTarget;
-  readonly #bytesMax: number;
-
-  constructor(target: CallTarget, bytesMax: number) {
-    this.#target = target;
-    this.#bytesMax = bytesMax;
-  }
-
-  unary(path: string, bytes: Uint8Array, options: CallOptions, to: UnaryAnswer): () => void {
-    if (bytes.length <= this.#bytesMax) return this.#target.unary(path, bytes, options, to);
-    to.fail(this.#tooLarge(bytes));
-    return () => {};
-  }
-
-  open(path: string, options: CallOptions, to: StreamAnswers): OpenStream | undefined {
-    const stream = this.#target.open(path, options, to);
-    if (stream === undefined) return undefined;
-    return {
-      message: (bytes) => {
-        if (bytes.length <= this.#bytesMax) {
-          stream.message(bytes);
-          return;
-        }
-        stream.gone();
-        to.end(this.#tooLarge(bytes));
-      },
-      halfClosed: () => stream.halfClosed(),
-      gone: () => stream.gone(),
-    };
-  }
-
-  #tooLarge(bytes: Uint8Array): CallStatus {
-    const text = `grpc: received message larger than max (${bytes.length} vs. ${this.#bytesMax})`;
-    return { code: grpc.status.RESOURCE_EXHAUSTED, text };
   }
 }
 

@@ -12,6 +12,7 @@ import {
   startMember,
 } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
+import { BoundedCalls } from "./bounded-calls.ts";
 import { CallMeter } from "./call-meter.ts";
 import { type CallTarget, Switchboard } from "./calls.ts";
 import { nowMs } from "./clock.ts";
@@ -182,23 +183,20 @@ export class MemberProcess {
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
     });
-    this.#calls = new CallMeter(
-      new Switchboard(
-        this.#seam,
-        new Map([
-          ...lockPrograms(this.#seam),
-          ...electionPrograms(this.#seam),
-          ...maintenancePrograms({
-            target: this.#seam,
-            member,
-            memberId,
-            clusterId,
-            backend,
-            metrics: this.#metrics,
-          }),
-        ]),
-      ),
-    );
+    const programs = new Map([
+      ...lockPrograms(this.#seam),
+      ...electionPrograms(this.#seam),
+      ...maintenancePrograms({
+        target: this.#seam,
+        member,
+        memberId,
+        clusterId,
+        backend,
+        metrics: this.#metrics,
+      }),
+    ]);
+    const messageBytesMax = flags.config.requestBytesMax + grpcOverheadBytes;
+    this.#calls = new CallMeter(new BoundedCalls(new Switchboard(this.#seam, programs), messageBytesMax));
     const guarded = new OperatorGate(this.#calls, ({ credential }) => {
       const refusal = member.refusalOfOperator(credential, nowMs());
       return refusal === undefined ? undefined : statusOf(refusal);

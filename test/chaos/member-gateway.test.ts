@@ -114,6 +114,10 @@ describe("the HTTP side of a client port", () => {
     });
     expect(await send("/v3/lease/revoke", { ID: "77" })).toMatchObject({ status: 404, body: { code: 5 } });
     expect(await send("/v3/kv/compaction", { revision: "999999" })).toMatchObject({ status: 400, body: { code: 11 } });
+    expect(await send("/v3/kv/put", { key: base64("big"), value: base64("x".repeat(2_100_000)) })).toMatchObject({
+      status: 429,
+      body: { code: 8, message: expect.stringMatching(/^grpc: received message larger than max \(\d+ vs. 2097152\)$/) },
+    });
     expect(await send("/v3/kv/range", "{no json")).toMatchObject({ status: 400, body: { code: 3 } });
     expect(await send("/v3/kv/range", { key: "%%%" })).toMatchObject({ status: 400, body: { code: 3 } });
     expect(await send("/v3/kv/nothing", {})).toMatchObject({ status: 404, body: { code: 5, message: "Not Found" } });
