@@ -99,6 +99,8 @@ export class Invariants {
       } else if (appliedIndex > raft.stableIndex) {
         this.#break("applied-beyond-disk", slot, appliedIndex, raft.stableIndex);
       }
+      // It may have been removed, or be a learner, only until it has applied that.
+      if (isLeader && !hasVote(raft)) this.#break("leads-without-vote", slot, term, appliedIndex);
       seen.appliedIndex = appliedIndex;
       const revision = this.#revisions[appliedIndex];
       if (revision === undefined) this.#revisions[appliedIndex] = member.currentRevision;
@@ -235,6 +237,9 @@ export class Invariants {
 /** False while a snapshot is being put in place: the key space is there already, Raft has not heard of it. */
 const isSettled = ({ appliedIndex, raft }: Watched): boolean => appliedIndex <= raft.commitIndex;
 
+const hasVote = ({ id, configuration }: RaftView): boolean =>
+  configuration.voters.includes(id) || configuration.outgoing.includes(id);
+
 interface Hashed {
   readonly hash: number;
   readonly compactRevision: number;
@@ -255,6 +260,7 @@ const ruleTexts: { readonly [rule: string]: string } = {
   "committed-differs": "it committed another entry than a member did before: terms there, here",
   "configurations-differ": "two members that applied the same entries have other members: committed here, there",
   "hashes-differ": "two members that applied the same entries differ: hashes here, there",
+  "leads-without-vote": "it leads though its own configuration gives it no vote: term, applied index",
   "leader-incomplete": "a leader lacks a committed entry: term committed, term here",
   "logs-differ": "two logs agree at an index and differ below it: terms here, there",
   "revision-differs": "its revision differs from another member's at the same index: here, there",
