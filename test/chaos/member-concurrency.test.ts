@@ -98,8 +98,8 @@ describe("lock and election", () => {
     const id = BigInt(`0x${plain(held["key"]).split("/")[1]}`);
     expect(await post("/v3/lease/timetolive", { ID: String(id) })).toMatchObject({ grantedTTL: "60" });
     expect(await send("/v3/lock/lock", { name: base64("own"), lease: "12345" })).toEqual({
-      status: 404,
-      body: { code: 5, message: "etcdserver: requested lease not found" },
+      status: 500,
+      body: { code: 2, message: "etcdserver: requested lease not found" },
     });
   });
 

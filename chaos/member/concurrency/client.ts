@@ -6,7 +6,7 @@ import type { Answer, Header, Request, WatchReply } from "../../../core/index.ts
 import { watchIdOf } from "../../../core/index.ts";
 import { streamCalls, unaryCalls } from "../../../core/wire/calls.ts";
 import { type CallTarget, unknownStatus } from "../calls.ts";
-import type { CallOptions, CallStatus } from "../seam.ts";
+import { type CallOptions, type CallStatus, statusOf } from "../seam.ts";
 
 /** A call ended without an answer; what the program's client is told. */
 export class CallFailure extends Error {
@@ -58,7 +58,7 @@ export class OwnClient {
           const { header, answer } = wire.decodeAnswer(bytes);
           resolve({ header, answer: answer as AnswerOf<Type> });
         },
-        fail: (status) => reject(new CallFailure(status)),
+        fail: (status) => reject(new CallFailure(asInner(status))),
       }),
     );
   }
@@ -96,7 +96,7 @@ export class OwnClient {
           if (typeof enough === "boolean") finish(enough);
           else enough.then(finish, reject);
         },
-        end: (status) => reject(new CallFailure(status ?? unknownStatus("lost watcher waiting for delete"))),
+        end: (status) => reject(new CallFailure(asInner(status ?? unknownStatus("lost watcher waiting for delete")))),
       });
       if (stream === undefined) return close;
       close = once(() => stream.gone());
@@ -136,6 +136,17 @@ export class OwnClient {
     });
   }
 }
+
+/** What is said of the caller's own call, before any program runs. */
+const outerTexts: readonly string[] = [
+  statusOf("noLeader"),
+  statusOf("notSupportedForLearner"),
+  statusOf("stopped"),
+].map(({ text }) => text);
+
+/** In etcd the code of an inner call is lost on its way through the program: only its text is left. */
+const asInner = (status: CallStatus): CallStatus =>
+  outerTexts.includes(status.text) ? status : unknownStatus(status.text);
 
 function once(body: () => void): () => void {
   let done = false;
