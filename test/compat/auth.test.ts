@@ -100,6 +100,11 @@ suite(`etcdctl 3.4${whyNot === undefined ? "" : `: skipped, ${whyNot}`}`, () => 
     );
   });
 
+  test("a lock is taken in the name of its caller", async () => {
+    expect(await user("lock", "foo", "echo", "held")).toBe("Error: etcdserver: permission denied");
+    expect(await root("lock", "foo", "echo", "held")).toBe("held\n");
+  });
+
   test("a member that restarts knows users, roles and the switch", async () => {
     const [member] = cluster.members;
     await member?.end("SIGTERM");
