@@ -104,6 +104,18 @@ export class Cluster {
     return this.names[position];
   }
 
+  /** Asks the leader to hand over to that member. @returns why it did not; undefined when the other one leads */
+  async handOver(to: string): Promise<string | undefined> {
+    const target = await this.status(this.names.indexOf(to), 1_000);
+    if (target === undefined) return `${to} does not answer`;
+    const leader = this.clients[this.names.indexOf((await this.leader()) ?? "")];
+    if (leader === undefined) return "no member knows a leader now";
+    const request = { type: "moveLeader", targetId: target.memberId } as const;
+    const result = await leader.call(request, { timeoutMs: 5_000 }).result;
+    if (result.type === "reply") return undefined;
+    return result.type === "status" ? result.text : "the leader does not answer";
+  }
+
   async close(): Promise<void> {
     for (const client of this.clients) client.close();
     await this.processes?.close();

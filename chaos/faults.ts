@@ -130,7 +130,10 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
     case "promoteMember":
       return skipped("a drill runs with the members it began with", namesIn(fault.target));
     case "transferLeader":
-      return skipped("a drill asks for no handover yet", namesIn(fault.target));
+      return withMember(fault.target, cluster, async (name) => {
+        const problem = await cluster.handOver(name);
+        return problem === undefined ? { members: [name], detail: "it leads now" } : skipped(problem, [name]);
+      });
     case "healCore": {
       processes.links.healAmong(fault.members);
       const resumed = resumePaused(processes, fault.members);

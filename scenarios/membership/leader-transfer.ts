@@ -11,8 +11,7 @@ import { standardWorkload } from "../workload/mix.ts";
 export default scenario({
   name: "leader-transfer",
   why: "Handing leadership over loses no write and never makes two leaders of one term.",
-  worlds: ["sim"],
-  worldsWhy: "a drill cannot ask for a handover yet",
+  worlds: ["sim", "real"],
   cluster: { voters: [3, 5] },
   workload: standardWorkload(),
   faults: (context) =>
