@@ -108,8 +108,10 @@ export function beginRecall(state: RaftState, isRecovering: boolean): void {
 export function tickRecall(state: RaftState, recall: Recall): void {
   recall.ticks++;
   recall.asked.clear();
-  if (state.standing === "checking") maybeSound(state, recall);
-  if (state.recall !== undefined && missingVoters(state, recall) > 0) askAll(state, recall);
+  const isChecking = state.standing === "checking";
+  if (isChecking) maybeSound(state, recall);
+  // Enough to be sound is not all there is to hear.
+  if (state.recall !== undefined && (isChecking || missingVoters(state, recall) > 0)) askAll(state, recall);
 }
 
 /** A member that speaks to one that is checking is there to be asked. */

@@ -36,7 +36,7 @@ export interface TestStream {
 
 export class TestMember {
   readonly name: string;
-  readonly backend = new MemoryBackend({ crashes: false });
+  backend = new MemoryBackend({ crashes: false });
   readonly segments = new Map<string, Uint8Array>();
   member: Member | undefined;
   life = 0;
@@ -152,6 +152,13 @@ export class TestCluster {
   stop(each: TestMember): void {
     each.member = undefined;
     each.streams.clear();
+  }
+
+  /** The process ends, and nothing is left on its disks. */
+  wipe(each: TestMember): void {
+    this.stop(each);
+    each.segments.clear();
+    each.backend = new MemoryBackend({ crashes: false });
   }
 
   /** Lets time pass, a tick at a time. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { leaseIdOf } from "../../core/ids.ts";
 import type { StreamReply } from "../../core/request.ts";
-import { TestCluster } from "../kit/cluster.ts";
+import { TestCluster, type TestMember } from "../kit/cluster.ts";
 import { accepted, deleteRange, pairOf, pairs, put, range, txn, versionIs, watchFrom } from "../kit/requests.ts";
 
 const lease = leaseIdOf(7n);
@@ -321,5 +321,60 @@ describe("streams and members", () => {
       accepted(cluster.call(cluster.leader, put("more", each.name)));
       cluster.pass(300);
     }
+  });
+});
+
+describe("a member whose disk was wiped", () => {
+  const linesOf = (each: TestMember): readonly string[] =>
+    each.events.flatMap((event) => (event.type === "log" ? [event.text] : []));
+  const statusErrors = (cluster: TestCluster, each: TestMember): string => {
+    const answer = accepted(cluster.call(each, { type: "status" }));
+    return answer.type === "status" ? answer.errors.join("; ") : "";
+  };
+
+  test("says what is gone and whom it waits for, elects nobody meanwhile, and is filled up again", () => {
+    const cluster = electedCluster(3);
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    cluster.pass(500);
+    const [wiped, away] = cluster.followers;
+    if (wiped === undefined || away === undefined) throw new Error("there are two followers");
+    const { leader } = cluster;
+    cluster.stop(away);
+    cluster.wipe(wiped);
+    cluster.start(wiped);
+    cluster.pass(5_000);
+    const waiting = `it has served before, and its log is empty; it does not count until 1 more of ${away.name}`;
+    expect(statusErrors(cluster, wiped)).toContain(waiting);
+    expect(linesOf(wiped).join()).toContain(waiting);
+    expect(cluster.members.filter((each) => each.member?.raft.role === "leader")).toEqual([]);
+
+    cluster.start(away);
+    cluster.elect();
+    cluster.pass(1_000);
+    expect(wiped.running.raft.standing).toBe("sound");
+    expect(linesOf(wiped)).toContain("this member has learned again what it had forgotten, and counts");
+    expect(statusErrors(cluster, wiped)).toBe("");
+    expect(wiped.running.hashKv(0)).toEqual(leader.running.hashKv(0));
+    cluster.stop(away);
+    cluster.elect();
+    accepted(cluster.call(cluster.leader, put("more", "1")));
+  });
+
+  test("of a cluster of one is new: there is nobody to ask", () => {
+    const cluster = electedCluster(1);
+    accepted(cluster.call(cluster.leader, put("k", "1")));
+    const [only] = cluster.members;
+    if (only === undefined) throw new Error("there is one");
+    cluster.wipe(only);
+    cluster.start(only);
+    cluster.elect();
+    expect(only.running.raft.standing).toBe("sound");
+    accepted(cluster.call(only, put("k", "2")));
+  });
+
+  test("a new cluster's members ask each other and lose no time: the first to wait long enough leads", () => {
+    const cluster = new TestCluster({ size: 3 });
+    cluster.pass(cluster.config.tickMs);
+    expect(cluster.members.map((each) => each.running.raft.standing)).toEqual(["sound", "sound", "sound"]);
   });
 });
