@@ -22,6 +22,7 @@ import { hashOfHistory, RunningHash } from "./hash.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
+import { RecentReads } from "./recent-reads.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "./revision.ts";
 import { intervalOf, isSingleKey, TreeIndex } from "./tree-index.ts";
 
@@ -42,6 +43,7 @@ export class Store implements HistorySource {
   private readonly index = new TreeIndex();
   private readonly slab = new ByteSlab();
   private readonly running = new RunningHash();
+  private readonly recent = new RecentReads();
   /** Keys that are live now. */
   private liveKeys = 0;
   private readonly compaction: Compaction;
@@ -65,6 +67,7 @@ export class Store implements HistorySource {
    */
   reload(): ReadonlyMap<string, LeaseId> {
     this.index.clear();
+    this.recent.clear();
     this.running.forget();
     this.liveKeys = 0;
     this.changes = [];
@@ -310,9 +313,15 @@ export class Store implements HistorySource {
   // ---- helpers -------------------------------------------------------------------------------------------------
 
   private read(key: KeyIndex, position: number): KeyValue {
-    const bytes = this.backend.get("key", encodeRevision(key.mainAt(position), key.subAt(position), false));
-    assert(bytes !== undefined, "every put the index knows lies in the backend", key.mainAt(position));
-    return decodeKeyValue(bytes);
+    const main = key.mainAt(position);
+    const subRevision = key.subAt(position);
+    const known = this.recent.find(main, subRevision);
+    if (known !== undefined) return known;
+    const bytes = this.backend.get("key", encodeRevision(main, subRevision, false));
+    assert(bytes !== undefined, "every put the index knows lies in the backend", main);
+    const keyValue = decodeKeyValue(bytes);
+    this.recent.keep(keyValue, subRevision, bytes.length);
+    return keyValue;
   }
 
   private bury(key: KeyIndex, removed: KeyValue[] | undefined): void {
