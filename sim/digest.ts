@@ -37,6 +37,10 @@ export class Digest {
     this.#mix(text.length);
   }
 
+  equals(other: Digest): boolean {
+    return this.#low === other.#low && this.#high === other.#high;
+  }
+
   /** 32 bits of the state, for comparing two runs event by event. */
   get word(): number {
     return this.#low ^ this.#high;

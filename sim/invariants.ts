@@ -16,6 +16,8 @@ export interface Watched {
   ):
     | { readonly ok: true; readonly hash: number; readonly compactRevision: number; readonly hashRevision: number }
     | { readonly ok: false };
+  /** The same of the current revision, at the cost of what is new since the last call. */
+  runningHash(): { readonly hash: number; readonly compactRevision: number; readonly hashRevision: number };
 }
 
 export interface BrokenInvariant {
@@ -111,8 +113,12 @@ export class Invariants {
     }
   }
 
-  /** The costly rules, over all live members in id order (undefined: down). */
-  sweep(members: readonly (Watched | undefined)[]): void {
+  /**
+   * The costly rules, over all live members in id order (undefined: down).
+   *
+   * @param how.whole hashes read everything that is stored again, not only what came since the last sweep
+   */
+  sweep(members: readonly (Watched | undefined)[], how: { readonly whole: boolean }): void {
     const hashes: (Hashed | undefined)[] = [];
     for (let slot = 0; slot < members.length; slot++) {
       const member = members[slot];
@@ -124,8 +130,8 @@ export class Invariants {
         this.#checkLogs(slot, member.raft, other, peer.raft);
         if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) continue;
         if (isSettled(member) && isSettled(peer)) this.#checkConfigurations(slot, member.raft, other, peer.raft);
-        hashes[slot] ??= hashedOf(member);
-        hashes[other] ??= hashedOf(peer);
+        hashes[slot] ??= hashedOf(member, how.whole);
+        hashes[other] ??= hashedOf(peer, how.whole);
         this.#checkHashes(slot, hashes[slot], other, hashes[other]);
       }
     }
@@ -246,7 +252,8 @@ interface Hashed {
   readonly hashRevision: number;
 }
 
-function hashedOf(member: Watched): Hashed | undefined {
+function hashedOf(member: Watched, whole: boolean): Hashed | undefined {
+  if (!whole) return member.runningHash();
   const hashed = member.hashKv(0);
   return hashed.ok ? hashed : undefined;
 }

@@ -9,8 +9,6 @@
  */
 export interface ScheduledEvent {
   readonly timeUs: number;
-  /** class · 2^44 + sequence: the order inside one instant. */
-  readonly rank: number;
   readonly kind: number;
   readonly slot: number;
   readonly life: number;
@@ -25,6 +23,7 @@ export class Schedule {
   /** Heap order; the two numbers that decide are kept apart from the events, in places that are read side by side. */
   readonly #events: ScheduledEvent[] = [];
   #times = new Float64Array(placesAtFirst);
+  /** class · 2^44 + sequence: the order inside one instant. */
   #ranks = new Float64Array(placesAtFirst);
   #sequence = 0;
 
@@ -40,7 +39,7 @@ export class Schedule {
   /** @param order 0..255: smaller comes first inside one instant */
   add(timeUs: number, order: number, kind: number, slot: number, life: number, number: number, payload: unknown): void {
     const rank = order * classStep + this.#sequence++;
-    const event: ScheduledEvent = { timeUs, rank, kind, slot, life, number, payload };
+    const event: ScheduledEvent = { timeUs, kind, slot, life, number, payload };
     const events = this.#events;
     let position = events.length;
     if (position === this.#times.length) this.#grow();
@@ -70,7 +69,8 @@ export class Schedule {
     const times = this.#times;
     const ranks = this.#ranks;
     const length = events.length;
-    const { timeUs, rank } = last;
+    const { timeUs } = last;
+    const rank = ranks[length] as number;
     let position = 0;
     for (;;) {
       let least = position * 4 + 1;

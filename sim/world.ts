@@ -124,7 +124,7 @@ export class World implements HostWorld {
     digest.add(event.kind * 1_024 + event.slot);
     digest.add(event.life * 65_536 + event.number);
     this.#handle(event);
-    if (this.events % sweepEvery === 0) this.#sweep();
+    if (this.events % sweepEvery === 0) this.#sweep({ whole: false });
     if (this.broken !== undefined) this.#over = true;
   }
 
@@ -236,7 +236,7 @@ export class World implements HostWorld {
       const got = new Digest();
       addMessage(sent, message);
       addMessage(got, recoded);
-      if (`${sent}` === `${got}` && recoded.from === message.from && recoded.to === message.to) return recoded;
+      if (sent.equals(got) && recoded.from === message.from && recoded.to === message.to) return recoded;
     }
     const why = "malformed" in recoded ? recoded.malformed : "it arrives as another message";
     this.#broken ??= {
@@ -260,7 +260,7 @@ export class World implements HostWorld {
           break;
         case "endRun":
           this.#links.closeWatches();
-          this.#sweep();
+          this.#sweep({ whole: true });
           this.#over = true;
           break;
         case "wakeAt": {
@@ -272,8 +272,11 @@ export class World implements HostWorld {
     }
   }
 
-  #sweep(): void {
-    this.invariants.sweep(this.hosts.map((host) => host.member));
+  #sweep(how: { readonly whole: boolean }): void {
+    this.invariants.sweep(
+      this.hosts.map((host) => host.member),
+      how,
+    );
   }
 
   #wakeOperator(): void {
