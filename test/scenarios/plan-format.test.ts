@@ -112,6 +112,18 @@ const malformed: readonly (readonly [what: string, text: string, place: string, 
   ["a newer version", edited(["version"], 2), "plan.version", /newer.*use the program that wrote it/],
   ["an older version", edited(["version"], 0), "plan.version", /older/],
   ["a version that is no number", edited(["version"], "1"), "plan.version", /no whole number/],
+  [
+    "a founding member that is to be added",
+    edited(["faults", 0, "fault"], { fault: "addMember", target: "n1", learner: false }),
+    "plan.faults[0].fault.target",
+    /plan a member with joins: true/,
+  ],
+  [
+    "a role that is to be promoted",
+    edited(["faults", 0, "fault"], { fault: "promoteMember", target: "follower" }),
+    "plan.faults[0].fault.target",
+    /write one of n1, n2, n3/,
+  ],
   ["a missing part", edited(["clients"]), "plan.clients", /is missing/],
   ["an unknown field", edited(["fautls"], []), "plan.fautls", /mean: .*faults/],
   [
