@@ -47,9 +47,9 @@ type Check = (target: CallTarget) => Promise<string | undefined>;
 const checks: { readonly [Name in Probe]: { readonly [check: string]: Check } } = {
   livez: { serializable_read: (target) => readProblem(target, true) },
   readyz: {
+    serializable_read: (target) => readProblem(target, true),
     data_corruption: async (target) =>
       (await alarms(target)).includes("CORRUPT") ? "alarm activated: CORRUPT" : undefined,
-    serializable_read: (target) => readProblem(target, true),
     linearizable_read: (target) => readProblem(target, false),
     non_learner: async (target) => {
       const status = await ask(target, { type: "status" });

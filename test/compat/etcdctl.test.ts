@@ -294,9 +294,4 @@ suite(`etcdctl 3.4${whyNot === undefined ? "" : `: skipped, ${whyNot}`}`, () => 
       second.kill("SIGKILL");
     }
   });
-
-  test("what is not served is refused as an unknown method", async () => {
-    expect((await refused(["defrag"])).exitCode).toBe(1);
-    expect((await refused(["user", "list"])).text).toContain("unknown method UserList for service etcdserverpb.Auth");
-  });
 });
