@@ -33,6 +33,7 @@ export function becomeLeader(state: RaftState): void {
   state.leadership = leadership;
   // Entries of earlier terms commit only along with one of this term, so there has to be one.
   appendOwn(state, leadership, "empty", emptyBytes);
+  proposeHeldBack(state, leadership);
 }
 
 /** A message of this leader's own term. */
@@ -56,7 +57,10 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       return;
     case "propose":
       if (!leadership.forwarded.take(message)) return;
-      proposeAsLeader(state, leadership, message.commands);
+      if (leadership.transferee !== undefined && state.heldBack.length < state.config.proposalsMax) {
+        // Whoever sent it waits for no answer, and would learn too late that it has to ask another.
+        state.heldBack.push(message.commands);
+      } else proposeAsLeader(state, leadership, message.commands);
       return;
     case "proposeConfiguration":
       if (leadership.forwarded.take(message)) proposeConfigurationAsLeader(state, leadership, message.command);
@@ -84,6 +88,14 @@ export function proposeAsLeader(
   }
   for (const command of commands) appendOwn(state, leadership, "command", command);
   return "appended";
+}
+
+/** The handover failed, or came back: what others asked meanwhile is this leader's to append after all. */
+function proposeHeldBack(state: RaftState, leadership: Leadership): void {
+  const { heldBack } = state;
+  if (heldBack.length === 0) return;
+  state.heldBack = [];
+  for (const commands of heldBack) proposeAsLeader(state, leadership, commands);
 }
 
 /**
@@ -329,6 +341,7 @@ function tickTransfer(state: RaftState, leadership: Leadership, to: MemberId): v
   const progress = leadership.progressOf(to);
   if (progress === undefined || leadership.transferTicks >= state.config.electionTicks) {
     leadership.transferee = undefined;
+    proposeHeldBack(state, leadership);
     return;
   }
   maybeSendTimeoutNow(state, progress);

@@ -152,16 +152,7 @@ export class Raft implements RaftView {
     const state = this.state;
     if (state.leadership !== undefined) return proposeAsLeader(state, state.leadership, commands);
     if (state.leaderId === undefined) return "noLeader";
-    state.forwardedProposals++;
-    state.sendOnTerm({
-      type: "propose",
-      from: state.id,
-      to: state.leaderId,
-      term: state.term,
-      incarnation: state.incarnation,
-      sequence: state.forwardedProposals,
-      commands,
-    });
+    state.forward(state.leaderId, commands);
     return "forwarded";
   }
 

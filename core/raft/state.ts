@@ -77,6 +77,11 @@ export class RaftState {
   /** Highest read round of any leadership in this life. */
   lastRound = 0;
   readonly forwardedReads = new ForwardedReads();
+  /**
+   * Proposals of others that came while leadership was being handed over, at most `proposalsMax`: in no log yet, so they
+   * may go on to the next leader, once.
+   */
+  heldBack: (readonly Uint8Array[])[] = [];
   /** Proposals forwarded in this life. */
   forwardedProposals = 0;
   /** Ticks since a leader was heard, a vote granted or a campaign begun. */
@@ -189,6 +194,17 @@ export class RaftState {
     if (this.leaderId === leaderId) return;
     this.abandonForwardedReads();
     this.leaderId = leaderId;
+    if (leaderId === undefined || leaderId === this.id || this.heldBack.length === 0) return;
+    const heldBack = this.heldBack;
+    this.heldBack = [];
+    for (const commands of heldBack) this.forward(leaderId, commands);
+  }
+
+  /** Sends commands of clients to whoever leads; nobody tells what becomes of them. */
+  forward(to: MemberId, commands: readonly Uint8Array[]): void {
+    this.forwardedProposals++;
+    const { id: from, term, incarnation, forwardedProposals: sequence } = this;
+    this.sendOnTerm({ type: "propose", from, to, term, incarnation, sequence, commands });
   }
 
   /** The leader of this term spoke. */

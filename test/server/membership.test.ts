@@ -287,9 +287,12 @@ describe("handing over", () => {
     const target = follower(cluster);
     target.isCutOff = true;
     const move = cluster.submit(old, moveTo(cluster.members.indexOf(target) + 1));
+    const other = cluster.followers.find((each) => each !== target) as TestMember;
+    const forwarded = cluster.submit(other, put("f", "v"));
     const write = cluster.submit(old, put("k", "v"));
     expect(cluster.reply(old, write)).toBeUndefined();
     cluster.pass(1_500);
+    expect(cluster.reply(other, forwarded)).toMatchObject({ ok: true });
     expect(cluster.reply(old, move)).toEqual({ ok: false, refusal: "timedOutLeaderTransfer" });
     expect(cluster.reply(old, write)).toMatchObject({ ok: true });
   });
