@@ -84,7 +84,8 @@ export class KeyKnowledge {
     let counted: Outlook | undefined;
     if (sight !== undefined) {
       this.witness = sight.op;
-      this.ruledOutUpTo = sight.createRevision > revision ? revision : sight.modRevision;
+      // At the very revision of the sight a put is the one that was counted.
+      this.ruledOutUpTo = sight.createRevision > revision ? revision : sight.modRevision - 1;
       counted = after === undefined ? afterDelete(facts, sight, revision) : afterPut(facts, sight, revision, after);
       if (counted === undefined) return undefined;
     }
