@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LmdbBackend, openBackend } from "../../chaos/member/backend.ts";
+import { type LmdbBackend, openBackend } from "../../chaos/member/backend.ts";
 import { nowMs, startTicks } from "../../chaos/member/clock.ts";
 import { LogDisk, readSegments } from "../../chaos/member/disk.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
