@@ -24,7 +24,7 @@ export function checkProgress(context: CheckContext): CheckResult {
     else waiting.push(op.id);
   }
   if (firstMs <= beganMs + boundMs) {
-    return resultOf(name, [], tried, `a write was acknowledged ${firstMs - beganMs} ms after healing`);
+    return resultOf(name, [], tried, `a write was acknowledged ${Math.round(firstMs - beganMs)} ms after healing`);
   }
   const last = context.events.at(-1);
   const endMs = last === undefined || last.type === "meta" ? 0 : last.atMs;
@@ -36,7 +36,8 @@ export function checkProgress(context: CheckContext): CheckResult {
     judged: tried,
   });
   if (tried === 0) return unknown("nobody tried to write in the liveness phase");
-  if (endMs < beganMs + boundMs) return unknown(`the run ended ${endMs - beganMs} ms after healing, before the bound`);
+  if (endMs < beganMs + boundMs)
+    return unknown(`the run ended ${Math.round(endMs - beganMs)} ms after healing, before the bound`);
   const late = firstMs === Number.POSITIVE_INFINITY ? "none was" : `the first came after ${firstMs - beganMs} ms`;
   const violation: Violation = {
     rule: "no-progress",

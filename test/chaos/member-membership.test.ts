@@ -212,8 +212,10 @@ describe.skipIf(whyNoEtcdctl() !== undefined)("members come and go", () => {
     const id = (await memberList(cluster.endpoints)).find((columns) => columns[2] === leader.name)?.[0] ?? "";
     done(await etcdctl(`127.0.0.1:${cluster.clientPorts[position]}`, ["member", "remove", id]));
     const rest = cluster.clientPorts.filter((_port, other) => other !== position).map((port) => `127.0.0.1:${port}`);
-    done(await etcdctl(rest.join(","), ["put", "k", "v"]));
     expect(await leader.ended()).toEqual({ exitCode: 0, signal: null });
+    // A write that a follower sent to the leader in its last moment is lost with it, so the first one may time out.
+    await newLeader({ ...cluster, endpoints: rest.join(",") });
+    done(await etcdctl(rest.join(","), ["put", "k", "v"]));
   }, 120_000);
 
   test("leadership moves on demand, and before the leader ends", async () => {

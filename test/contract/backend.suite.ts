@@ -39,7 +39,11 @@ function put(backend: Backend, bucket: Bucket, entries: { readonly [name: string
 }
 
 export function backendSuite(contract: BackendContract): void {
-  const powerTest = contract.canLosePower ? test : test.skip;
+  /** Where power cannot be lost the name says why the test is skipped. */
+  const powerTest = (name: string, body: () => Promise<void>): void => {
+    if (contract.canLosePower) test(name, body);
+    else test.skip(`${name} (skipped: a process cannot take the power from the machine it runs on)`, body);
+  };
   const withBackend = async (seed: number, body: (subject: BackendSubject) => Promise<void>): Promise<void> => {
     const subject = await contract.open(seed);
     try {

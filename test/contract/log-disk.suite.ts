@@ -46,7 +46,11 @@ async function contentOf(disk: LogDiskSubject, name: string): Promise<Uint8Array
 }
 
 export function logDiskSuite(contract: LogDiskContract): void {
-  const powerTest = contract.canLosePower ? test : test.skip;
+  /** Where power cannot be lost the name says why the test is skipped. */
+  const powerTest = (name: string, body: () => Promise<void>): void => {
+    if (contract.canLosePower) test(name, body);
+    else test.skip(`${name} (skipped: a process cannot take the power from the machine it runs on)`, body);
+  };
   const withDisk = async (seed: number, body: (disk: LogDiskSubject) => Promise<void>): Promise<void> => {
     const disk = await contract.open(seed);
     try {
