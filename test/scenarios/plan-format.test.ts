@@ -246,7 +246,8 @@ test.each(malformed)("%s is named by its place, with a remedy", (_, text, place,
 property.prop([fc.nat(), fc.string({ unit: "binary", maxLength: 3 })], { numRuns: 200 })(
   "no damage to a plan's text makes the reader throw",
   (position: number, insert: string) => {
-    const text = serialisePlan(small);
+    // Without its last line break a plan is still whole.
+    const text = serialisePlan(small).trimEnd();
     const cut = position % text.length;
     expect(typeof parsePlan(text.slice(0, cut) + insert + text.slice(cut + 1)).ok).toBe("boolean");
     expect(parsePlan(text.slice(0, cut)).ok).toBe(false);
