@@ -27,13 +27,15 @@ interface Flags {
 }
 
 const drilled = ["leader-killed", "leader-cut-off", "stale-snapshot-restored"];
+/** Shorter than a drill asked for by itself: the main job is to take about a minute. */
+const drillMs = 12_000;
 
 /** @returns exit code: 0 all hold, 1 a check failed, 2 wrong usage, 3 the harness broke, 130 interrupted */
 export function run(argv: readonly string[]): Promise<number> {
   return runVerb("faultline all", argv, (program, setExit) => {
     program
       .description("Runs every scenario in the simulator, then drills three real processes, and writes one page.")
-      .option("--seeds <N>", "simulated seeds, spread over the scenarios", wholeNumber({ min: 1, max: 1_000_000 }), 280)
+      .option("--seeds <N>", "simulated seeds, spread over the scenarios", wholeNumber({ min: 1, max: 1_000_000 }), 154)
       .option("--seed <S>", "first seed, and seed of the drills", wholeNumber({ min: 0, max: 2 ** 40 }), 1)
       .option("--out <DIR>", "where runs and the page are written", join("reports", "out"))
       .action(async (flags: Flags) => setExit(await mainJob(flags)));
@@ -80,7 +82,10 @@ async function simulate(flags: Flags, signal: AbortSignal, rows: OverviewRow[]):
 async function drill(flags: Flags, signal: AbortSignal, rows: OverviewRow[]): Promise<void> {
   const target = parseTarget("faultline");
   if ("problem" in target) throw new Error(target.problem);
-  const chosen = drilled.map(scenarioNamed).filter((scenario) => scenario !== undefined);
+  const chosen = drilled
+    .map(scenarioNamed)
+    .filter((scenario) => scenario !== undefined)
+    .map((scenario) => ({ ...scenario, durationMs: { ...scenario.durationMs, real: drillMs } }));
   process.stderr.write(`drilling three real processes: ${drilled.join(", ")}\n`);
   await drillScenarios(chosen, {
     target,
