@@ -1,6 +1,6 @@
 /*
- * Leases: each client grants one, attaches keys of its own, renews and asks for a while, then revokes it or lets it
- * run out. Lease ids are made of the granting call's number, so no two grants of a plan share one.
+ * Leases: each client grants one, attaches keys of its own, renews and asks for a while, takes a key off it now and
+ * then, and at last revokes it or lets it run out. Lease ids are made of the granting call's number, so no two grants of a plan share one.
  */
 import { between, chance } from "../chance.ts";
 import type { PlannedOperation } from "../plan.ts";
@@ -50,7 +50,9 @@ function useOf(held: HeldLease, call: CallContext): PlannedOperation {
   }
   if (choice < 65) return { op: "leaseKeepAlive", lease };
   if (choice < 80) return { op: "leaseTimeToLive", lease, keys: true };
-  return { op: "range", key: leasedKey(lease, 0), rangeEnd: leasedKey(lease, 99) };
+  if (choice < 92) return { op: "range", key: leasedKey(lease, 0), rangeEnd: leasedKey(lease, 99) };
+  // Put without a lease a key belongs to none: it must outlive the one it had.
+  return { op: "put", key: leasedKey(lease, 1 + call.random.below(held.keys)), value: uniqueValue(call) };
 }
 
 /** Keys attached to a lease: of that lease alone, in one stretch. */
