@@ -45,7 +45,6 @@ function violations(file: SourceFile): string[] {
     const target = resolveImport(file, specifier);
     if (!specifier.startsWith(".")) {
       if (file.path.startsWith("core/wire/") && target.startsWith("@bufbuild/protobuf")) return [];
-      if (file.path.startsWith("core/mvcc/") && target === "sorted-btree") return [];
       const cliPackage = isCli(file) && (node.test(target) || target === "commander");
       return cliPackage || rule.packages.some((pattern) => pattern.test(target))
         ? []
