@@ -53,7 +53,7 @@ async function mainJob(flags: Flags): Promise<number> {
     if (rows.length > 0) process.stdout.write(`${tableOf(rows)}\n\nreport   ${writePage(flags.out, rows)}\n`);
   }
   if (rows.some(({ summary }) => summary.verdict !== "holds")) return exitCodes.failed;
-  return interruption.signal.aborted ? 130 : exitCodes.passed;
+  return interruption.signal.aborted ? exitCodes.interrupted : exitCodes.passed;
 }
 
 async function simulate(flags: Flags, signal: AbortSignal, rows: OverviewRow[]): Promise<void> {

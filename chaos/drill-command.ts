@@ -56,9 +56,6 @@ export function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-/** Exit code of a command that was interrupted, as shells have it. */
-const interruptedCode = 130;
-
 const examples = `
 Examples:
   faultline drill leader-killed --target etcd --seed 7
@@ -102,11 +99,11 @@ async function drillAll(chosen: readonly Scenario[], flags: DrillFlags): Promise
     });
     writeOverview(flags.out, results);
     const verdict = worstVerdict(results.map(({ run }) => run.verdict));
-    return interruption.signal.aborted && verdict !== "violated" ? interruptedCode : exitCodeOfVerdict(verdict);
+    return interruption.signal.aborted && verdict !== "violated" ? exitCodes.interrupted : exitCodeOfVerdict(verdict);
   } catch (error) {
     if (!(error instanceof ClusterProblem)) throw error;
     process.stderr.write(`faultline: ${error.message}\n`);
-    return interruption.signal.aborted ? interruptedCode : exitCodes.broken;
+    return interruption.signal.aborted ? exitCodes.interrupted : exitCodes.broken;
   } finally {
     interruption.close();
   }
@@ -208,7 +205,7 @@ function writeOverview(out: string, results: readonly DrilledRun[]): void {
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #handle = () => {
-    if (this.#controller.signal.aborted) process.exit(interruptedCode);
+    if (this.#controller.signal.aborted) process.exit(exitCodes.interrupted);
     process.stderr.write("\nfaultline: ending; again to end at once\n");
     this.#controller.abort();
   };

@@ -4,8 +4,8 @@
  */
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
-/** 0 passed, 1 a check failed, 2 wrong usage, 3 the harness itself broke. */
-export const exitCodes = { passed: 0, failed: 1, usage: 2, broken: 3 } as const;
+/** 0 passed, 1 a check failed, 2 wrong usage, 3 the harness itself broke, 130 interrupted, as shells have it. */
+export const exitCodes = { passed: 0, failed: 1, usage: 2, broken: 3, interrupted: 130 } as const;
 
 /** Wrong input of the person at the keyboard: the message names the input, the place and the remedy. */
 export class UsageError extends Error {

@@ -38,8 +38,6 @@ interface Flags {
   readonly json?: true;
 }
 
-/** Exit code of a command that was interrupted, as shells have it. */
-const interruptedCode = 130;
 export const defaultOut = join("reports", "out");
 
 export function run(argv: readonly string[]): Promise<number> {
@@ -92,7 +90,7 @@ async function campaign(names: readonly string[], flags: Flags): Promise<number>
   tally.finish(stop.signal.aborted);
   if (!stop.signal.aborted) writeCampaign(tally.summaries, { scenarios, flags, shard });
   if (tally.failed > 0) return exitCodes.failed;
-  return stop.signal.aborted ? interruptedCode : exitCodes.passed;
+  return stop.signal.aborted ? exitCodes.interrupted : exitCodes.passed;
 }
 
 /** Counts answers, prints those that need a reader, and writes their runs. */
