@@ -2,6 +2,7 @@
  * faultline etcdctl: the part of etcd's etcdctl that a person at a small cluster needs, with its flags, texts and exit
  * codes: get, put, del, member list, endpoint health, endpoint status. Verbs that are not here say so with exit code 2.
  */
+
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Command } from "commander";
 import { type Answer, bytesOfText, hexOf, type KeyValue, leaseIdOf, noLease, type Request } from "../../core/index.ts";
@@ -9,6 +10,7 @@ import { unaryCalls } from "../../core/wire/calls.ts";
 import { type StatusResponse, StatusResponseSchema } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { runVerb, UsageError, wholeNumber } from "../../reports/command.ts";
 import { type CallResult, type CallSettings, EtcdClient } from "../client/client.ts";
+import { plainRange } from "../client/plain-range.ts";
 
 interface GlobalFlags {
   readonly endpoints: string;
@@ -150,7 +152,7 @@ function addClusterVerbs(program: Command, session: () => Session, done: (code: 
   endpoint.command("health").action(async () => {
     let failed = false;
     const began = performance.now();
-    const probe: Request = { ...plainRange, key: bytesOfText("health"), rangeEnd: undefined };
+    const probe: Request = { ...plainRange, key: bytesOfText("health") };
     for (const { name, result } of await session().each((client, settings) => client.call(probe, settings).result)) {
       if (result.type === "reply") {
         const took = (performance.now() - began).toFixed(6);
@@ -250,22 +252,6 @@ interface GetFlags {
 }
 
 const everything = bytesOfText("\0");
-
-/** A current, linearizable, unsorted range without key. */
-const plainRange = {
-  type: "range",
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-} as const;
 
 function rangeOf(
   key: string,

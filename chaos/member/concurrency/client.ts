@@ -156,20 +156,3 @@ function once(body: () => void): () => void {
     body();
   };
 }
-
-/** The whole range request with everything left out that a program does not ask for. */
-export const plainRange = {
-  type: "range",
-  rangeEnd: undefined,
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-} as const;

@@ -10,8 +10,9 @@ import {
   UnlockResponseSchema,
 } from "../../../core/wire/gen/v3lockpb/lock_pb.ts";
 import { headerToWire } from "../../../core/wire/key-value.ts";
+import { plainRange } from "../../client/plain-range.ts";
 import { type CallTarget, type Program, unknownStatus } from "../calls.ts";
-import { CallFailure, type OwnClient, plainRange } from "./client.ts";
+import { CallFailure, type OwnClient } from "./client.ts";
 import { unaryProgram } from "./program.ts";
 import { deletionOf, join, type Place, waitForTurn } from "./queue.ts";
 

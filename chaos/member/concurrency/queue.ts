@@ -11,7 +11,8 @@ import {
   type TxnOperation,
   type TxnRequest,
 } from "../../../core/index.ts";
-import { type OwnClient, plainRange } from "./client.ts";
+import { plainRange } from "../../client/plain-range.ts";
+import type { OwnClient } from "./client.ts";
 
 /** One who waits, or has its turn. */
 export interface Place {
