@@ -9,35 +9,16 @@
  */
 import { decodeCommand } from "./apply/command.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
-import { assert, unreachable } from "./assert.ts";
+import { unreachable } from "./assert.ts";
 import { refusalOfRoot } from "./auth/access.ts";
 import type { Credential } from "./auth/identity.ts";
 import { checkMemberConfig, type MemberConfig } from "./config.ts";
 import type { RefusalName } from "./errors.ts";
-import {
-  type ClusterId,
-  hexOf,
-  indexOf,
-  type LogIndex,
-  type MemberId,
-  type Revision,
-  type StreamId,
-  type Term,
-  type WriteId,
-  writeIdOf,
-} from "./ids.ts";
+import type { ClusterId, LogIndex, MemberId, Revision, StreamId, Term, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
-import type { LogOperation, MemberEvent, Output } from "./output.ts";
+import type { MemberEvent, Output } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
-import { blankHardState } from "./raft/hard-state.ts";
-import type {
-  Configuration,
-  Entry,
-  ForwardedConfiguration,
-  HardState,
-  RaftMessage,
-  SnapshotChunk,
-} from "./raft/message.ts";
+import type { Entry, ForwardedConfiguration } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
 import type { MemberRecord } from "./request.ts";
@@ -46,23 +27,18 @@ import { refusalOfPromote } from "./server/cluster.ts";
 import { Desk } from "./server/desk.ts";
 import { Gate } from "./server/gate.ts";
 import { LeaseCalls } from "./server/lease-calls.ts";
+import { LogWriter } from "./server/log-writer.ts";
 import { Outbox } from "./server/outbox.ts";
 import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
+import { Snapshots } from "./server/snapshots.ts";
 import { standingText } from "./server/standing.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
-import {
-  createLog,
-  type LogPosition,
-  type LogSegment,
-  type LogStore,
-  neverBegun,
-  recoverLog,
-} from "./storage/log-store.ts";
-import { SnapshotInbox, SnapshotOutbox } from "./storage/snapshot.ts";
+import type { LogSegment } from "./storage/log-store.ts";
+import { noPlace, type OpenedLog, openLog } from "./storage/open-log.ts";
 import { WatchHub } from "./watch/hub.ts";
 
 export interface MemberIdentity {
@@ -97,81 +73,10 @@ export function startMember(start: MemberStart): MemberStarted {
   const wrong = checkMemberConfig(start.config);
   if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
   const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
-  const log = neverBegun(start.segments) ? newLog(start, machine) : oldLog(start, machine);
+  const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
+  const log = openLog({ segments: start.segments, identity: start.identity, config: start.config, applied });
   if (!log.ok) return log;
   return { ok: true, ...Member.start(start, machine, log) };
-}
-
-interface OpenedLog {
-  readonly ok: true;
-  readonly store: LogStore;
-  readonly operations: readonly LogOperation[];
-  readonly base: { readonly index: LogIndex; readonly term: Term };
-  readonly entries: readonly Entry[];
-  readonly hardState: HardState;
-  readonly notes: readonly string[];
-}
-
-function newLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; reason: string } {
-  if (machine.appliedIndex > 0) {
-    return {
-      ok: false,
-      reason: `the backend holds entries up to index ${machine.appliedIndex} but the write-ahead log is missing; put the log back, or remove the data directory and add this member anew`,
-    };
-  }
-  const { store, operations } = createLog(start.identity, start.config, start.segments);
-  return { ok: true, store, operations, base: noBase, entries: [], hardState: blankHardState, notes: [] };
-}
-
-function oldLog(start: MemberStart, machine: Machine): OpenedLog | { ok: false; reason: string } {
-  const log = recoverLog(start.segments, start.config);
-  if (!log.ok) return log;
-  const { identity } = start;
-  if (log.identity.memberId !== identity.memberId || log.identity.clusterId !== identity.clusterId) {
-    return {
-      ok: false,
-      reason: `the write-ahead log belongs to member ${hexOf(log.identity.memberId)} of cluster ${hexOf(log.identity.clusterId)}, not to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}; start with the data directory of this member`,
-    };
-  }
-  const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
-  if (applied.index < log.base.index) {
-    return {
-      ok: false,
-      reason: `the backend ends at index ${applied.index} but the write-ahead log begins after index ${log.base.index}; the backend is older than its log: restore both from one backup, or remove the data directory and add this member anew`,
-    };
-  }
-  const found =
-    applied.index === log.base.index ? log.base.term : log.entries[applied.index - log.base.index - 1]?.term;
-  if (found === applied.term || applied.index === 0) return log;
-  // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
-  const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;
-  const votedFor = term === log.hardState.term ? log.hardState.votedFor : undefined;
-  const hardState = { ...log.hardState, term, votedFor, commitIndex: applied.index };
-  const operations = [...log.operations, ...log.store.reset(applied, hardState)];
-  return { ...log, operations, base: applied, entries: [], hardState };
-}
-
-const noBase = { index: indexOf(0), term: 0 as Term };
-
-/** A write that is not durable yet, and the promises that wait for it. */
-interface PendingWrite {
-  readonly writeId: WriteId;
-  /** Last entry written; index 0 when there is none. */
-  readonly index: LogIndex;
-  readonly term: Term;
-  /** Where the log ends with it. */
-  readonly end: LogPosition;
-  readonly messages: RaftMessage[];
-}
-
-/** What a durable backend allows. */
-type BackendSync =
-  | { readonly writeId: WriteId; readonly purpose: "compactLog"; readonly index: LogIndex }
-  | { readonly writeId: WriteId; readonly purpose: "finishInstall"; readonly install: InstalledSnapshot };
-interface InstalledSnapshot {
-  readonly index: LogIndex;
-  readonly term: Term;
-  readonly configuration: Configuration;
 }
 
 /** One member. A world steps it with one input after the other and carries out what each step returns. */
@@ -181,7 +86,6 @@ export class Member {
   readonly #config: MemberConfig;
   readonly #machine: Machine;
   readonly #raft: Raft;
-  readonly #log: LogStore;
   readonly #outbox: Outbox;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
@@ -194,21 +98,14 @@ export class Member {
   readonly #streamGate: StreamGate;
   readonly #authDesk: AuthDesk;
   readonly #desk: Desk;
-  readonly #snapshotsOut: SnapshotOutbox;
-  readonly #snapshotsIn: SnapshotInbox;
+  readonly #writer: LogWriter;
+  readonly #snapshots: Snapshots;
   #nowMs: number;
-  #lastWriteId = 0;
-  /** Rising writeIds. */
-  readonly #pendingWrites: PendingWrite[] = [];
-  /** Differs from what the log holds in its commit index alone. */
-  #unwritten: HardState | undefined;
-  #backendSync: BackendSync | undefined;
-  #compactedAt: LogIndex;
   #published = false;
   #publishAskedMs = Number.NEGATIVE_INFINITY;
   #leaseCheckedMs = Number.NEGATIVE_INFINITY;
   #seenRole: Role = "follower";
-  #seenTerm: Term = noBase.term;
+  #seenTerm: Term = noPlace.term;
   #seenLeaderId: MemberId | undefined;
   /** What was last said about this member's standing. */
   #standingTold: string | undefined;
@@ -220,9 +117,7 @@ export class Member {
     this.#incarnation = start.incarnation;
     this.#config = start.config;
     this.#machine = machine;
-    this.#log = log.store;
     this.#nowMs = start.nowMs;
-    this.#compactedAt = machine.appliedIndex;
     const { memberId, clusterId } = start.identity;
     const { config, incarnation } = start;
     const raft = new Raft({
@@ -285,34 +180,24 @@ export class Member {
       links: this.#links,
       random: start.random.fork("lease-id"),
     });
-    this.#snapshotsOut = new SnapshotOutbox({
-      config,
+    this.#writer = new LogWriter({ raft, log: log.store, outbox });
+    this.#snapshots = new Snapshots({
       id: memberId,
-      openView: () => ({
-        view: start.backend.openView(),
-        index: machine.appliedIndex,
-        term: machine.appliedTerm,
-        configuration: machine.membership.configuration,
-      }),
+      raft,
+      machine,
+      backend: start.backend,
+      config,
+      outbox,
+      writer: this.#writer,
+      hub: this.#hub,
     });
-    this.#snapshotsIn = new SnapshotInbox({ backend: start.backend, id: memberId });
   }
 
   /** Only {@link startMember} calls this. */
   static start(start: MemberStart, machine: Machine, log: OpenedLog): { member: Member; outputs: readonly Output[] } {
     const member = new Member(start, machine, log);
     for (const text of log.notes) member.#logLine("warn", text);
-    if (log.operations.length > 0) {
-      const writeId = member.#nextWriteId();
-      member.#outbox.push({ type: "writeLog", writeId, operations: log.operations, sync: true });
-      member.#pendingWrites.push({
-        writeId,
-        index: noBase.index,
-        term: noBase.term,
-        end: member.#log.end,
-        messages: [],
-      });
-    }
+    member.#writer.writeHousekeeping(log.operations);
     member.#advance();
     if (machine.membership.isRemoved(start.identity.memberId)) member.#end();
     return { member, outputs: member.#outbox.take() };
@@ -402,7 +287,7 @@ export class Member {
         this.#authDesk.passwordChecked(input.requestId, input.matches, this.#nowMs);
         break;
       case "writeDone":
-        this.#writeDone(input.writeId);
+        this.#writer.done(input.writeId);
         break;
       case "backendSynced":
         this.#backendSynced(input.writeId);
@@ -431,7 +316,7 @@ export class Member {
       this.#outbox.endStream(streamId, "noLeader");
     }
     this.#transfers.settle(this.#nowMs);
-    this.#tickSnapshots();
+    this.#snapshots.tick();
     this.#tickFarewell();
     this.#publish();
     this.#revokeExpiredLeases();
@@ -446,12 +331,10 @@ export class Member {
         this.#leaseCalls.handlePeer(message, this.#nowMs);
         return;
       case "snapshotChunk":
-        this.#receiveSnapshot(message);
+        this.#snapshots.receive(message);
         return;
       case "snapshotChunkReply":
-        if (this.#raft.acceptSnapshotMessage(message)) {
-          for (const chunk of this.#snapshotsOut.handleReply(message, this.#raft.term)) this.#outbox.send(chunk);
-        }
+        this.#snapshots.handleReply(message);
         return;
       case "memberRemoved":
         if (message.to === this.#identity.memberId) this.#beginFarewell();
@@ -474,11 +357,11 @@ export class Member {
         return;
       case "append":
         // The log is about to restart behind an installed snapshot; the leader will send this again.
-        if (this.#backendSync?.purpose !== "finishInstall") this.#raft.step(message);
+        if (!this.#snapshots.isInstalling) this.#raft.step(message);
         return;
       default:
         this.#raft.step(message);
-        if (message.type === "appendAccepted") this.#snapshotsOut.acknowledged(message.from, message.matchIndex);
+        if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from, message.matchIndex);
     }
   }
 
@@ -521,25 +404,10 @@ export class Member {
     this.#streamGate.closed(streamId);
   }
 
-  /** Every promise that stood on this write, or on an earlier one, may leave now. */
-  #writeDone(writeId: WriteId): void {
-    let done = 0;
-    for (const write of this.#pendingWrites) {
-      if (write.writeId > writeId) break;
-      done += 1;
-      this.#log.persisted(write.end);
-      if (write.index > 0) this.#raft.persisted(write.index, write.term);
-      for (const message of write.messages) this.#outbox.send(message);
-    }
-    this.#pendingWrites.splice(0, done);
-  }
-
   #backendSynced(writeId: WriteId): void {
-    const sync = this.#backendSync;
-    if (sync === undefined || sync.writeId !== writeId) return;
-    this.#backendSync = undefined;
-    if (sync.purpose === "compactLog") this.#compactLog(sync.index);
-    else this.#finishInstall(sync.install);
+    if (!this.#snapshots.backendSynced(writeId)) return;
+    this.#gate.applied();
+    this.#serve(this.#reads.applied(this.#machine.appliedIndex));
   }
 
   // ---- what raft has ready -----------------------------------------------------------------------------------
@@ -547,8 +415,7 @@ export class Member {
   /** While a snapshot is being made durable Raft gathers but nothing leaves: its log is about to be replaced. */
   #advance(): void {
     do {
-      while (this.#raft.hasReady() && this.#backendSync?.purpose !== "finishInstall")
-        this.#carryOut(this.#raft.takeReady());
+      while (this.#raft.hasReady() && !this.#snapshots.isInstalling) this.#carryOut(this.#raft.takeReady());
       // What waited for a leader is proposed when one is noticed, and that makes more ready.
     } while (this.#noteRole() && this.#raft.hasReady());
     if (this.#raft.standing !== "sound" || this.#standingTold !== undefined) this.#noteStanding();
@@ -556,44 +423,12 @@ export class Member {
 
   #carryOut(ready: Ready): void {
     for (const message of ready.messages) this.#outbox.send(message);
-    this.#write(ready);
+    this.#writer.write(ready);
     if (ready.committed.length > 0) this.#apply(ready.committed);
     for (const state of ready.readStates)
       this.#serve(this.#reads.proven(state, this.#machine.appliedIndex, this.#nowMs));
     for (const readContext of ready.readsAborted) this.#reads.aborted(readContext, this.#nowMs);
-    for (const to of ready.snapshotsWanted) {
-      for (const chunk of this.#snapshotsOut.start(to, this.#raft.term)) this.#outbox.send(chunk);
-    }
-  }
-
-  /**
-   * A new commit index alone is written along with what must be synced next: one that was lost is learned again from
-   * the leader, and recovery needs none.
-   */
-  #write(ready: Ready): void {
-    const { hardState, entries } = ready;
-    if (ready.mustSync) {
-      const operations = this.#log.append({ hardState: hardState ?? this.#unwritten, entries });
-      this.#unwritten = undefined;
-      const writeId = this.#nextWriteId();
-      this.#outbox.push({ type: "writeLog", writeId, operations, sync: true });
-      const last = entries[entries.length - 1];
-      this.#pendingWrites.push({
-        writeId,
-        index: last === undefined ? noBase.index : last.index,
-        term: last === undefined ? noBase.term : last.term,
-        end: this.#log.end,
-        messages: ready.messagesAfterPersist.slice(),
-      });
-      return;
-    }
-    if (hardState !== undefined) this.#unwritten = hardState;
-    // Nothing new to sync: these stand on the newest write under way, if there is one.
-    const newest = this.#pendingWrites[this.#pendingWrites.length - 1];
-    for (const message of ready.messagesAfterPersist) {
-      if (newest === undefined) this.#outbox.send(message);
-      else newest.messages.push(message);
-    }
+    for (const to of ready.snapshotsWanted) this.#snapshots.start(to);
   }
 
   #apply(committed: readonly Entry[]): void {
@@ -609,7 +444,7 @@ export class Member {
     this.#raft.appliedTo(this.#machine.appliedIndex);
     this.#gate.applied();
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
-    this.#maybeCompactLog();
+    this.#snapshots.maybeCompactLog();
   }
 
   #noteReconfigured(): void {
@@ -665,7 +500,7 @@ export class Member {
     if (role === "leader") lessor.promote(this.#nowMs, this.#config.electionTicks * this.#config.tickMs);
     else if (this.#seenRole === "leader") {
       lessor.demote();
-      this.#snapshotsOut.stop();
+      this.#snapshots.stop();
     }
     this.#seenRole = role;
     this.#seenTerm = term;
@@ -720,81 +555,6 @@ export class Member {
       // A refused one comes up again at the next look.
       this.#proposals.propose({ type: "leaseRevoke", leaseId }, { requestId: undefined, nowMs: this.#nowMs });
     }
-  }
-
-  #maybeCompactLog(): void {
-    const { appliedIndex } = this.#machine;
-    if (this.#backendSync !== undefined || appliedIndex - this.#compactedAt < this.#config.snapshotEntries) return;
-    const writeId = this.#nextWriteId();
-    this.#backendSync = { writeId, purpose: "compactLog", index: appliedIndex };
-    this.#outbox.push({ type: "syncBackend", writeId });
-  }
-
-  /** The backend holds everything up to `index` for good; entries before it are kept only for slow followers. */
-  #compactLog(index: LogIndex): void {
-    this.#compactedAt = index;
-    const base = indexOf(index - this.#config.snapshotCatchUpEntries);
-    const term = this.#raft.termAt(base);
-    if (base < this.#raft.firstIndex || term === undefined) return;
-    this.#writeHousekeeping(this.#log.compact({ index: base, term }));
-    this.#raft.compactTo(base);
-    this.#outbox.event({ type: "logCompacted", firstIndex: this.#raft.firstIndex });
-  }
-
-  #tickSnapshots(): void {
-    const { messages, aborted } = this.#snapshotsOut.tick(this.#raft.term);
-    for (const message of messages) this.#outbox.send(message);
-    for (const to of aborted) this.#raft.snapshotAborted(to);
-  }
-
-  #receiveSnapshot(chunk: SnapshotChunk): void {
-    if (!this.#raft.acceptSnapshotMessage(chunk)) return;
-    // While the backend is being made durable another change of it has to wait; the chunk comes again.
-    if (this.#backendSync !== undefined) return;
-    const { reply, complete } = this.#snapshotsIn.receive(chunk);
-    if (reply !== undefined) this.#outbox.send({ ...reply, term: this.#raft.term });
-    if (complete === undefined) return;
-    this.#snapshotsIn.finish();
-    const writeId = this.#nextWriteId();
-    this.#backendSync = { writeId, purpose: "finishInstall", install: complete };
-    this.#outbox.push({ type: "syncBackend", writeId });
-    this.#machine.reload();
-    this.#hub.reset();
-    assert(
-      this.#machine.appliedIndex === complete.index,
-      "an installed snapshot ends at its index",
-      this.#machine.appliedIndex,
-      complete.index,
-    );
-  }
-
-  /** The backend is durable at the snapshot: now the log may restart behind it, and the leader may be told. */
-  #finishInstall(install: InstalledSnapshot): void {
-    const keepsTail = this.#raft.termAt(install.index) === install.term;
-    const installed = this.#raft.installSnapshot(install);
-    assert(installed, "a snapshot that was being installed is still ahead of the log", install.index);
-    if (!keepsTail) {
-      this.#unwritten = undefined;
-      this.#writeHousekeeping(this.#log.reset({ index: install.index, term: install.term }, this.#raft.hardState));
-    }
-    this.#compactedAt = install.index;
-    this.#outbox.event({ type: "snapshotInstalled", index: install.index });
-    this.#outbox.event({ type: "membersChanged" });
-    this.#gate.applied();
-    this.#serve(this.#reads.applied(this.#machine.appliedIndex));
-  }
-
-  /** A write on which no entry stands. */
-  #writeHousekeeping(operations: readonly LogOperation[]): void {
-    if (operations.length === 0) return;
-    const writeId = this.#nextWriteId();
-    this.#outbox.push({ type: "writeLog", writeId, operations, sync: true });
-    this.#pendingWrites.push({ writeId, index: noBase.index, term: noBase.term, end: this.#log.end, messages: [] });
-  }
-
-  #nextWriteId(): WriteId {
-    this.#lastWriteId += 1;
-    return writeIdOf(this.#lastWriteId);
   }
 
   #logLine(

@@ -1,0 +1,88 @@
+/*
+ * The log a member starts with: a new one, or the one on its disk brought into agreement with its backend. The two are
+ * made durable apart from each other, so after a crash either may be ahead; what cannot be explained by a crash is
+ * refused, with the remedy, and nothing is changed.
+ */
+import type { MemberConfig } from "../config.ts";
+import { hexOf, indexOf, type LogIndex, type Term } from "../ids.ts";
+import type { LogOperation } from "../output.ts";
+import { blankHardState } from "../raft/hard-state.ts";
+import type { Entry, HardState } from "../raft/message.ts";
+import { createLog, type LogIdentity, type LogSegment, type LogStore, neverBegun, recoverLog } from "./log-store.ts";
+
+export interface LogOpening {
+  /** As found on the disk, in any order; empty for a new member. */
+  readonly segments: readonly LogSegment[];
+  readonly identity: LogIdentity;
+  readonly config: MemberConfig;
+  /** How far the backend is; index 0 when it is empty. */
+  readonly applied: LogPlace;
+}
+
+export interface LogPlace {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** No place at all: before the first entry. */
+export const noPlace: LogPlace = { index: indexOf(0), term: 0 as Term };
+
+export interface OpenedLog {
+  readonly ok: true;
+  readonly store: LogStore;
+  /** To be carried out and synced before anything else: a first segment, or repairs. */
+  readonly operations: readonly LogOperation[];
+  /** The entries follow this place. */
+  readonly base: LogPlace;
+  readonly entries: readonly Entry[];
+  readonly hardState: HardState;
+  /** What was repaired, for the member's own log. */
+  readonly notes: readonly string[];
+}
+
+interface Refused {
+  readonly ok: false;
+  /** Names the thing, the place and the remedy. */
+  readonly reason: string;
+}
+
+export function openLog(opening: LogOpening): OpenedLog | Refused {
+  return neverBegun(opening.segments) ? newLog(opening) : oldLog(opening);
+}
+
+function newLog({ applied, identity, config, segments }: LogOpening): OpenedLog | Refused {
+  if (applied.index > 0) {
+    return {
+      ok: false,
+      reason: `the backend holds entries up to index ${applied.index} but the write-ahead log is missing; put the log back, or remove the data directory and add this member anew`,
+    };
+  }
+  const { store, operations } = createLog(identity, config, segments);
+  return { ok: true, store, operations, base: noPlace, entries: [], hardState: blankHardState, notes: [] };
+}
+
+function oldLog({ applied, identity, config, segments }: LogOpening): OpenedLog | Refused {
+  const log = recoverLog(segments, config);
+  if (!log.ok) return log;
+  if (log.identity.memberId !== identity.memberId || log.identity.clusterId !== identity.clusterId) {
+    return {
+      ok: false,
+      reason: `the write-ahead log belongs to member ${hexOf(log.identity.memberId)} of cluster ${hexOf(log.identity.clusterId)}, not to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}; start with the data directory of this member`,
+    };
+  }
+  if (applied.index < log.base.index) {
+    return {
+      ok: false,
+      reason: `the backend ends at index ${applied.index} but the write-ahead log begins after index ${log.base.index}; the backend is older than its log: restore both from one backup, or remove the data directory and add this member anew`,
+    };
+  }
+  const found =
+    applied.index === log.base.index ? log.base.term : log.entries[applied.index - log.base.index - 1]?.term;
+  if (found === applied.term || applied.index === 0) return log;
+  // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
+  const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;
+  const votedFor = term === log.hardState.term ? log.hardState.votedFor : undefined;
+  const hardState = { ...log.hardState, term, votedFor, commitIndex: applied.index };
+  const operations = [...log.operations, ...log.store.reset(applied, hardState)];
+  return { ...log, operations, base: applied, entries: [], hardState };
+}
