@@ -8,8 +8,9 @@ import { type Bucket, logPlaceKeys, restoreMember, writeIdOf } from "../../core/
 import { type LmdbBackend, openBackend, syncDirectory } from "../member/backend.ts";
 import { LogDisk } from "../member/disk.ts";
 import { etcdBuckets } from "../member/etcd-backend.ts";
-import { bootstrapProblem, type MemberFlags } from "../member/flags.ts";
+import type { MemberFlags } from "../member/flags.ts";
 import { bootstrapMembers, clusterIdFor, memberIdFor, nextIncarnation, writeIdentity } from "../member/identity.ts";
+import { bootstrapProblem } from "../member/initial-cluster.ts";
 import { type SnapshotFile, SnapshotProblem } from "./snapshot-file.ts";
 
 export interface RestoreOptions {

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
 import { type LmdbBackend, openBackend, syncDirectory } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
-import { bootstrapProblem, type MemberFlags } from "./flags.ts";
+import type { MemberFlags } from "./flags.ts";
 import {
   bootstrapMembers,
   type ClusterEntry,
@@ -26,6 +26,7 @@ import {
   type StoredIdentity,
   writeIdentity,
 } from "./identity.ts";
+import { bootstrapProblem } from "./initial-cluster.ts";
 import { type DirectoryLock, tryLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 

@@ -4,7 +4,8 @@
  */
 import { BackendProblem } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
-import { type Environment, type MemberFlags, readFlags } from "./flags.ts";
+import type { Environment } from "./flag-sources.ts";
+import { type MemberFlags, readFlags } from "./flags.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";

@@ -4,7 +4,7 @@
  */
 import type { Server as HttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
-import type { ListenAddress } from "./flags.ts";
+import type { ListenAddress } from "./urls.ts";
 
 export interface Protocol {
   /** A connection that begins with these bytes is this protocol's; the bytes are still unread when it gets it. */

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { durationMs } from "../../chaos/member/durations.ts";
-import { bootstrapProblem, type FlagsRead, type MemberFlags, readFlags } from "../../chaos/member/flags.ts";
+import { type FlagsRead, type MemberFlags, readFlags } from "../../chaos/member/flags.ts";
 import {
   bootstrapMembers,
   clusterIdFor,
@@ -12,6 +12,7 @@ import {
   nextIncarnation,
   type StoredIdentity,
 } from "../../chaos/member/identity.ts";
+import { bootstrapProblem } from "../../chaos/member/initial-cluster.ts";
 import { hexOf } from "../../core/index.ts";
 
 const read = (argv: readonly string[], environment: { [name: string]: string } = {}): FlagsRead =>

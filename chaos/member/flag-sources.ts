@@ -1,0 +1,102 @@
+/*
+ * Where values of flags come from: the command line and variables of the environment. Their form is checked here, their
+ * meaning in flags.ts. Source: etcd configuration, §1 sources.
+ */
+import { durationMs } from "./durations.ts";
+import { helpText, usageText } from "./flag-help.ts";
+import { FlagProblem, misuse, refuse } from "./flag-problem.ts";
+import { type FlagName, flagTable, isFlagName } from "./flag-table.ts";
+
+export type Environment = { readonly [name: string]: string | undefined };
+
+/** What was set by hand, in the form of the command line. */
+export type Given = Map<FlagName, string>;
+
+/** @throws FlagProblem for an unknown flag, a value of the wrong form, and where only something is to be printed */
+export function readCommandLine(argv: readonly string[], version: readonly string[]): Given {
+  const given: Given = new Map();
+  for (let position = 0; position < argv.length; position++) {
+    const word = argv[position] ?? "";
+    if (!/^--?[^-]/.test(word)) {
+      throw new FlagProblem({ kind: "print", stdout: "", stderr: `"${word}" is not a valid flag\n`, exitCode: 1 });
+    }
+    const body = word.replace(/^--?/, "");
+    const equals = body.indexOf("=");
+    const name = equals < 0 ? body : body.slice(0, equals);
+    if (name === "help" || name === "h") {
+      throw new FlagProblem({ kind: "print", stdout: helpText(), stderr: "", exitCode: 0 });
+    }
+    if (name === "version") {
+      throw new FlagProblem({ kind: "print", stdout: `${version.join("\n")}\n`, stderr: "", exitCode: 0 });
+    }
+    if (!isFlagName(name)) return misuse(`flag provided but not defined: -${name}\n${usageText}`);
+    if (equals >= 0) given.set(name, body.slice(equals + 1));
+    else if (flagTable[name].kind === "switch") given.set(name, "true");
+    else {
+      position += 1;
+      const value = argv[position];
+      if (value === undefined) return misuse(`flag needs an argument: -${name}\n${usageText}`);
+      given.set(name, value);
+    }
+    checkForm(name, given.get(name) ?? "");
+  }
+  return given;
+}
+
+/**
+ * Adds what variables say; a flag with a variable of its own beside it is refused.
+ *
+ * @returns warnings
+ * @throws FlagProblem
+ */
+export function readEnvironment(given: Given, environment: Environment): string[] {
+  const warnings: string[] = [];
+  const known = new Map(Object.keys(flagTable).map((name) => [variableOf(name), name as FlagName]));
+  for (const variable of Object.keys(environment).sort((a, b) => (a < b ? -1 : 1))) {
+    const value = environment[variable];
+    if (!variable.startsWith("ETCD_") || value === undefined || value === "") continue;
+    const name = known.get(variable);
+    if (name === undefined) {
+      warnings.push(`unrecognized environment variable: ${variable}=${value}`);
+      continue;
+    }
+    if (given.has(name)) {
+      refuse(
+        `conflicting environment variable is shadowed by corresponding command-line flag (either unset environment variable or disable flag)): ${variable}=${value}`,
+      );
+    }
+    const problem = formProblem(name, value);
+    if (problem !== undefined) refuse(`invalid value "${value}" for ${variable}: ${problem}`);
+    given.set(name, value);
+  }
+  return warnings;
+}
+
+const variableOf = (flag: string): string => `ETCD_${flag.toUpperCase().replaceAll("-", "_")}`;
+
+function checkForm(name: FlagName, value: string): void {
+  const problem = formProblem(name, value);
+  if (problem !== undefined) misuse(`invalid value "${value}" for flag -${name}: ${problem}\n${usageText}`);
+}
+
+function formProblem(name: FlagName, value: string): string | undefined {
+  switch (flagTable[name].kind) {
+    case "switch":
+      return switchOf(value) === undefined ? "parse error" : undefined;
+    case "whole":
+      return /^-?\d+$/.test(value) && Number.isSafeInteger(Number(value)) ? undefined : "parse error";
+    case "duration":
+      return value === "" || durationMs(value) !== undefined ? undefined : "parse error";
+    default:
+      break;
+  }
+  if (name === "initial-cluster-state" && value !== "new" && value !== "existing") return `invalid value "${value}"`;
+  return undefined;
+}
+
+/** undefined: neither on nor off. */
+export function switchOf(value: string): boolean | undefined {
+  if (["1", "t", "T", "true", "TRUE", "True"].includes(value)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(value)) return false;
+  return undefined;
+}
