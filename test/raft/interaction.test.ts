@@ -1,36 +1,18 @@
 /*
- * Runs the interaction files of testdata/. The commands:
- *
- *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [start=asking] [any field of MemberConfig=]
- *                          a new cluster
- *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
- *   lead 1                 member 1 campaigns and everything is delivered, without the words
- *   tick 1 [times=10]      campaign 1      propose 1 a b      read 1 context=7      transfer 1 to=2
- *   configure 1 voters=(1,2,3) [learners=]                a change of the configuration is proposed
- *   deliver [1 2] [type=(append)] [drop=(2,3)] [reverse]   what is in flight now, from those senders; `drop`: to them
- *   run                    delivers until nothing is in flight
- *   isolate 1 / heal       messages from and to it are lost from now on / no more
- *   keep old [1] [type=]   moves messages in flight to a shelf;  send old: copies of them arrive
- *   persist 1 [times=1]    finishes writes of a slow disk
- *   crash 1 / restart 1    compact 1 index=4      snapshot 1 to=3      fail 1 to=3 (a transfer)
- *   disk 1 as=old          keeps a copy of a disk;  restore 1 as=old: the member goes down, its disk is that copy
- *   status / log 1         who is what; what a log holds
+ * Runs the interaction files of testdata/: stories of a cluster, each with its moral in front. What a file may say is in
+ * theatre.ts; FAULTLINE_REWRITE=1 writes the outputs anew.
  */
-import { describe, test } from "vitest";
-import { utf8Encode } from "../../core/bytes.ts";
-import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
-import { hexOf, indexOf, type MemberId, memberIdOf, termOf } from "../../core/ids.ts";
-import type { Random } from "../../core/ports.ts";
-import { describeEntry, describeMessage } from "../../core/raft/describe.ts";
-import { blankHardState } from "../../core/raft/hard-state.ts";
-import type { Entry, RaftMessage } from "../../core/raft/message.ts";
-import { type Command, dataFilesIn, runDataFile } from "../kit/datadriven.ts";
-import { Cluster, configurationData, type Disk, type Node } from "./cluster.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { dataFilesIn, runDataFile } from "../kit/datadriven.ts";
+import { Theatre } from "./theatre.ts";
 
 const folder = new URL("testdata/", import.meta.url).pathname;
+const names = dataFilesIn(folder);
 
 describe("interaction files", () => {
-  for (const name of dataFilesIn(folder)) {
+  for (const name of names) {
     test(name.replace(".txt", ""), () => {
       const theatre = new Theatre();
       runDataFile({ folder, name, execute: (command) => theatre.execute(command) });
@@ -38,263 +20,16 @@ describe("interaction files", () => {
   }
 });
 
-/** Member k always waits E + (k − 1) ticks. */
-const fixedChance = (id: MemberId): Random => {
-  const random: Random = {
-    nextUint32: () => 0,
-    below: (bound) => Math.min(bound - 1, Number(id) - 1),
-    fork: () => random,
-  };
-  return random;
-};
-
-const asId = (word: string): MemberId => memberIdOf(BigInt(word));
-
-class Theatre {
-  private cluster = new Cluster({
-    configuration: { voters: [], outgoing: [], learners: [] },
-    random: fixedChance,
-    isDiskSlow: false,
+describe("what an interaction file is", () => {
+  test.each(names)("%s opens with its moral: a paragraph of its own, before the first scene", (name) => {
+    const [moral = "", scene = ""] = readFileSync(join(folder, name), "utf8").split("\n\n");
+    expect(moral.split("\n").every((line) => line.startsWith("# "))).toBe(true);
+    expect(moral.split(/\s+/).length, "words of the moral").toBeGreaterThan(12);
+    expect(moral.endsWith("."), "the moral is made of sentences").toBe(true);
+    expect(scene.startsWith("# ") || scene.startsWith("cluster "), "a scene follows").toBe(true);
   });
-  private readonly shelves = new Map<string, RaftMessage[]>();
-  private readonly disks = new Map<string, Disk>();
-  private isolated: MemberId[] = [];
 
-  execute(command: Command): readonly string[] {
-    const lines = this.perform(command);
-    const { events } = this.cluster;
-    this.cluster.events = [];
-    return [...lines, ...events];
-  }
-
-  private perform(command: Command): readonly string[] {
-    const { cluster } = this;
-    switch (command.name) {
-      case "cluster":
-        this.cluster = newCluster(command);
-        this.isolated = [];
-        return [];
-      case "given":
-        this.given(command);
-        return [];
-      case "tick":
-        for (let time = 0; time < numberOf(command, "times", 1); time++) {
-          cluster.act(this.node(command), (raft) => raft.tick());
-        }
-        return [];
-      case "campaign":
-        cluster.act(this.node(command), (raft) => raft.campaign());
-        return [];
-      case "lead": {
-        cluster.act(this.node(command), (raft) => raft.campaign());
-        this.run();
-        cluster.events = [];
-        return [describeNode(this.node(command))];
-      }
-      case "propose": {
-        const commands = command.words.slice(1).map(utf8Encode);
-        let outcome = "";
-        cluster.act(this.node(command), (raft) => {
-          outcome = raft.propose(commands);
-        });
-        return outcome === "appended" ? [] : [outcome];
-      }
-      case "configure": {
-        const part = (name: string) => (command.options.get(name) ?? []).map(asId);
-        const configuration = { voters: part("voters"), outgoing: part("outgoing"), learners: part("learners") };
-        let outcome = "";
-        cluster.act(this.node(command), (raft) => {
-          outcome = raft.proposeConfiguration(configurationData(configuration));
-        });
-        return outcome === "appended" ? [] : [outcome];
-      }
-      case "read": {
-        let outcome = "";
-        cluster.act(this.node(command), (raft) => {
-          outcome = raft.requestRead(numberOf(command, "context", 1));
-        });
-        return outcome === "waiting" ? [] : [outcome];
-      }
-      case "transfer": {
-        let isStarted = false;
-        cluster.act(this.node(command), (raft) => {
-          isStarted = raft.transferLeadership(optionId(command, "to"));
-        });
-        return isStarted ? [] : ["refused"];
-      }
-      case "deliver":
-        return this.deliver(command);
-      case "run":
-        return this.run();
-      case "isolate":
-        this.isolated.push(asId(command.words[0] as string));
-        return [];
-      case "heal":
-        this.isolated = [];
-        return [];
-      case "keep":
-        return this.keep(command);
-      case "send":
-        return this.send(command.words[0] as string);
-      case "persist":
-        for (let time = 0; time < numberOf(command, "times", 1); time++) cluster.persist(this.node(command));
-        return [];
-      case "crash":
-        cluster.crash(this.node(command));
-        return [];
-      case "restart":
-        cluster.restart(this.node(command));
-        return [];
-      case "disk":
-        this.disks.set(wordOf(command, "as"), cluster.copyDisk(this.node(command)));
-        return [];
-      case "restore":
-        cluster.restoreDisk(this.node(command), this.disks.get(wordOf(command, "as")) as Disk);
-        return [];
-      case "compact":
-        cluster.compact(this.node(command), indexOf(numberOf(command, "index", 0)));
-        return [];
-      case "snapshot":
-        cluster.sendSnapshot(this.node(command), optionId(command, "to"));
-        return [];
-      case "fail":
-        cluster.act(this.node(command), (raft) => raft.snapshotAborted(optionId(command, "to")));
-        return [];
-      case "status":
-        return cluster.nodes.map(describeNode);
-      case "log":
-        return [describeLog(this.node(command))];
-      default:
-        throw new Error(`unknown command: ${command.line}`);
-    }
-  }
-
-  private node(command: Command): Node {
-    return this.cluster.node(asId(command.words[0] as string));
-  }
-
-  private given(command: Command): void {
-    const node = this.node(command);
-    const terms = command.options.get("terms") ?? [];
-    node.disk.entries = terms.map((word, position): Entry => {
-      const data = utf8Encode(`${word}.${position + 1}`);
-      return { index: indexOf(position + 1), term: termOf(Number(word)), kind: "command", data };
-    });
-    const vote = command.options.get("vote")?.[0];
-    node.disk.hardState = {
-      ...blankHardState,
-      term: termOf(numberOf(command, "term", 0)),
-      votedFor: vote === undefined ? undefined : asId(vote),
-      commitIndex: indexOf(numberOf(command, "commit", 0)),
-    };
-    this.cluster.restart(node);
-    this.cluster.events = [];
-  }
-
-  /** Everything in flight now that the command names; what that gives rise to stays in flight. */
-  private deliver(command: Command): readonly string[] {
-    const senders = command.words.filter((word) => word !== "reverse").map(asId);
-    const dropped = (command.options.get("drop") ?? []).map(asId);
-    const chosen = this.takeInFlight(senders, command.options.get("type"));
-    if (command.words.includes("reverse")) chosen.reverse();
-    const lines: string[] = [];
-    for (const message of chosen) this.arrive(message, dropped, lines);
-    return lines;
-  }
-
-  private run(): readonly string[] {
-    const lines: string[] = [];
-    for (let round = 0; this.cluster.inFlight.length > 0; round++) {
-      if (round > 10_000) throw new Error("the cluster never comes to rest");
-      this.arrive(this.cluster.inFlight.shift() as RaftMessage, [], lines);
-    }
-    return lines;
-  }
-
-  private arrive(message: RaftMessage, dropped: readonly MemberId[], lines: string[]): void {
-    const isLost =
-      dropped.includes(message.to) || this.isolated.includes(message.to) || this.isolated.includes(message.from);
-    const isDown = !this.cluster.node(message.to).isUp;
-    lines.push(`${isLost || isDown ? "dropped: " : ""}${describeMessage(message)}`);
-    if (!isLost) this.cluster.deliver(message);
-    lines.push(...this.cluster.events.map((event) => `  ${event}`));
-    this.cluster.events = [];
-  }
-
-  private keep(command: Command): readonly string[] {
-    const [shelf, ...senders] = command.words;
-    const kept = this.takeInFlight(
-      senders.map(asId),
-      command.options.get("type"),
-      command.options.get("to")?.map(asId),
-    );
-    this.shelves.set(shelf as string, kept);
-    return kept.map((message) => `kept: ${describeMessage(message)}`);
-  }
-
-  private send(shelf: string): readonly string[] {
-    const lines: string[] = [];
-    for (const message of this.shelves.get(shelf) ?? []) this.arrive(message, [], lines);
-    return lines;
-  }
-
-  private takeInFlight(
-    senders: readonly MemberId[],
-    types: readonly string[] | undefined,
-    receivers?: readonly MemberId[],
-  ): RaftMessage[] {
-    const isChosen = (message: RaftMessage) =>
-      (senders.length === 0 || senders.includes(message.from)) &&
-      (types === undefined || types.includes(message.type)) &&
-      (receivers === undefined || receivers.includes(message.to));
-    const chosen = this.cluster.inFlight.filter(isChosen);
-    this.cluster.inFlight = this.cluster.inFlight.filter((message) => !isChosen(message));
-    return chosen;
-  }
-}
-
-function newCluster(command: Command): Cluster {
-  const part = (name: string) => (command.options.get(name) ?? []).map(asId);
-  const config: { [field: string]: number | boolean } = { electionTicks: 3 };
-  for (const [name, values] of command.options) {
-    if (!(name in defaultMemberConfig)) continue;
-    const word = values[0] as string;
-    config[name] = word === "on" || word === "off" ? word === "on" : Number(word);
-  }
-  return new Cluster({
-    configuration: { voters: part("voters"), outgoing: part("outgoing"), learners: part("learners") },
-    spare: part("spare"),
-    config: config as Partial<MemberConfig>,
-    random: fixedChance,
-    isDiskSlow: command.options.get("disk")?.[0] === "slow",
-    asksOthers: command.options.get("start")?.[0] === "asking",
+  test("every claim on the Raft thesis has a story", () => {
+    expect(names.length).toBeGreaterThanOrEqual(20);
   });
-}
-
-function numberOf(command: Command, option: string, standard: number): number {
-  const word = command.options.get(option)?.[0];
-  return word === undefined ? standard : Number(word);
-}
-
-const wordOf = (command: Command, option: string): string => command.options.get(option)?.[0] as string;
-
-const optionId = (command: Command, option: string): MemberId => asId(command.options.get(option)?.[0] as string);
-
-function describeNode(node: Node): string {
-  const { raft } = node;
-  if (!node.isUp) return `${hexOf(node.id)}: down`;
-  const leader = raft.leaderId === undefined ? "none" : hexOf(raft.leaderId);
-  const position = `last=${raft.termAt(raft.lastIndex)}/${raft.lastIndex} stable=${raft.stableIndex}`;
-  const standing = raft.standing === "sound" ? "" : ` ${raft.standing}`;
-  return `${hexOf(node.id)}: ${raft.role}${standing} term=${raft.term} leader=${leader} ${position} commit=${raft.commitIndex}`;
-}
-
-function describeLog(node: Node): string {
-  const { raft } = node;
-  const entries: string[] = [];
-  for (let index = raft.firstIndex as number; index <= raft.lastIndex; index++) {
-    entries.push(describeEntry(raft.entryAt(indexOf(index)) as Entry));
-  }
-  const base = indexOf(raft.firstIndex - 1);
-  return `${hexOf(node.id)}: after ${raft.termAt(base)}/${base}: [${entries.join(", ")}] commit=${raft.commitIndex}`;
-}
+});
