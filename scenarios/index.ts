@@ -12,6 +12,7 @@ import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
 import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
 import wipedMember from "./disk/wiped-member.ts";
+import absentWhileReplaced from "./membership/absent-while-replaced.ts";
 import growAndShrink from "./membership/grow-and-shrink.ts";
 import leaderRemoved from "./membership/leader-removed.ts";
 import leaderTransfer from "./membership/leader-transfer.ts";
@@ -27,6 +28,7 @@ import steady from "./steady.ts";
 
 /** In the order of their names. */
 export const scenarios: readonly Scenario[] = [
+  absentWhileReplaced,
   clockDriftLeases,
   crashRecoverAll,
   fencedLocks,

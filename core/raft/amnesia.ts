@@ -30,6 +30,12 @@
  *    bring it up to date. So once registered it votes, in later terms than that of R, for whoever's log is as good as
  *    each log of R was when it registered. r held k then, so the ordinary argument holds with r's log in place of the
  *    one P has lost.
+ * Whom to ask. A member that was down for long may know nobody of those that are there now. So it also asks whoever
+ * speaks to it as a leader or a candidate, and each answer says who belongs as far as the one who answers has applied:
+ * the newest such list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
+ * members was committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at
+ * least T. Under the older list nothing more can be decided in a term below T without one of that quorum; and what it
+ * decided before, the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
  * What must not be: two recovering members vouch for each other. So only a sound one registers, and if too many have
  * forgotten, all wait, and say so: nobody can tell from within what was promised.
  *
@@ -42,8 +48,19 @@
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
+import { votersOf } from "./confchange.ts";
 import { registeredLife, withRegistration } from "./hard-state.ts";
-import type { Append, Hello, HelloReply, RaftMessage, Register, RegisterReply, Registration } from "./message.ts";
+import type {
+  Append,
+  Configuration,
+  Hello,
+  HelloReply,
+  RaftMessage,
+  Register,
+  RegisterReply,
+  Registration,
+  Roll,
+} from "./message.ts";
 import { majorityOf } from "./quorum.ts";
 import type { RaftState } from "./state.ts";
 
@@ -80,6 +97,8 @@ export class Recall {
   readonly answered = new Set<MemberId>();
   /** Members asked since the last tick. */
   readonly asked = new Set<MemberId>();
+  /** The newest list of members that an answer named; its members count if it is newer than this member's own. */
+  roll: Roll | undefined;
   hasLeaderAnswered = false;
   forgotten: Forgotten | undefined;
   /** Highest term of those that registered this life. */
@@ -114,9 +133,31 @@ export function tickRecall(state: RaftState, recall: Recall): void {
   if (state.recall !== undefined && (isChecking || missingVoters(state, recall) > 0)) askAll(state, recall);
 }
 
-/** A member that speaks to one that is checking is there to be asked. */
+/** A member that speaks to one that is checking is there to be asked; so is a stranger that leads or wants to. */
 export function askAtOnce(state: RaftState, recall: Recall, id: MemberId): void {
-  if (!recall.asked.has(id) && !recall.answered.has(id) && state.voterIds.includes(id)) ask(state, recall, id);
+  if (recall.asked.has(id) || recall.answered.has(id)) return;
+  if (state.standing === "recovering" && missingVoters(state, recall) === 0) return;
+  if (votersToAsk(state, recall).includes(id)) ask(state, recall, id);
+  else if (!state.isMember(id) && recall.asked.size < state.voterIds.length + strangersAskedMax) ask(state, recall, id);
+}
+
+/** Members of no list known here that are asked between two ticks; the others are asked after the next. */
+const strangersAskedMax = 8;
+
+/** The newest list of members known: this member's own, or what an answer said. */
+function rollOf(state: RaftState, recall: Recall): Configuration {
+  const { roll } = recall;
+  return roll !== undefined && roll.index > state.log.appliedIndex ? roll.configuration : state.configuration;
+}
+
+/** Those whose answers count, in id order, this member perhaps among them. */
+export function votersToAsk(state: RaftState, recall: Recall): readonly MemberId[] {
+  const configuration = rollOf(state, recall);
+  return configuration === state.configuration ? state.voterIds : votersOf(configuration);
+}
+
+function learnRoll(recall: Recall, roll: Roll): void {
+  if (recall.roll === undefined || roll.index > recall.roll.index) recall.roll = roll;
 }
 
 /** What every message says about its sender. The term of those left out need not be durable there. */
@@ -142,12 +183,14 @@ export function handleHello(state: RaftState, message: Hello): void {
     heldTerm: witness.heldTerm,
     hasServed: state.hasServed(message.from),
     leads: state.leadership !== undefined,
+    roll: { index: state.log.appliedIndex, configuration: state.configuration },
   });
 }
 
 export function handleHelloReply(state: RaftState, message: HelloReply): void {
   const { recall } = state;
   if (recall === undefined || state.standing !== "checking" || message.incarnation !== state.incarnation) return;
+  learnRoll(recall, message.roll);
   recall.forgotten = forgottenBy(state, message);
   if (recall.forgotten !== undefined) {
     state.standing = "recovering";
@@ -175,12 +218,14 @@ export function handleRegister(state: RaftState, message: Register): void {
     incarnation,
     lastIndex: state.log.lastIndex,
     lastTerm: state.log.lastTerm,
+    roll: { index: state.log.appliedIndex, configuration: state.configuration },
   });
 }
 
 export function handleRegisterReply(state: RaftState, message: RegisterReply): void {
   const { recall } = state;
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
+  learnRoll(recall, message.roll);
   recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
   if (isAsGood(message, recall)) {
@@ -243,12 +288,20 @@ export function maybeRecovered(state: RaftState, recall: Recall): void {
  * that every quorum has one of them besides this member. In a joint configuration, in both halves.
  */
 export function missingVoters(state: RaftState, recall: Recall): number {
-  const { voters, outgoing } = state.configuration;
-  return Math.max(missingOf(state, recall, voters), missingOf(state, recall, outgoing));
+  const { voters, outgoing } = rollOf(state, recall);
+  const isVoter = voters.includes(state.id) || outgoing.includes(state.id);
+  return Math.max(
+    missingOf(state, recall, { half: voters, isVoter }),
+    missingOf(state, recall, { half: outgoing, isVoter }),
+  );
 }
 
-function missingOf(state: RaftState, recall: Recall, half: readonly MemberId[]): number {
-  if (half.length === 0 || (state.isVoter && !half.includes(state.id))) return 0;
+function missingOf(
+  state: RaftState,
+  recall: Recall,
+  { half, isVoter }: { readonly half: readonly MemberId[]; readonly isVoter: boolean },
+): number {
+  if (half.length === 0 || (isVoter && !half.includes(state.id))) return 0;
   const quorum = majorityOf(half.length);
   const needed = state.standing === "checking" ? quorum - 1 : half.length - quorum + 1;
   let answered = 0;
@@ -262,7 +315,7 @@ function missingOf(state: RaftState, recall: Recall, half: readonly MemberId[]):
  */
 function maybeSound(state: RaftState, recall: Recall): void {
   if (missingVoters(state, recall) > 0) return;
-  const haveAll = state.voterIds.every((id) => id === state.id || recall.answered.has(id));
+  const haveAll = votersToAsk(state, recall).every((id) => id === state.id || recall.answered.has(id));
   if (haveAll || recall.hasLeaderAnswered || recall.ticks >= state.config.electionTicks) becomeSound(state);
 }
 
@@ -272,7 +325,7 @@ function becomeSound(state: RaftState): void {
 }
 
 function askAll(state: RaftState, recall: Recall): void {
-  for (const id of state.voterIds) if (id !== state.id && !recall.answered.has(id)) ask(state, recall, id);
+  for (const id of votersToAsk(state, recall)) if (id !== state.id && !recall.answered.has(id)) ask(state, recall, id);
 }
 
 function ask(state: RaftState, recall: Recall, to: MemberId): void {

@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../assert.ts";
 import { hexOf } from "../ids.ts";
-import type { Configuration, Entry, Held, RaftMessage, Registration } from "./message.ts";
+import type { Configuration, Entry, Held, RaftMessage, Registration, Roll } from "./message.ts";
 
 const shownBytesMax = 24;
 
@@ -72,10 +72,11 @@ function describeBody(message: RaftMessage): string {
     case "register":
       return ` life=${message.incarnation}`;
     case "registerReply":
-      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}`;
+      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}${describeRoll(message.roll)}`;
     case "helloReply": {
       const known = `seen-term=${message.seenTerm} held=${message.heldTerm}/${message.heldIndex}`;
-      return ` life=${message.incarnation} ${known}${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;
+      const flags = `${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;
+      return ` life=${message.incarnation} ${known}${flags}${describeRoll(message.roll)}`;
     }
     default:
       return unreachable(message);
@@ -89,6 +90,9 @@ function describeRegistrations({ registrations }: { readonly registrations: read
   if (registrations.length === 0) return "";
   return ` registered=(${registrations.map((one) => `${hexOf(one.memberId)}:${one.incarnation}`).join(" ")})`;
 }
+
+const describeRoll = ({ index, configuration }: Roll): string =>
+  ` roll=${index}:${describeConfiguration(configuration)}`;
 
 const describeHeld = (held: Held | undefined): string =>
   held === undefined ? "" : ` held=${hexOf(held.memberId)}:${held.term}/${held.index}`;

@@ -53,6 +53,12 @@ export interface Held {
   readonly term: Term;
 }
 
+/** Who belongs after entry `index` was applied; of two the one with the higher index is newer. */
+export interface Roll {
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
+}
+
 interface Addressed {
   readonly from: MemberId;
   readonly to: MemberId;
@@ -196,6 +202,8 @@ export interface HelloReply extends Addressed {
   readonly hasServed: boolean;
   /** The sender leads its term. */
   readonly leads: boolean;
+  /** Whom else to ask: the members that the asking one knows of may all be gone. */
+  readonly roll: Roll;
 }
 /** A member that forgot asks the others to count nothing that its earlier lives said. */
 export interface Register extends Addressed {
@@ -209,6 +217,7 @@ export interface RegisterReply extends Addressed {
   /** End of the sender's log then: it holds whatever the sender may have acknowledged before. */
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  readonly roll: Roll;
 }
 
 /** Messages raft/ handles. */

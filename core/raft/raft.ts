@@ -23,6 +23,7 @@ import {
   noteWord,
   type Standing,
   tickRecall,
+  votersToAsk,
 } from "./amnesia.ts";
 import { campaign, stepCandidate, tickCandidate } from "./candidate.ts";
 import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollower } from "./follower.ts";
@@ -376,9 +377,9 @@ export class Raft implements RaftView {
     return this.state.standing;
   }
   get recall(): RecallView | undefined {
-    const { recall, voterIds, id } = this.state;
+    const { recall, id } = this.state;
     if (recall === undefined) return undefined;
-    const silent = voterIds.filter((voter) => voter !== id && !recall.answered.has(voter));
+    const silent = votersToAsk(this.state, recall).filter((voter) => voter !== id && !recall.answered.has(voter));
     return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent };
   }
   /** As it stands now; what is on the disk may be older. */
@@ -434,6 +435,8 @@ export class Raft implements RaftView {
     if (message.from === state.leaderId || state.isMember(message.from) || isLeadersWord(message)) return true;
     // Only a leader both know of can have asked for a campaign against itself.
     if (message.type === "preVote" || (message.type === "vote" && !message.transfer)) return true;
+    // Whoever was asked may answer; each says for which life.
+    if (message.type === "helloReply" || message.type === "registerReply") return state.recall !== undefined;
     return !state.isMember(state.id);
   }
 
@@ -454,9 +457,9 @@ export class Raft implements RaftView {
         handleRegisterReply(state, message);
         return true;
       default:
-        if (state.standing !== "checking") return false;
-        if (state.recall !== undefined) askAtOnce(state, state.recall, message.from);
-        return true;
+        if (state.recall === undefined) return false;
+        askAtOnce(state, state.recall, message.from);
+        return state.standing === "checking";
     }
   }
 

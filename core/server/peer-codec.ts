@@ -11,11 +11,11 @@ import { type RefusalName, refusals } from "../errors.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
 import { noRegistrations } from "../raft/hard-state.ts";
-import type { Configuration, Entry, EntryKind, Held, Registration } from "../raft/message.ts";
+import type { Configuration, Entry, EntryKind, Held, Registration, Roll } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 3;
+export const peerCodecVersion = 4;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -189,9 +189,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.transferId);
       writer.varint(message.snapshotIndex);
       writer.varint(message.snapshotTerm);
-      writeIds(writer, message.configuration.voters);
-      writeIds(writer, message.configuration.outgoing);
-      writeIds(writer, message.configuration.learners);
+      writeConfiguration(writer, message.configuration);
       writer.varint(message.chunk);
       writeFlag(writer, message.last);
       writer.byteString(message.bytes);
@@ -208,6 +206,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.incarnation);
       writer.varint(message.lastIndex);
       writer.varint(message.lastTerm);
+      writeRoll(writer, message.roll);
       return;
     case "helloReply":
       writer.varint(message.incarnation);
@@ -216,6 +215,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.heldTerm);
       writeFlag(writer, message.hasServed);
       writeFlag(writer, message.leads);
+      writeRoll(writer, message.roll);
       return;
     case "leaseRenew":
       writer.id(message.leaseId);
@@ -348,12 +348,14 @@ function readRaftMessage(
       return { type, from, to, term, incarnation: reader.varint() };
     case "registerReply": {
       const incarnation = reader.varint();
-      return { type, from, to, term, incarnation, lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+      const end = { lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+      return { type, from, to, term, incarnation, ...end, roll: readRoll(reader) };
     }
     case "helloReply": {
       const life = { incarnation: reader.varint(), seenTerm: readTerm(reader) };
       const held = { heldIndex: readIndex(reader), heldTerm: readTerm(reader) };
-      return { type, from, to, term, ...life, ...held, hasServed: reader.flag(), leads: reader.flag() };
+      const flags = { hasServed: reader.flag(), leads: reader.flag() };
+      return { type, from, to, term, ...life, ...held, ...flags, roll: readRoll(reader) };
     }
     default:
       return unreachable(type);
@@ -377,6 +379,12 @@ function readEntries(reader: UntrustedReader): Entry[] {
     else entries.push({ index, term, kind, data: reader.byteString() });
   }
   return entries;
+}
+
+function writeConfiguration(writer: ByteWriter, configuration: Configuration): void {
+  writeIds(writer, configuration.voters);
+  writeIds(writer, configuration.outgoing);
+  writeIds(writer, configuration.learners);
 }
 
 function readConfiguration(reader: UntrustedReader): Configuration {
@@ -404,6 +412,16 @@ function readRegistrations(reader: UntrustedReader): readonly Registration[] {
   }
   return registrations;
 }
+
+function writeRoll(writer: ByteWriter, roll: Roll): void {
+  writer.varint(roll.index);
+  writeConfiguration(writer, roll.configuration);
+}
+
+const readRoll = (reader: UntrustedReader): Roll => ({
+  index: readIndex(reader),
+  configuration: readConfiguration(reader),
+});
 
 function writeHeld(writer: ByteWriter, held: Held | undefined): void {
   writeFlag(writer, held !== undefined);

@@ -130,6 +130,7 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     heldTerm: term,
     hasServed: fc.boolean(),
     leads: fc.boolean(),
+    roll: fc.record({ index, configuration }),
   }),
   register: fc.record({ type: kind("register"), ...addressed, incarnation: count }),
   registerReply: fc.record({
@@ -138,6 +139,7 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     incarnation: count,
     lastIndex: index,
     lastTerm: term,
+    roll: fc.record({ index, configuration }),
   }),
   leaseRenew: fc.record({ type: kind("leaseRenew"), ...call, leaseId }),
   leaseRenewReply: fc.record({ type: kind("leaseRenewReply"), ...call, ttlSeconds: maybeSigned }),
@@ -206,9 +208,11 @@ describe("peer messages as bytes", () => {
 
   it("another format version and an unknown kind are named", () => {
     expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 3",
+      malformed: "peer message has format version 9, expected 4",
     });
-    expect(decodePeerMessage(Uint8Array.of(3, 200))).toEqual({ malformed: "peer message has unknown kind 200" });
+    expect(decodePeerMessage(Uint8Array.of(peerCodecVersion, 200))).toEqual({
+      malformed: "peer message has unknown kind 200",
+    });
     expect(decodePeerMessage(new Uint8Array())).toEqual({ malformed: "peer message is empty" });
   });
 
