@@ -31,6 +31,10 @@ export interface MemberConfig {
   readonly leaseRevokesPerCheckMax: number;
   readonly leaseTtlMaxSeconds: number;
   readonly compactionEntriesPerTickMax: number;
+  readonly compactionPauseMs: number;
+  readonly autoCompactionPeriodMs: number;
+  readonly autoCompactionRevisions: number;
+  readonly autoCompactionCheckMs: number;
   readonly quotaBytes: number;
   readonly simpleTokens: boolean;
   readonly tokenTtlSeconds: number;
@@ -191,7 +195,31 @@ export const memberConfigFields = {
     "entries",
     1_000,
     [1, 1_000_000],
-    "Stored revisions one tick of a compaction looks at.",
+    "Stored revisions one piece of a compaction looks at; a tick does one piece at most.",
+  ),
+  compactionPauseMs: count(
+    "ms",
+    10,
+    [0, 3_600_000],
+    "Least time between two pieces of a compaction (etcd: compaction-sleep-interval).",
+  ),
+  autoCompactionPeriodMs: count(
+    "ms",
+    0,
+    [0, 315_360_000_000],
+    "History the leader keeps readable for so long and compacts beyond; 0: by hand only (etcd: auto-compaction-mode periodic).",
+  ),
+  autoCompactionRevisions: count(
+    "count",
+    0,
+    [0, 1_000_000_000_000],
+    "Newest revisions the leader keeps readable, compacting older ones; 0: by hand only (etcd: auto-compaction-mode revision).",
+  ),
+  autoCompactionCheckMs: count(
+    "ms",
+    300_000,
+    [1, 86_400_000],
+    "Time between two looks for revisions beyond autoCompactionRevisions.",
   ),
   quotaBytes: count(
     "bytes",

@@ -23,6 +23,7 @@ import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
 import type { MemberRecord } from "./request.ts";
 import { AuthDesk } from "./server/auth-desk.ts";
+import { Chores } from "./server/chores.ts";
 import { refusalOfPromote } from "./server/cluster.ts";
 import { Desk } from "./server/desk.ts";
 import { Gate } from "./server/gate.ts";
@@ -98,12 +99,12 @@ export class Member {
   readonly #streamGate: StreamGate;
   readonly #authDesk: AuthDesk;
   readonly #desk: Desk;
+  readonly #chores: Chores;
   readonly #writer: LogWriter;
   readonly #snapshots: Snapshots;
   #nowMs: number;
   #published = false;
   #publishAskedMs = Number.NEGATIVE_INFINITY;
-  #leaseCheckedMs = Number.NEGATIVE_INFINITY;
   #seenRole: Role = "follower";
   #seenTerm: Term = noPlace.term;
   #seenLeaderId: MemberId | undefined;
@@ -180,6 +181,7 @@ export class Member {
       links: this.#links,
       random: start.random.fork("lease-id"),
     });
+    this.#chores = new Chores({ raft, machine, config, proposals: this.#proposals, outbox, nowMs: start.nowMs });
     this.#writer = new LogWriter({ raft, log: log.store, outbox });
     this.#snapshots = new Snapshots({
       id: memberId,
@@ -319,7 +321,7 @@ export class Member {
     this.#snapshots.tick();
     this.#tickFarewell();
     this.#publish();
-    this.#revokeExpiredLeases();
+    this.#chores.tick(this.#nowMs);
   }
 
   #receive(message: PeerMessage): void {
@@ -545,16 +547,6 @@ export class Member {
     if (this.#published) return;
     this.#published = true;
     this.#outbox.event({ type: "published" });
-  }
-
-  #revokeExpiredLeases(): void {
-    if (this.#nowMs - this.#leaseCheckedMs < this.#config.leaseCheckMs) return;
-    this.#leaseCheckedMs = this.#nowMs;
-    if (this.#raft.role !== "leader") return;
-    for (const leaseId of this.#machine.lessor.expired(this.#nowMs, this.#config.leaseRevokesPerCheckMax)) {
-      // A refused one comes up again at the next look.
-      this.#proposals.propose({ type: "leaseRevoke", leaseId }, { requestId: undefined, nowMs: this.#nowMs });
-    }
   }
 
   #logLine(

@@ -3,7 +3,7 @@
  */
 
 import type { RefusalName } from "./errors.ts";
-import type { LogIndex, MemberId, RequestId, StreamId, Term, WriteId } from "./ids.ts";
+import type { LogIndex, MemberId, RequestId, Revision, StreamId, Term, WriteId } from "./ids.ts";
 import type { PeerMessage } from "./input.ts";
 import type { Role } from "./raft/ready.ts";
 import type { Reply, StreamReply } from "./request.ts";
@@ -18,6 +18,11 @@ export type LogOperation =
   | { readonly type: "truncate"; readonly segment: string; readonly sizeBytes: number }
   | { readonly type: "remove"; readonly segment: string };
 
+/** History that automatic compaction leaves alone: the newest so many revisions, or what was current so long ago. */
+export type Retention =
+  | { readonly mode: "revision"; readonly revisions: number }
+  | { readonly mode: "periodic"; readonly periodMs: number };
+
 /** What a person or a metric may want to know; nothing depends on it. */
 export type MemberEvent =
   | { readonly type: "roleChanged"; readonly role: Role; readonly term: Term }
@@ -28,6 +33,8 @@ export type MemberEvent =
   | { readonly type: "membersChanged" }
   | { readonly type: "snapshotInstalled"; readonly index: LogIndex }
   | { readonly type: "logCompacted"; readonly firstIndex: LogIndex }
+  /** This member, leading, asks for a compaction on its own account; `retention` is what it must leave readable. */
+  | { readonly type: "autoCompaction"; readonly revision: Revision; readonly retention: Retention }
   | {
       readonly type: "log";
       readonly level: "debug" | "info" | "warn" | "error";

@@ -67,10 +67,11 @@ const settleMs: { readonly [Name in World]: number } = { sim: 4_000, real: 3_000
 
 function drawConfig(scenario: Scenario, random: Random, world: World): MemberConfig {
   const drawn = scenario.cluster.swarm === false ? {} : drawTuning(random, world);
-  const config = { ...defaultMemberConfig, ...drawn, ...scenario.cluster.config };
+  const { config: own } = scenario.cluster;
+  const chosen = typeof own === "function" ? own(random.fork("own")) : own;
+  const config = { ...defaultMemberConfig, ...drawn, ...chosen };
   // etcd's rule: 5 s and two election timeouts.
-  const requestTimeoutMs =
-    scenario.cluster.config?.requestTimeoutMs ?? 5_000 + 2 * config.tickMs * config.electionTicks;
+  const requestTimeoutMs = chosen?.requestTimeoutMs ?? 5_000 + 2 * config.tickMs * config.electionTicks;
   return { ...config, requestTimeoutMs };
 }
 

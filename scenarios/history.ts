@@ -3,6 +3,7 @@
  * clock of the history. Calls are noted before sending, returns after receiving. Written as it happens, before any
  * check. Keys and values are texts of one character a byte; 64-bit ids are decimal texts.
  */
+import type { Retention } from "../core/index.ts";
 
 export interface HistoryMeta {
   readonly type: "meta";
@@ -216,6 +217,14 @@ export interface ReplicaEvent {
   readonly compactRevision: number;
   readonly hash: number;
 }
+/** A leader asked for a compaction on its own account; `retention` is the history it must leave readable. */
+export interface AutoCompactionEvent {
+  readonly type: "autoCompaction";
+  readonly atMs: number;
+  readonly member: string;
+  readonly revision: number;
+  readonly retention: Retention;
+}
 
 export type HistoryEvent =
   | HistoryMeta
@@ -228,4 +237,5 @@ export type HistoryEvent =
   | RoleEvent
   | LifeEvent
   | PhaseEvent
-  | ReplicaEvent;
+  | ReplicaEvent
+  | AutoCompactionEvent;

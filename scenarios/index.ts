@@ -25,10 +25,12 @@ import majorityLostThenBack from "./network/majority-lost-then-back.ts";
 import oneWayLinks from "./network/one-way-links.ts";
 import type { Scenario } from "./scenario.ts";
 import steady from "./steady.ts";
+import autoCompaction from "./upkeep/auto-compaction.ts";
 
 /** In the order of their names. */
 export const scenarios: readonly Scenario[] = [
   absentWhileReplaced,
+  autoCompaction,
   clockDriftLeases,
   crashRecoverAll,
   fencedLocks,

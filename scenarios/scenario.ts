@@ -47,8 +47,8 @@ export interface Scenario {
     readonly voters: number | readonly [number, ...number[]];
     /** Members beyond the voters that faults may add; named after them. Absent: none. */
     readonly spares?: number;
-    /** Fixed fields; these win over drawn ones. */
-    readonly config?: Partial<MemberConfig>;
+    /** Fields this scenario is about, fixed or drawn by itself; these win over the drawn tuning. */
+    readonly config?: Partial<MemberConfig> | ((random: Random) => Partial<MemberConfig>);
     /** False: leave every other field at its default instead of drawing it per seed. */
     readonly swarm?: boolean;
     /** Members' clocks start so much ahead of the world's at most, drawn; absent: not at all. */

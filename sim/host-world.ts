@@ -14,6 +14,7 @@ import type {
   Random,
   RefusalName,
   Reply,
+  Retention,
   Role,
   StreamReply,
 } from "../core/index.ts";
@@ -41,6 +42,7 @@ export interface HostWorld {
   streamReplied(host: MemberHost, streamId: number, reply: StreamReply): void;
   streamEnded(host: MemberHost, streamId: number, refusal: RefusalName | undefined): void;
   roleChanged(host: MemberHost, role: Role, term: number): void;
+  compactedByItself(host: MemberHost, revision: number, retention: Retention): void;
   stepped(host: MemberHost): void;
   lifeStarted(host: MemberHost): void;
   lifeEnded(host: MemberHost, detail: string): void;

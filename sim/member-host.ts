@@ -7,6 +7,7 @@
 import {
   type Input,
   type LogOperation,
+  type MemberEvent,
   type MemberId,
   type MemberStart,
   type Output,
@@ -358,13 +359,18 @@ export class MemberHost {
       case "checkPassword":
         throw new Error("simulated clients have no passwords");
       case "event":
-        if (output.event.type === "roleChanged") world.roleChanged(this, output.event.role, output.event.term);
+        this.#note(output.event);
         return;
       case "stop":
         if (!output.removed) world.memberFailed(this, "member-stopped", output.reason);
         this.kill({ powerLoss: false }, `stopped: ${output.reason}`);
         return;
     }
+  }
+
+  #note(event: MemberEvent): void {
+    if (event.type === "roleChanged") this.#world.roleChanged(this, event.role, event.term);
+    else if (event.type === "autoCompaction") this.#world.compactedByItself(this, event.revision, event.retention);
   }
 
   /** False: the member lost count of its own disk, and is dead. */

@@ -12,6 +12,7 @@ import {
   type PeerMessage,
   type RefusalName,
   type Reply,
+  type Retention,
   type Role,
   type StreamReply,
 } from "../core/index.ts";
@@ -158,6 +159,10 @@ export class World implements HostWorld {
 
   roleChanged(host: MemberHost, role: Role, term: number): void {
     this.recorder.record({ type: "role", atMs: this.#nowMs, member: host.name, role, term });
+  }
+
+  compactedByItself(host: MemberHost, revision: number, retention: Retention): void {
+    this.recorder.record({ type: "autoCompaction", atMs: this.#nowMs, member: host.name, revision, retention });
   }
 
   stepped(host: MemberHost): void {
@@ -354,6 +359,9 @@ export class World implements HostWorld {
         return;
       case "replica":
         digest.add(event.hash);
+        digest.add(event.revision);
+        return;
+      case "autoCompaction":
         digest.add(event.revision);
         return;
       case "fault":

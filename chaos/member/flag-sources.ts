@@ -5,7 +5,7 @@
 import { durationMs } from "./durations.ts";
 import { helpText, usageText } from "./flag-help.ts";
 import { FlagProblem, misuse, refuse } from "./flag-problem.ts";
-import { type FlagName, flagTable, isFlagName } from "./flag-table.ts";
+import { type FlagName, flagTable, formerFlags, isFlagName } from "./flag-table.ts";
 
 export type Environment = { readonly [name: string]: string | undefined };
 
@@ -15,6 +15,7 @@ export type Given = Map<FlagName, string>;
 /** @throws FlagProblem for an unknown flag, a value of the wrong form, and where only something is to be printed */
 export function readCommandLine(argv: readonly string[], version: readonly string[]): Given {
   const given: Given = new Map();
+  const writtenAs = new Map<string, string>();
   for (let position = 0; position < argv.length; position++) {
     const word = argv[position] ?? "";
     if (!/^--?[^-]/.test(word)) {
@@ -22,7 +23,8 @@ export function readCommandLine(argv: readonly string[], version: readonly strin
     }
     const body = word.replace(/^--?/, "");
     const equals = body.indexOf("=");
-    const name = equals < 0 ? body : body.slice(0, equals);
+    const written = equals < 0 ? body : body.slice(0, equals);
+    const name = presentName(written, writtenAs);
     if (name === "help" || name === "h") {
       throw new FlagProblem({ kind: "print", stdout: helpText(), stderr: "", exitCode: 0 });
     }
@@ -43,6 +45,17 @@ export function readCommandLine(argv: readonly string[], version: readonly strin
   return given;
 }
 
+/** The name a flag has now; one that is given under both its names is refused. */
+function presentName(written: string, writtenAs: Map<string, string>): string {
+  const name = Object.hasOwn(formerFlags, written) ? (formerFlags[written] ?? written) : written;
+  const other = writtenAs.get(name);
+  if (other !== undefined && other !== written) {
+    refuse(`cannot set --experimental-${name} and --${name} at the same time, please use --${name} only`);
+  }
+  writtenAs.set(name, written);
+  return name;
+}
+
 /**
  * Adds what variables say; a flag with a variable of its own beside it is refused.
  *
@@ -52,6 +65,7 @@ export function readCommandLine(argv: readonly string[], version: readonly strin
 export function readEnvironment(given: Given, environment: Environment): string[] {
   const warnings: string[] = [];
   const known = new Map(Object.keys(flagTable).map((name) => [variableOf(name), name as FlagName]));
+  for (const [former, name] of Object.entries(formerFlags)) known.set(variableOf(former), name);
   for (const variable of Object.keys(environment).sort((a, b) => (a < b ? -1 : 1))) {
     const value = environment[variable];
     if (!variable.startsWith("ETCD_") || value === undefined || value === "") continue;

@@ -64,7 +64,11 @@ export const flagTable = {
   "warning-unary-request-duration": fixed("duration", "300ms"),
   "watch-progress-notify-interval": used("duration", "10m", "Time between progress notices to idle watchers."),
   "compaction-batch-limit": used("whole", "1000", "Stored revisions one step of a compaction looks at."),
-  "compaction-sleep-interval": fixed("duration", "10ms"),
+  "compaction-sleep-interval": used(
+    "duration",
+    "10ms",
+    "Least pause between two steps of a compaction; a heartbeat interval has one step at most.",
+  ),
   "corrupt-check-time": fixed("duration", "0s"),
   "compact-hash-check-time": fixed("duration", "1m"),
   "downgrade-check-time": fixed("duration", "5s"),
@@ -94,8 +98,12 @@ export const flagTable = {
   "discovery-srv-name": fixed("text"),
   "strict-reconfig-check": used("switch", "true", "Refuse changes of members that could cost the quorum."),
   "pre-vote": used("switch", "true", "Ask whether an election could be won before raising the term."),
-  "auto-compaction-retention": fixed("text", "0"),
-  "auto-compaction-mode": fixed("text", "periodic"),
+  "auto-compaction-retention": used(
+    "text",
+    "0",
+    "History that stays when the leader compacts by itself: hours or a duration (periodic), revisions (revision); 0: off.",
+  ),
+  "auto-compaction-mode": used("text", "periodic", "periodic or revision."),
   "v2-deprecation": fixed("text", "write-only"),
   // Security.
   "cert-file": fixed("text"),
@@ -163,6 +171,12 @@ export const flagTable = {
     "Not etcd's: peer URL=host:port pairs; dial that address for that URL. For drills that put a proxy in between.",
   ),
 } as const satisfies { readonly [flag: string]: FlagRow };
+
+/** Flags of 3.5 that 3.6 calls otherwise and still takes. */
+export const formerFlags: { readonly [former: string]: FlagName } = {
+  "experimental-compaction-batch-limit": "compaction-batch-limit",
+  "experimental-compaction-sleep-interval": "compaction-sleep-interval",
+};
 
 export type FlagName = keyof typeof flagTable;
 

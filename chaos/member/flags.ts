@@ -11,6 +11,7 @@ import { type FlagName, flagTable } from "./flag-table.ts";
 import type { ClusterEntry } from "./identity.ts";
 import { initialClusterOf } from "./initial-cluster.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
+import { readUpkeepFlags } from "./upkeep-flags.ts";
 import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./urls.ts";
 
 export interface MemberFlags {
@@ -85,6 +86,8 @@ function interpret(given: Given): MemberFlags {
   const quota = whole("quota-backend-bytes");
   const electionTicks = Math.floor(electionTimeoutMs / heartbeatMs);
   const tokens = readTokenOptions(text("auth-token")) ?? refuse("auth: invalid auth options");
+  const upkeep = readUpkeepFlags(text);
+  if (typeof upkeep === "string") return refuse(upkeep);
   const config: MemberConfig = {
     ...defaultMemberConfig,
     tickMs: heartbeatMs,
@@ -96,7 +99,7 @@ function interpret(given: Given): MemberFlags {
     txnOperationsMax: whole("max-txn-ops"),
     requestTimeoutMs: 5_000 + 2 * electionTimeoutMs,
     watchProgressMs: Math.max(100, duration("watch-progress-notify-interval", 600_000)),
-    compactionEntriesPerTickMax: whole("compaction-batch-limit"),
+    ...upkeep,
     simpleTokens: tokens.kind === "simple",
     tokenTtlSeconds: whole("auth-token-ttl"),
     strictReconfig: switchOf(text("strict-reconfig-check")) === true,

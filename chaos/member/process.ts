@@ -292,6 +292,15 @@ export class MemberProcess {
       case "logCompacted":
         log.info("compacted Raft logs", { "compact-index": event.firstIndex });
         break;
+      case "autoCompaction": {
+        const { revision, retention } = event;
+        const kept =
+          retention.mode === "revision"
+            ? { "revision-compaction-retention": retention.revisions }
+            : { "compact-period": `${retention.periodMs / 1_000}s` };
+        log.info(`starting auto ${retention.mode} compaction`, { revision, ...kept });
+        break;
+      }
       case "log":
         log[event.level](event.text, event.fields);
         break;

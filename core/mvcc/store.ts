@@ -39,7 +39,8 @@ export interface StoredHash {
 
 export class Store implements HistorySource {
   private readonly backend: Backend;
-  private readonly config: Pick<MemberConfig, "compactionEntriesPerTickMax">;
+  private readonly piecePlan: { readonly entriesMax: number; readonly everyTicks: number };
+  private ticksToPiece = 0;
   private readonly index = new TreeIndex();
   private readonly slab = new ByteSlab();
   private readonly running = new RunningHash();
@@ -54,9 +55,13 @@ export class Store implements HistorySource {
   private compacted = -1;
 
   /** Empty until {@link reload}. */
-  constructor(backend: Backend, config: Pick<MemberConfig, "compactionEntriesPerTickMax">) {
+  constructor(
+    backend: Backend,
+    config: Pick<MemberConfig, "compactionEntriesPerTickMax" | "compactionPauseMs" | "tickMs">,
+  ) {
     this.backend = backend;
-    this.config = config;
+    const { compactionEntriesPerTickMax: entriesMax, compactionPauseMs, tickMs } = config;
+    this.piecePlan = { entriesMax, everyTicks: Math.max(1, Math.ceil(compactionPauseMs / tickMs)) };
     this.compaction = new Compaction(backend, this.index);
   }
 
@@ -304,10 +309,14 @@ export class Store implements HistorySource {
     return this.compaction.finishedRevision;
   }
 
-  /** One bounded piece of a compaction under way. */
+  /** One bounded piece of a compaction under way, unless it is still pausing after the last. */
   tick(): void {
     assert(this.changes.length === 0, "compaction works between requests");
-    this.compaction.step(this.config.compactionEntriesPerTickMax);
+    if (!this.compaction.isPending) return;
+    this.ticksToPiece -= 1;
+    if (this.ticksToPiece > 0) return;
+    this.ticksToPiece = this.piecePlan.everyTicks;
+    this.compaction.step(this.piecePlan.entriesMax);
   }
 
   // ---- helpers -------------------------------------------------------------------------------------------------

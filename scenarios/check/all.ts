@@ -9,6 +9,7 @@ import { checkLeases } from "./leases.ts";
 import { checkLocks } from "./locks.ts";
 import { checkProgress } from "./progress.ts";
 import { checkReplicas } from "./replicas.ts";
+import { checkRetention } from "./retention.ts";
 import { checkSerializable } from "./serializable.ts";
 import type { Check, CheckBudget, CheckResult } from "./verdict.ts";
 import { checkWatches } from "./watch.ts";
@@ -67,6 +68,11 @@ const judges: readonly Judge[] = [
     name: "locks",
     meaning: "No two clients are told that they hold one lock: fencing revisions never fall.",
     judge: checkLocks,
+  },
+  {
+    name: "retention",
+    meaning: "Automatic compaction leaves readable what its retention protects.",
+    judge: checkRetention,
   },
 ];
 

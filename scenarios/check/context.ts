@@ -35,6 +35,23 @@ export const defaultCheckOptions: Required<CheckOptions> = {
   lockPrefix: "lock/",
 };
 
+export interface Compaction {
+  readonly revision: number;
+  /** Position of the event that asked for it. */
+  readonly at: number;
+}
+
+function compactionsOf(events: readonly HistoryEvent[], history: CompactHistory): Compaction[] {
+  const found: Compaction[] = [];
+  for (const op of history.ops) {
+    if (op.step.kind === "compact" && op.outcome !== "failed") found.push({ revision: op.step.revision, at: op.call });
+  }
+  for (const [at, event] of events.entries()) {
+    if (event.type === "autoCompaction") found.push({ revision: event.revision, at });
+  }
+  return found;
+}
+
 export class CheckContext {
   readonly events: readonly HistoryEvent[];
   readonly options: Required<CheckOptions>;
@@ -42,6 +59,7 @@ export class CheckContext {
   #history: CompactHistory | undefined;
   #decision: Decision | undefined;
   #log: RevisionLog | undefined;
+  #compactions: readonly Compaction[] | undefined;
 
   constructor(events: readonly HistoryEvent[], options: Required<CheckOptions>, budget: CheckBudget) {
     this.events = events;
@@ -57,6 +75,12 @@ export class CheckContext {
   get decision(): Decision {
     this.#decision ??= decideLinearizable(this.history, this.budget.steps);
     return this.#decision;
+  }
+
+  /** Every compaction that may have happened: by clients whose call did not fail, and by members on their own. */
+  get compactions(): readonly Compaction[] {
+    this.#compactions ??= compactionsOf(this.events, this.history);
+    return this.#compactions;
   }
 
   get log(): RevisionLog {

@@ -129,9 +129,7 @@ class WatchReader {
   }
 
   #readCompaction(compacted: number, at: number): void {
-    const asked = this.#context.history.ops.some(
-      (op) => op.step.kind === "compact" && op.outcome !== "failed" && op.step.revision === compacted && op.call < at,
-    );
+    const asked = this.#context.compactions.some((asking) => asking.revision === compacted && asking.at < at);
     if (!asked) this.#wrong("watch-compaction", `was canceled for a compaction to ${compacted} that nobody asked for`);
     const next = Math.max(this.#start ?? 0, this.#last + 1);
     if (next >= compacted) {
@@ -227,9 +225,7 @@ class WatchReader {
   }
 
   #compactedBy(revision: number, at: number): boolean {
-    return this.#context.history.ops.some(
-      (op) => op.step.kind === "compact" && op.outcome !== "failed" && op.step.revision >= revision && op.call < at,
-    );
+    return this.#context.compactions.some((asking) => asking.revision >= revision && asking.at < at);
   }
 
   /** A watch still open at the end of a run whose final phase was long enough must have caught up. */

@@ -188,8 +188,8 @@ describe("refusals", () => {
   });
 
   test("what is known to etcd but not done here is refused, unless it asks for etcd's default", () => {
-    expect(refusal("--auto-compaction-retention=1")).toBe(
-      "--auto-compaction-retention=1 is not supported by this member: it has only --auto-compaction-retention=0",
+    expect(refusal("--corrupt-check-time=1s")).toBe(
+      "--corrupt-check-time=1s is not supported by this member: it has only --corrupt-check-time=0s",
     );
     expect(refusal("--cert-file=c.pem")).toBe(
       "--cert-file=c.pem is not supported by this member: it has only the flag left out",

@@ -1,0 +1,41 @@
+/*
+ * Flags about what a cluster does by itself → fields of the member's configuration, or the words of a refusal.
+ * Source: etcd configuration, §9 auto compaction, §5 validation.
+ */
+import type { MemberConfig } from "../../core/index.ts";
+import { durationMs } from "./durations.ts";
+
+export type UpkeepFlag =
+  | "auto-compaction-mode"
+  | "auto-compaction-retention"
+  | "compaction-batch-limit"
+  | "compaction-sleep-interval";
+
+/** @returns the fields, or a text: what is wrong, in etcd's words */
+export function readUpkeepFlags(text: (flag: UpkeepFlag) => string): Partial<MemberConfig> | string {
+  const retention = retentionOf(text("auto-compaction-mode"), text("auto-compaction-retention"));
+  if (typeof retention === "string") return retention;
+  return {
+    ...retention,
+    compactionEntriesPerTickMax: Number(text("compaction-batch-limit")),
+    compactionPauseMs: Math.round(durationMs(text("compaction-sleep-interval")) ?? 10),
+  };
+}
+
+const hourMs = 3_600_000;
+
+/** A bare number is hours (periodic) or revisions; 0 and the empty text turn it off. */
+function retentionOf(mode: string, text: string): Partial<MemberConfig> | string {
+  if (mode !== "periodic" && mode !== "revision") return `unknown auto-compaction-mode "${mode}"`;
+  const whole = /^[+-]?\d+$/.test(text === "" ? "0" : text) ? Number(text) : undefined;
+  if (mode === "revision") {
+    if (whole === undefined) return unparsable(`strconv.ParseInt: parsing "${text}": invalid syntax`);
+    return whole < 0 ? unparsable(`"${text}" is below 0`) : { autoCompactionRevisions: whole };
+  }
+  const periodMs = whole === undefined ? durationMs(text) : whole * hourMs;
+  if (periodMs === undefined) return unparsable(`time: invalid duration "${text}"`);
+  if (periodMs < 0) return unparsable(`"${text}" is below 0`);
+  return { autoCompactionPeriodMs: periodMs === 0 ? 0 : Math.max(1, Math.round(periodMs)) };
+}
+
+const unparsable = (why: string): string => `error parsing CompactionRetention: ${why}`;

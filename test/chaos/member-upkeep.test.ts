@@ -1,0 +1,47 @@
+/*
+ * What a cluster of real processes does by itself.
+ */
+import { afterEach, expect, test } from "vitest";
+import { EtcdClient } from "../../chaos/client/client.ts";
+import type { Request } from "../../core/index.ts";
+import { type RealCluster, startCluster } from "../kit/real-members.ts";
+import { put, range } from "../kit/requests.ts";
+
+const clusters: RealCluster[] = [];
+const clients: EtcdClient[] = [];
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  for (const cluster of clusters.splice(0)) await cluster.close();
+});
+
+async function start(size: number, args: readonly string[]): Promise<EtcdClient[]> {
+  const cluster = await startCluster(size, args);
+  clusters.push(cluster);
+  await cluster.ready();
+  const opened = cluster.clientPorts.map((port) => new EtcdClient({ endpoint: `127.0.0.1:${port}` }));
+  clients.push(...opened);
+  return opened;
+}
+
+/** What came of a call: "ok" or the status text. */
+async function outcome(client: EtcdClient, request: Request): Promise<string> {
+  const result = await client.call(request, { timeoutMs: 5_000 }).result;
+  return result.type === "reply" ? "ok" : result.type === "status" ? result.text : result.type;
+}
+
+test("history beyond the retention is compacted without anybody asking, on every member", async () => {
+  const members = await start(3, ["--auto-compaction-retention=1s"]);
+  const [first] = members;
+  if (first === undefined) throw new Error("no member");
+  for (let round = 0; round < 20; round++) expect(await outcome(first, put("k", `${round}`))).toBe("ok");
+  expect(await outcome(first, range("k", undefined, { revision: 5 }))).toBe("ok");
+  const compacted = "etcdserver: mvcc: required revision has been compacted";
+  for (const member of members) {
+    await expect
+      .poll(() => outcome(member, range("k", undefined, { revision: 5 })), { timeout: 15_000, interval: 200 })
+      .toBe(compacted);
+    expect(await outcome(member, range("k"))).toBe("ok");
+  }
+  const [cluster] = clusters;
+  expect(cluster?.members.some((each) => each.log.includes("starting auto periodic compaction"))).toBe(true);
+});
