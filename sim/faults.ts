@@ -5,7 +5,8 @@
 import { unreachable } from "../core/index.ts";
 import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
-import type { DiskCopy, MemberHost } from "./member-host.ts";
+import type { DiskCopy } from "./host-disk.ts";
+import type { MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
 import { type Change, isChange, type Operator } from "./operator.ts";
 import { combine32 } from "./random.ts";
@@ -119,20 +120,20 @@ export class Faults {
         return { hosts, detail: JSON.stringify(fault.law) };
       case "copyDisk":
         return this.#each(fault.target, (host) => {
-          this.#copies.set(fault.label, { host, copy: host.copyDisk() });
+          this.#copies.set(fault.label, { host, copy: host.disk.copy() });
           return undefined;
         });
       case "restoreDisk": {
         const kept = this.#copies.get(fault.label);
         if (kept === undefined) return { hosts: [], skipped: `no copy was made under "${fault.label}"` };
         kept.host.kill({ powerLoss: false }, "killed to put an old disk back");
-        kept.host.restoreDisk(kept.copy);
+        kept.host.disk.restore(kept.copy);
         return { hosts: [kept.host] };
       }
       case "wipeDisk":
         return this.#each(fault.target, (host) => {
           host.kill({ powerLoss: false }, "killed to wipe its disk");
-          host.wipeDisk();
+          host.disk.wipe();
           return undefined;
         });
       case "clockJump":
@@ -147,7 +148,7 @@ export class Faults {
         });
       case "slowDisk":
         return this.#each(fault.target, (host) => {
-          host.slowDisk(fault.byMs);
+          host.disk.slow(fault.byMs);
           return undefined;
         });
       case "healCore":
@@ -179,7 +180,7 @@ export class Faults {
     else network.healAmong(healed.map((host) => host.slot));
     for (const host of healed) {
       this.#resume(host);
-      host.slowDisk(0);
+      host.disk.slow(0);
       host.clock.setDrift(timeUs, this.#drifts[host.slot] ?? 0);
       host.start();
     }

@@ -1,7 +1,6 @@
 /*
- * One simulated machine: a member's process with its clock, log disk and backend, its lives and its pauses. It feeds
- * inputs to the member, carries the outputs out in order, and can die between any two of them. Group commit: one log
- * sync is under way at a time, and what is written meanwhile joins the next.
+ * One simulated machine: a member's process with its clock and its disk, its lives and its pauses. It feeds inputs to the
+ * member, carries the outputs out in order, and can die between any two of them. What the disk does is in host-disk.ts.
  */
 
 import {
@@ -14,10 +13,9 @@ import {
   type WriteId,
   writeIdOf,
 } from "../core/index.ts";
-import { SimBackend } from "./backend.ts";
 import { SimClock } from "./clock.ts";
-import { SimDisk } from "./disk.ts";
 import { kindOrders, kinds } from "./event-kinds.ts";
+import { HostDisk } from "./host-disk.ts";
 import type { HostOptions, HostWorld, SimMember } from "./host-world.ts";
 import { combine32 } from "./random.ts";
 import type { ScheduledEvent } from "./schedule.ts";
@@ -28,17 +26,9 @@ interface ArmedCrash {
   readonly powerLoss: boolean;
 }
 
-/** Content of a machine's disk, put aside. */
-export interface DiskCopy {
-  readonly disk: SimDisk;
-  readonly backend: SimBackend;
-}
-
 /** Events a paused machine keeps; beyond it they are lost, as from a full socket buffer. */
 const heldEventsMax = 100_000;
 const crashDeadlineUs = 200_000;
-/** Steps between two commits of the backend; drawn per member, so that crashes fall between different commits. */
-const commitIntervals: readonly number[] = [1, 3, 10, 50, 1_000_000];
 
 export class MemberHost {
   readonly slot: number;
@@ -56,16 +46,7 @@ export class MemberHost {
   lastStreamId = 0;
   readonly #options: HostOptions;
   readonly #world: HostWorld;
-  #disk = new SimDisk();
-  #backend = new SimBackend();
-  #slowByUs = 0;
-  #syncRunning = false;
-  /** Highest write that asked for a sync and is not covered by the running one; 0: none. */
-  #syncWanted = 0;
-  #syncs = 0;
-  #backendSyncRunning = false;
-  readonly #commitInterval: number;
-  #stepsToCommit: number;
+  readonly #disk: HostDisk;
   #crash: ArmedCrash | undefined;
   /** What came for the member while it was paused, in order. */
   #held: ScheduledEvent[] = [];
@@ -80,8 +61,12 @@ export class MemberHost {
     const isFounder = options.members.some((record) => record.memberId === options.memberId);
     this.#belongs = isFounder ? "now" : "later";
     this.clock = new SimClock({ timeUs: 0, offsetMs: options.clockOffsetMs, driftPpm: options.clockDriftPpm });
-    this.#commitInterval = commitIntervals[combine32(options.seed, options.slot) % commitIntervals.length] ?? 1;
-    this.#stepsToCommit = this.#commitInterval;
+    this.#disk = new HostDisk({
+      slot: options.slot,
+      seed: options.seed,
+      syncMs: options.syncMs,
+      schedule: (afterUs, kind, number, payload) => this.#schedule(afterUs, kind, number, payload),
+    });
   }
 
   get isUp(): boolean {
@@ -127,7 +112,7 @@ export class MemberHost {
         identity: this.#identity(),
         config: options.config,
         segments: this.#disk.open(),
-        backend: this.#backend,
+        backend: this.#disk.backend,
         members: options.members,
         random: options.random.fork(`life/${this.life}`),
         incarnation: this.life,
@@ -164,16 +149,8 @@ export class MemberHost {
     this.#crash = undefined;
     this.#held = [];
     this.#tickHeld = false;
-    this.#syncRunning = false;
-    this.#syncWanted = 0;
-    this.#backendSyncRunning = false;
-    let lost = "";
-    if (how.powerLoss) {
-      const random = this.#options.random.fork(`power/${this.life}`);
-      const log = this.#disk.losePower(random);
-      const commits = this.#backend.losePower(random);
-      lost = `, power lost: ${log.lostOperations} log operations (${log.end}), ${commits} backend commits`;
-    } else this.#backend.crash();
+    const random = () => this.#options.random.fork(`power/${this.life}`);
+    const lost = this.#disk.processEnded({ powerLoss: how.powerLoss, random });
     this.#world.lifeEnded(this, `${detail}${lost}`);
   }
 
@@ -218,24 +195,9 @@ export class MemberHost {
     return true;
   }
 
-  slowDisk(byMs: number): void {
-    this.#slowByUs = byMs * 1_000;
-  }
-
-  copyDisk(): DiskCopy {
-    return { disk: this.#disk.copy(), backend: this.#backend.copy() };
-  }
-
-  /** The member must be down. */
-  restoreDisk(copy: DiskCopy): void {
-    this.#disk = copy.disk.copy();
-    this.#backend = copy.backend.copy();
-  }
-
-  /** The member must be down. */
-  wipeDisk(): void {
-    this.#disk = new SimDisk();
-    this.#backend = new SimBackend();
+  /** Its faults; copies, old content and none at all only while the member is down. */
+  get disk(): HostDisk {
+    return this.#disk;
   }
 
   // ---- inputs --------------------------------------------------------------------------------------------------
@@ -251,12 +213,8 @@ export class MemberHost {
       return;
     }
     this.#world.stepped(this);
-    this.#stepsToCommit -= 1;
     if (outputs.length > 0) this.#carryOut(outputs);
-    if (this.#stepsToCommit <= 0) {
-      this.#stepsToCommit = this.#commitInterval;
-      this.#backend.commit();
-    }
+    this.#disk.stepped();
   }
 
   /** One event of this machine's present life. */
@@ -284,26 +242,19 @@ export class MemberHost {
 
   #tick(): void {
     this.#schedule(this.clock.durationUs(this.#options.config.tickMs), kinds.tick, 0, undefined);
-    const commit = this.#backend.commit();
-    if (!this.#backendSyncRunning && this.#backend.unsyncedCommits > 0) {
-      this.#backendSyncRunning = true;
-      this.#schedule(this.#syncUs() * 4, kinds.backendSynced, commit, undefined);
-    }
+    this.#disk.ticked();
     this.step({ type: "tick", nowMs: this.nowMs });
   }
 
   /** The disk did its part, whether the member runs or is paused. */
   #logSynced(operations: number, writeId: WriteId): void {
-    this.#disk.synced(operations);
-    this.#syncRunning = false;
-    if (this.#syncWanted > 0) this.#beginSync();
+    this.#disk.logSynced(operations);
     this.#hear(kinds.writeDone, writeId);
   }
 
   #backendSynced(commit: number, writeId: WriteId | undefined): void {
-    this.#backend.synced(commit);
-    if (writeId === undefined) this.#backendSyncRunning = false;
-    else this.#hear(kinds.backendDone, writeId);
+    this.#disk.backendSynced(commit, writeId !== undefined);
+    if (writeId !== undefined) this.#hear(kinds.backendDone, writeId);
   }
 
   /** The member hears of the end of its write now, or when it goes on. */
@@ -339,12 +290,10 @@ export class MemberHost {
         world.send(this.slot, output.message);
         return;
       case "writeLog":
-        if (!this.#write(output.operations) || !output.sync) return;
-        this.#syncWanted = output.writeId;
-        if (!this.#syncRunning) this.#beginSync();
+        if (this.#write(output.operations) && output.sync) this.#disk.sync(output.writeId);
         return;
       case "syncBackend":
-        this.#schedule(this.#syncUs() * 2, kinds.backendSynced, this.#backend.commit(), output.writeId);
+        this.#disk.syncBackend(output.writeId);
         return;
       case "reply":
         world.replied(this, output.requestId, output.reply);
@@ -376,29 +325,12 @@ export class MemberHost {
   /** False: the member lost count of its own disk, and is dead. */
   #write(operations: readonly LogOperation[]): boolean {
     try {
-      for (const operation of operations) this.#disk.carryOut(operation);
+      this.#disk.write(operations);
       return true;
     } catch (error) {
       this.#failed(error);
       return false;
     }
-  }
-
-  #beginSync(): void {
-    const writeId = writeIdOf(this.#syncWanted);
-    this.#syncWanted = 0;
-    this.#syncRunning = true;
-    this.#schedule(this.#syncUs(), kinds.logSynced, this.#disk.unsyncedOperations, writeId);
-  }
-
-  /** A function of how many syncs this machine made, so that one sync more moves no other machine's. */
-  #syncUs(): number {
-    const { min, max } = this.#options.syncMs;
-    const minUs = Math.round(min * 1_000);
-    const maxUs = Math.max(minUs, Math.round(max * 1_000));
-    this.#syncs += 1;
-    const drawn = combine32(combine32(this.#options.seed ^ 0x5d15c, this.slot), this.#syncs);
-    return minUs + (drawn % (maxUs - minUs + 1)) + this.#slowByUs;
   }
 
   #schedule(afterUs: number, kind: number, number: number, payload: unknown): void {

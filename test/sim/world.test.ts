@@ -62,7 +62,7 @@ describe("a world", () => {
     const verification = verifyPlan(plan, (same) => {
       made += 1;
       const world = worldOf(same);
-      if (made === 2) world.hosts[1]?.slowDisk(1);
+      if (made === 2) world.hosts[1]?.disk.slow(1);
       return world;
     });
     expect(verification.same).toBe(false);
