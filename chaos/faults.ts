@@ -125,6 +125,17 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
       return skipped("the members share this machine's clock", namesIn(fault.target));
     case "slowDisk":
       return skipped("slowing syncs needs a shim in front of the disk", namesIn(fault.target));
+    case "failSync":
+      return skipped("failing a sync needs a shim under the member", namesIn(fault.target));
+    case "mendDisk":
+      return skipped("its disk was not broken", namesIn(fault.target));
+    case "clogLinks":
+      return withLinks(() =>
+        withMember(fault.target, cluster, async (name) => {
+          processes.links.clog(name);
+          return { members: [name], detail: `links from and to it hold everything back${roleNote(fault.target)}` };
+        }),
+      );
     case "addMember":
     case "removeMember":
     case "promoteMember":

@@ -42,6 +42,12 @@ export type Fault =
   | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
   /** Each sync takes that much longer. */
   | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
+  /** The next sync of the member's disk reports an error; persistent: each one does, until the disk is mended. */
+  | { readonly fault: "failSync"; readonly target: FaultTarget; readonly persistent: boolean }
+  /** The member's disk works again: syncs succeed, as fast as ever. The member stays as it is. */
+  | { readonly fault: "mendDisk"; readonly target: FaultTarget }
+  /** Links from and to the member hold everything back, up to a bound, until they are healed: then it all arrives. */
+  | { readonly fault: "clogLinks"; readonly target: FaultTarget }
   /** An operator adds a member that is planned to join later; its process starts once it was added. */
   | { readonly fault: "addMember"; readonly target: string; readonly learner: boolean }
   /** An operator removes a member for ever; its process ends by itself. */
@@ -82,6 +88,9 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockJump: "A member's clock jumps.",
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
+  failSync: "A sync of a member's disk reports an error: what was not synced may be gone.",
+  mendDisk: "A member's disk works again.",
+  clogLinks: "The links of a member hold everything back, and release it all at once.",
   addMember: "An operator adds a member to the running cluster, as a voter or as a learner.",
   removeMember: "An operator removes a member from the cluster for ever.",
   promoteMember: "An operator makes a learner a voter.",

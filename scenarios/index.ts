@@ -7,6 +7,7 @@ import crashRecoverAll from "./crash/crash-recover-all.ts";
 import leaderKilled from "./crash/leader-killed.ts";
 import pausedLeader from "./crash/paused-leader.ts";
 import rollingRestart from "./crash/rolling-restart.ts";
+import failingSyncs from "./disk/failing-syncs.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
@@ -19,6 +20,7 @@ import leaderTransfer from "./membership/leader-transfer.ts";
 import learnerPromoted from "./membership/learner-promoted.ts";
 import replaceMember from "./membership/replace-member.ts";
 import mixedEverything from "./mixed-everything.ts";
+import cloggedLinks from "./network/clogged-links.ts";
 import flappingLinks from "./network/flapping-links.ts";
 import leaderCutOff from "./network/leader-cut-off.ts";
 import majorityLostThenBack from "./network/majority-lost-then-back.ts";
@@ -32,7 +34,9 @@ export const scenarios: readonly Scenario[] = [
   absentWhileReplaced,
   autoCompaction,
   clockDriftLeases,
+  cloggedLinks,
   crashRecoverAll,
+  failingSyncs,
   fencedLocks,
   flappingLinks,
   growAndShrink,

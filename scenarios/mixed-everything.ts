@@ -3,7 +3,7 @@
  */
 import { standardChecks } from "./checks.ts";
 import { scenario } from "./scenario.ts";
-import { plainClasses, swarmOf } from "./swarm.ts";
+import { laterClasses, plainClasses, swarmOf } from "./swarm.ts";
 import { standardWorkload } from "./workload/mix.ts";
 
 export default scenario({
@@ -12,7 +12,7 @@ export default scenario({
   worlds: ["sim", "real"],
   cluster: { voters: [3, 3, 5] },
   workload: standardWorkload(),
-  faults: (context) => swarmOf(plainClasses, context),
+  faults: (context) => swarmOf(plainClasses, context, laterClasses),
   durationMs: { sim: 55_000, real: 30_000 },
   checks: standardChecks,
 });

@@ -56,10 +56,14 @@ export function strikes(faultClass: FaultClass, context: DrawContext, options: E
   );
 }
 
-/** A drawn half of the classes, at least one, each as often as the seed says. */
-export function swarmOf(classes: readonly FaultClass[], context: DrawContext): PlannedFault[] {
+/** A drawn half of the classes, at least one, each as often as the seed says; `more` may be on or off, all of them. */
+export function swarmOf(
+  classes: readonly FaultClass[],
+  context: DrawContext,
+  more: readonly FaultClass[] = [],
+): PlannedFault[] {
   const always = context.random.fork("always").below(classes.length);
-  return classes.flatMap((faultClass, position) => {
+  return [...classes, ...more].flatMap((faultClass, position) => {
     const random = context.random.fork(`swarm/${faultClass.name}`);
     if (position !== always && chance(random, 50)) return [];
     return strikes(faultClass, context, {
@@ -145,6 +149,21 @@ export const slowDisks: FaultClass = {
   },
 };
 
+/** The process ends by itself; somebody looks after the disk, and starts it again. */
+export const failedSyncs: FaultClass = {
+  name: "failedSyncs",
+  draw: ({ fromMs, untilMs }, context) => {
+    const member = anyMember(context);
+    const persistent = chance(context.random, 50);
+    return [at(fromMs).failSync(member, { persistent }), at(untilMs).mendDisk(member), at(untilMs).restart("all")];
+  },
+};
+
+export const clogs: FaultClass = {
+  name: "clogs",
+  draw: ({ fromMs, untilMs }, context) => [at(fromMs).clogLinks(anyTarget(context)), at(untilMs).healNetwork()],
+};
+
 /** Every class that leaves clocks and old copies of disks alone. */
 export const plainClasses: readonly FaultClass[] = [
   isolation,
@@ -156,3 +175,6 @@ export const plainClasses: readonly FaultClass[] = [
   pauses,
   slowDisks,
 ];
+
+/** Classes that came later: a swarm draws them apart, so that seeds keep what they had. */
+export const laterClasses: readonly FaultClass[] = [failedSyncs, clogs];

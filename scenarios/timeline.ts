@@ -23,6 +23,9 @@ export interface Moment {
   clockJump(target: FaultTarget, byMs: number): PlannedFault;
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
+  failSync(target: FaultTarget, how: { readonly persistent: boolean }): PlannedFault;
+  mendDisk(target: FaultTarget): PlannedFault;
+  clogLinks(target: FaultTarget): PlannedFault;
   addVoter(target: string): PlannedFault;
   addLearner(target: string): PlannedFault;
   removeMember(target: FaultTarget): PlannedFault;
@@ -54,6 +57,9 @@ export function at(ms: number): Moment {
     clockJump: (target, byMs) => planned({ fault: "clockJump", target, byMs }),
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),
+    failSync: (target, { persistent }) => planned({ fault: "failSync", target, persistent }),
+    mendDisk: (target) => planned({ fault: "mendDisk", target }),
+    clogLinks: (target) => planned({ fault: "clogLinks", target }),
     addVoter: (target) => planned({ fault: "addMember", target, learner: false }),
     addLearner: (target) => planned({ fault: "addMember", target, learner: true }),
     removeMember: (target) => planned({ fault: "removeMember", target }),

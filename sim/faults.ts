@@ -151,6 +151,21 @@ export class Faults {
           host.disk.slow(fault.byMs);
           return undefined;
         });
+      case "failSync":
+        return this.#each(fault.target, (host) => {
+          host.disk.failSyncs(fault);
+          return undefined;
+        });
+      case "mendDisk":
+        return this.#each(fault.target, (host) => {
+          host.disk.mend();
+          return undefined;
+        });
+      case "clogLinks":
+        return this.#each(fault.target, (host) => {
+          network.clog(host.slot);
+          return undefined;
+        });
       case "healCore":
         return this.#heal(
           hosts.filter((host) => fault.members.includes(host.name)),
@@ -180,7 +195,7 @@ export class Faults {
     else network.healAmong(healed.map((host) => host.slot));
     for (const host of healed) {
       this.#resume(host);
-      host.disk.slow(0);
+      host.disk.mend();
       host.clock.setDrift(timeUs, this.#drifts[host.slot] ?? 0);
       host.start();
     }

@@ -37,6 +37,7 @@ export class HostDisk {
   #syncWanted = 0;
   #syncs = 0;
   #backendSyncRunning = false;
+  #failingSyncs: "none" | "next" | "all" = "none";
   readonly #commitInterval: number;
   #stepsToCommit: number;
 
@@ -57,23 +58,41 @@ export class HostDisk {
     return this.#disk.open();
   }
 
-  /** The process ended. @returns what that cost, as the end of a sentence; empty when nothing */
-  processEnded(how: { readonly powerLoss: boolean; readonly random: () => Random }): string {
+  /**
+   * The process ended. What no sync covered survives a kill, in part a power loss; a failed sync leaves a part of what it
+   * was to cover. @returns what that cost, as the end of a sentence; empty when nothing
+   */
+  processEnded(how: {
+    readonly powerLoss: boolean;
+    readonly failed?: "log" | "backend" | undefined;
+    readonly random: () => Random;
+  }): string {
     this.#syncRunning = false;
     this.#syncWanted = 0;
     this.#backendSyncRunning = false;
-    if (!how.powerLoss) {
-      this.#backend.crash();
-      return "";
-    }
+    const losesLog = how.powerLoss || how.failed === "log";
+    const losesBackend = how.powerLoss || how.failed === "backend";
+    if (!losesBackend) this.#backend.crash();
+    if (!losesLog && !losesBackend) return "";
     const random = how.random();
-    const log = this.#disk.losePower(random);
-    const commits = this.#backend.losePower(random);
-    return `, power lost: ${log.lostOperations} log operations (${log.end}), ${commits} backend commits`;
+    const log = losesLog ? this.#disk.losePower(random) : { lostOperations: 0, end: "nothing lost" };
+    const commits = losesBackend ? this.#backend.losePower(random) : 0;
+    const why = how.powerLoss ? "power lost" : "lost";
+    return `, ${why}: ${log.lostOperations} log operations (${log.end}), ${commits} backend commits`;
   }
 
   slow(byMs: number): void {
     this.#slowByUs = byMs * 1_000;
+  }
+
+  failSyncs(how: { readonly persistent: boolean }): void {
+    this.#failingSyncs = how.persistent ? "all" : "next";
+  }
+
+  /** Every fault of the disk is over; content that was lost stays lost. */
+  mend(): void {
+    this.#slowByUs = 0;
+    this.#failingSyncs = "none";
   }
 
   copy(): DiskCopy {
@@ -126,17 +145,27 @@ export class HostDisk {
 
   // ---- syncs end -----------------------------------------------------------------------------------------------
 
-  /** So many operations are durable. */
-  logSynced(operations: number): void {
+  /** So many operations are durable; false: the sync failed instead. */
+  logSynced(operations: number): boolean {
+    if (this.#syncFails()) return false;
     this.#disk.synced(operations);
     this.#syncRunning = false;
     if (this.#syncWanted > 0) this.#beginSync();
+    return true;
   }
 
-  /** @param asked whether the member asked for it */
-  backendSynced(commit: number, asked: boolean): void {
+  /** @param asked whether the member asked for it. False: the sync failed */
+  backendSynced(commit: number, asked: boolean): boolean {
+    if (this.#syncFails()) return false;
     this.#backend.synced(commit);
     if (!asked) this.#backendSyncRunning = false;
+    return true;
+  }
+
+  #syncFails(): boolean {
+    if (this.#failingSyncs === "none") return false;
+    if (this.#failingSyncs === "next") this.#failingSyncs = "none";
+    return true;
   }
 
   #beginSync(): void {

@@ -142,7 +142,7 @@ export class MemberHost {
   }
 
   /** Ends the process at once. */
-  kill(how: { readonly powerLoss: boolean }, detail: string): void {
+  kill(how: { readonly powerLoss: boolean; readonly failed?: "log" | "backend" }, detail: string): void {
     if (this.member === undefined) return;
     this.member = undefined;
     this.paused = false;
@@ -150,7 +150,7 @@ export class MemberHost {
     this.#held = [];
     this.#tickHeld = false;
     const random = () => this.#options.random.fork(`power/${this.life}`);
-    const lost = this.#disk.processEnded({ powerLoss: how.powerLoss, random });
+    const lost = this.#disk.processEnded({ powerLoss: how.powerLoss, failed: how.failed, random });
     this.#world.lifeEnded(this, `${detail}${lost}`);
   }
 
@@ -248,13 +248,18 @@ export class MemberHost {
 
   /** The disk did its part, whether the member runs or is paused. */
   #logSynced(operations: number, writeId: WriteId): void {
-    this.#disk.logSynced(operations);
-    this.#hear(kinds.writeDone, writeId);
+    if (this.#disk.logSynced(operations)) this.#hear(kinds.writeDone, writeId);
+    else this.#syncFailed("log");
+  }
+
+  /** A real member ends here, too: a second sync would succeed without the bytes the first one lost. */
+  #syncFailed(failed: "log" | "backend"): void {
+    this.kill({ powerLoss: false, failed }, `stopped: a sync of its ${failed} failed`);
   }
 
   #backendSynced(commit: number, writeId: WriteId | undefined): void {
-    this.#disk.backendSynced(commit, writeId !== undefined);
-    if (writeId !== undefined) this.#hear(kinds.backendDone, writeId);
+    if (!this.#disk.backendSynced(commit, writeId !== undefined)) this.#syncFailed("backend");
+    else if (writeId !== undefined) this.#hear(kinds.backendDone, writeId);
   }
 
   /** The member hears of the end of its write now, or when it goes on. */

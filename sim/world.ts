@@ -136,9 +136,11 @@ export class World implements HostWorld {
     const receiver = this.hosts[to];
     if (receiver === undefined || to === from) return;
     const delaysMs = this.network.send(from, to);
+    const { life } = receiver;
     for (let copy = 0; copy < delaysMs.length; copy++) {
+      if (this.network.hold({ from, to, life, message })) continue;
       const atUs = this.timeUs + (delaysMs[copy] as number) * 1_000;
-      this.schedule.add(atUs, messageOrder, kinds.peerMessage, to, receiver.life, from, message);
+      this.schedule.add(atUs, messageOrder, kinds.peerMessage, to, life, from, message);
     }
   }
 
@@ -256,6 +258,9 @@ export class World implements HostWorld {
       switch (output.type) {
         case "fault":
           this.#faults.make(output.fault);
+          for (const { from, to, life, message } of this.network.takeReleased()) {
+            this.schedule.add(this.timeUs, messageOrder, kinds.peerMessage, to, life, from, message);
+          }
           break;
         case "stopClients":
           this.#links.stopClients();

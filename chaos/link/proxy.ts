@@ -34,6 +34,8 @@ export class LinkNetwork {
   readonly #connections = new Set<Connection>();
   /** Cut links as "from→to". */
   readonly #cut = new Set<string>();
+  /** Members whose links hold everything back. */
+  readonly #clogged = new Set<string>();
   #law = plainLaw;
   #unknownSenders = 0;
 
@@ -66,16 +68,25 @@ export class LinkNetwork {
     this.#cut.add(linkName(link.from, link.to));
   }
 
+  /** From now on the links from and to that member keep what they are given, as far as there is room. */
+  clog(name: string): void {
+    this.#clogged.add(name);
+  }
+
   /** Every link works again; connections that lost bytes are reset. */
   heal(): void {
     this.#cut.clear();
     this.#law = plainLaw;
+    this.#clogged.clear();
+    for (const connection of this.#connections) connection.release();
     for (const connection of [...this.#connections]) if (connection.lostBytes) connection.destroy();
   }
 
   /** The links between these members work again; others stay as they are. */
   healAmong(members: readonly string[]): void {
     for (const from of members) for (const to of members) this.#cut.delete(linkName(from, to));
+    for (const name of members) this.#clogged.delete(name);
+    for (const connection of this.#connections) connection.release();
     for (const connection of [...this.#connections]) {
       const between =
         connection.from !== undefined && members.includes(connection.from) && members.includes(connection.to);
@@ -103,6 +114,7 @@ export class LinkNetwork {
       to,
       lawOf: () => this.#law,
       isCut: (source, sink) => this.#cut.has(linkName(source, sink)),
+      isClogged: (a, b) => this.#clogged.has(a) || this.#clogged.has(b),
       random: this.#random,
       closed: () => this.#connections.delete(connection),
     });
@@ -127,6 +139,7 @@ interface ConnectionOptions {
   readonly to: string;
   readonly lawOf: () => HopLaw;
   readonly isCut: (from: string, to: string) => boolean;
+  readonly isClogged: (a: string, b: string) => boolean;
   readonly random: Random;
   readonly closed: () => void;
 }
@@ -155,6 +168,11 @@ class Connection {
     options.near.resume();
   }
 
+  /** Passes on what was held back, unless its link is still clogged. */
+  release(): void {
+    for (const line of this.#lines) line.release();
+  }
+
   destroy(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -171,7 +189,7 @@ class Connection {
   /** Passes bytes on, each piece after the law's delay; the end of the source follows its last byte. */
   #carry(source: Socket, sink: Socket, isCut: () => boolean): DelayLine {
     const { lawOf, random } = this.#options;
-    const line = new DelayLine();
+    const line = new DelayLine(() => this.from !== undefined && this.#options.isClogged(this.from, this.to));
     let heldBytes = 0;
     const delayMs = () => {
       const { minDelayMs, maxDelayMs } = lawOf();
@@ -206,19 +224,28 @@ class Connection {
   }
 }
 
-/** Work done after a delay each, but never before the work handed in earlier. */
+/** Work done after a delay each, but never before the work handed in earlier, and not at all while it is clogged. */
 class DelayLine {
+  readonly #isClogged: () => boolean;
   readonly #waiting: { readonly dueMs: number; readonly work: () => void }[] = [];
   #timer: NodeJS.Timeout | undefined;
 
+  constructor(isClogged: () => boolean) {
+    this.#isClogged = isClogged;
+  }
+
   after(delayMs: number, work: () => void): void {
-    if (delayMs === 0 && this.#waiting.length === 0) {
+    if (delayMs === 0 && this.#waiting.length === 0 && !this.#isClogged()) {
       work();
       return;
     }
     const dueMs = Math.max(performance.now() + delayMs, this.#waiting.at(-1)?.dueMs ?? 0);
     this.#waiting.push({ dueMs, work });
     this.#timer ??= setTimeout(() => this.#run(), delayMs);
+  }
+
+  release(): void {
+    if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#run(), 0);
   }
 
   close(): void {
@@ -228,6 +255,7 @@ class DelayLine {
 
   #run(): void {
     this.#timer = undefined;
+    if (this.#isClogged()) return;
     const nowMs = performance.now();
     for (let next = this.#waiting[0]; next !== undefined && next.dueMs <= nowMs; next = this.#waiting[0]) {
       this.#waiting.shift();

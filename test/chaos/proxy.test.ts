@@ -127,6 +127,23 @@ describe.skipIf(whySendersAreUnknown() !== undefined)("a hop in front of a membe
     expect(echo.received).not.toContain("lost");
   });
 
+  test("clogged links hold back both ways, and healing lets everything through without a reset", async () => {
+    const { links, echo, hop } = await network();
+    const { socket, received } = await dial(hop);
+    socket.write("before ");
+    await until(() => received.join("").includes("echo before"), "an answer");
+    links.clog("b");
+    socket.write("held ");
+    echo.say("said ");
+    await pause(100);
+    expect(echo.received.join("")).toBe("before ");
+    expect(received.join("")).toBe("echo before ");
+    links.heal();
+    await until(() => received.join("").includes("echo held"), "the answer to what was held back");
+    expect(received.join("")).toBe("echo before said echo held ");
+    expect(socket.destroyed).toBe(false);
+  });
+
   test("delay keeps the order of the bytes", async () => {
     const { links, echo, hop } = await network();
     links.setLaw({ minDelayMs: 1, maxDelayMs: 40, resetPpm: 0 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { memberIdOf, type PeerMessage } from "../../core/index.ts";
+import { memberIdOf, type PeerMessage, termOf } from "../../core/index.ts";
 import { SimNetwork } from "../../sim/network.ts";
 import { recode } from "../../sim/recode.ts";
 import { Schedule } from "../../sim/schedule.ts";
@@ -71,4 +71,37 @@ test("what becomes of a message depends on its link and place there, not on what
     busy.send(2, 1);
     expect(busy.send(0, 1)).toEqual(alone.send(0, 1));
   }
+});
+
+const word = (life: number): PeerMessage => ({
+  type: "hello",
+  from: memberIdOf(1n),
+  to: memberIdOf(2n),
+  term: termOf(1),
+  incarnation: life,
+});
+
+test("a clogged link holds back what it is given, in order, and lets go of it once, when it is healed", () => {
+  const network = new SimNetwork({ seed: 1, members: 3, law: calm });
+  expect(network.hold({ from: 0, to: 1, life: 1, message: word(1) })).toBe(false);
+  network.clog(0);
+  for (const life of [1, 2]) expect(network.hold({ from: 0, to: 1, life, message: word(life) })).toBe(true);
+  expect(network.hold({ from: 1, to: 2, life: 1, message: word(3) })).toBe(false);
+  expect(network.takeReleased()).toEqual([]);
+  network.healAmong([1, 2]);
+  expect(network.takeReleased()).toEqual([]);
+  network.heal();
+  expect(network.takeReleased().map(({ life }) => life)).toEqual([1, 2]);
+  expect(network.takeReleased()).toEqual([]);
+  expect(network.hold({ from: 0, to: 1, life: 1, message: word(1) })).toBe(false);
+});
+
+test("a clogged link has a bound: what comes beyond it is lost", () => {
+  const network = new SimNetwork({ seed: 1, members: 2, law: calm });
+  network.clog(1);
+  for (let life = 1; life <= 5_000; life++) network.hold({ from: 0, to: 1, life, message: word(life) });
+  network.heal();
+  const released = network.takeReleased();
+  expect(released.length).toBe(2_000);
+  expect(released.at(-1)?.life).toBe(2_000);
 });

@@ -83,6 +83,37 @@ describe("a world", () => {
     expect(world.hosts.every((host) => host.isUp)).toBe(true);
   });
 
+  test("a failed sync ends the process, keeps only a part of what it was to cover, and is not asked again", () => {
+    const world = ran(
+      shortPlan(8, 10_000, [
+        { atMs: 2_000, fault: { fault: "failSync", target: "leader", persistent: false } },
+        { atMs: 4_000, fault: { fault: "restart", target: "all" } },
+        { atMs: 5_000, fault: { fault: "failSync", target: "n1", persistent: true } },
+        { atMs: 6_000, fault: { fault: "restart", target: "n1" } },
+        { atMs: 7_000, fault: { fault: "mendDisk", target: "n1" } },
+        { atMs: 7_001, fault: { fault: "restart", target: "all" } },
+      ]),
+    );
+    const ends = lifeEnds(world);
+    expect(ends.filter((detail) => /^stopped: a sync of its (log|backend) failed, lost: /.test(detail))).toHaveLength(
+      3,
+    );
+    expect(world.hosts.every((host) => host.isUp)).toBe(true);
+  });
+
+  test("clogged links let everything go at once when they are healed, and nothing that was decided changes", () => {
+    const world = ran(
+      shortPlan(9, 10_000, [
+        { atMs: 2_000, fault: { fault: "clogLinks", target: "leader" } },
+        { atMs: 6_000, fault: { fault: "healNetwork" } },
+      ]),
+    );
+    const leaders = world.recorder.history.flatMap((event) =>
+      event.type === "role" && event.role === "leader" ? [event.member] : [],
+    );
+    expect(new Set(leaders).size).toBeGreaterThan(1);
+  });
+
   test("a paused leader loses its place and follows when it goes on", () => {
     const world = ran(
       shortPlan(6, 12_000, [
