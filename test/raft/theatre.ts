@@ -5,7 +5,7 @@
  *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [start=asking] [any field of MemberConfig=]
  *                          a new cluster
  *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
- *   lead 1                 member 1 campaigns and everything is delivered, without the words
+ *   lead 1                 member 1 campaigns and everything is delivered and written, without the words
  *   tick 1 [times=10]      campaign 1      propose 1 a b [bytes=100]      read 1 context=7      transfer 1 to=2
  *   configure 1 voters=(1,2,3) [learners=]                a change of the configuration is proposed
  *   deliver [1 2] [type=(append)] [drop=(2,3)] [reverse]   what is in flight now, from those senders; `drop`: to them
@@ -14,7 +14,8 @@
  *   cut from=(1) to=(2,3)  messages that way are lost from now on, those the other way are not
  *   lose [1] [type=] [to=] messages in flight are lost
  *   keep old [1] [type=]   moves messages in flight to a shelf;  send old: copies of them arrive
- *   forge TYPE from=9 to=1 term=5 [last=3/7] [index=7] [prev=1/1] [life=1] [transfer]   a message nobody sent is in flight
+ *   forge TYPE from=9 to=1 term=5 [last=3/7] [index=7] [prev=1/1] [entries=(1/2)] [life=1] [transfer]
+ *                          a message that nobody sent just now is in flight
  *   persist 1 [times=1]    finishes writes of a slow disk
  *   crash 1 / restart 1    compact 1 index=4      snapshot 1 to=3      fail 1 to=3 (a transfer)
  *   disk 1 as=old          keeps a copy of a disk;  restore 1 as=old: the member goes down, its disk is that copy
@@ -81,7 +82,8 @@ export class Theatre {
         return [];
       case "lead": {
         cluster.act(this.node(command), (raft) => raft.campaign());
-        this.run();
+        do this.run();
+        while (cluster.nodes.some((node) => cluster.persist(node)));
         cluster.events = [];
         return [describeNode(this.node(command))];
       }
@@ -191,10 +193,7 @@ export class Theatre {
   private given(command: Command): void {
     const node = this.node(command);
     const terms = command.options.get("terms") ?? [];
-    node.disk.entries = terms.map((word, position): Entry => {
-      const data = utf8Encode(`${word}.${position + 1}`);
-      return { index: indexOf(position + 1), term: termOf(Number(word)), kind: "command", data };
-    });
+    node.disk.entries = terms.map((word, position) => givenEntry(`${word}/${position + 1}`));
     const vote = command.options.get("vote")?.[0];
     node.disk.hardState = {
       ...blankHardState,
@@ -351,7 +350,7 @@ function forged(command: Command): RaftMessage {
         ...addressed,
         prevIndex,
         prevTerm,
-        entries: [],
+        entries: (command.options.get("entries") ?? []).map(givenEntry),
         commitIndex: index,
         toIncarnation: incarnation,
       };
@@ -383,4 +382,15 @@ function forged(command: Command): RaftMessage {
 function positionOf(command: Command, option: string): readonly [Term, LogIndex] {
   const [term, index] = (command.options.get(option)?.[0] ?? "0/0").split("/");
   return [termOf(Number(term)), indexOf(Number(index))];
+}
+
+/** `1/2` as the entry that holds "1.2". */
+function givenEntry(word: string): Entry {
+  const [term, index] = word.split("/");
+  return {
+    index: indexOf(Number(index)),
+    term: termOf(Number(term)),
+    kind: "command",
+    data: utf8Encode(`${term}.${index}`),
+  };
 }
