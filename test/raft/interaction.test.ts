@@ -30,6 +30,6 @@ describe("what an interaction file is", () => {
   });
 
   test("every claim on the Raft thesis has a story", () => {
-    expect(names.length).toBeGreaterThanOrEqual(20);
+    expect(names.length).toBeGreaterThanOrEqual(40);
   });
 });
