@@ -4,6 +4,7 @@
  */
 import * as grpc from "@grpc/grpc-js";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
+import { acceptHttp2 } from "./authority.ts";
 import type { CallTarget } from "./calls.ts";
 import { http2Preface, type Protocol } from "./port.ts";
 import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
@@ -48,7 +49,7 @@ export class GrpcTransport implements Protocol {
   }
 
   accept(socket: Parameters<Protocol["accept"]>[0]): void {
-    this.#injector.injectConnection(socket);
+    acceptHttp2(socket, (connection) => this.#injector.injectConnection(connection));
   }
 
   /** Lets calls under way finish for so long, then ends everything. */
