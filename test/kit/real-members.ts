@@ -36,12 +36,16 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One process of `faultline etcd`. */
+/** Which program a member runs: `faultline etcd`, or the etcd binary at that path. */
+export type Program = "ours" | { readonly etcd: string };
+
+/** One process of `faultline etcd`, or of a stock etcd. */
 export class RealMember {
   readonly name: string;
   readonly args: readonly string[];
   readonly logFile: string;
   readonly #environment: { readonly [name: string]: string };
+  readonly #program: Program;
   #child: ChildProcess | undefined;
   #ended: Promise<Ended> | undefined;
 
@@ -50,7 +54,10 @@ export class RealMember {
     readonly args: readonly string[];
     readonly logFile: string;
     readonly environment?: { readonly [name: string]: string };
+    /** Unless given, ours. */
+    readonly program?: Program;
   }) {
+    this.#program = options.program ?? "ours";
     this.name = options.name;
     this.args = options.args;
     this.logFile = options.logFile;
@@ -63,9 +70,11 @@ export class RealMember {
   }
 
   start(): void {
+    const command = this.#program === "ours" ? process.execPath : this.#program.etcd;
+    const leading = this.#program === "ours" ? ["--import", "tsx", join(root, "faultline.ts"), "etcd"] : [];
     const child = spawn(
-      process.execPath,
-      ["--import", "tsx", join(root, "faultline.ts"), "etcd", ...this.args],
+      command,
+      [...leading, ...this.args],
       // tsx is found from the root; standard output and error end up in the log.
       { cwd: root, env: { PATH: process.env["PATH"], ...this.#environment }, stdio: ["ignore", "pipe", "pipe"] },
     );
@@ -130,7 +139,11 @@ export interface RealCluster {
 }
 
 /** A cluster of its own on free ports, started but perhaps not ready yet. */
-export async function startCluster(size: number, extraArgs: readonly string[] = []): Promise<RealCluster> {
+export async function startCluster(
+  size: number,
+  extraArgs: readonly string[] = [],
+  program: Program = "ours",
+): Promise<RealCluster> {
   const directory = mkdtempSync(join(tmpdir(), "faultline-cluster-"));
   const ports = await freePorts(2 * size);
   const clientPorts = ports.slice(0, size);
@@ -150,6 +163,7 @@ export async function startCluster(size: number, extraArgs: readonly string[] = 
         ...["--initial-cluster", initialCluster, "--initial-cluster-token", "compat"],
         ...extraArgs,
       ],
+      program,
     });
   });
   for (const member of members) member.start();
@@ -160,7 +174,8 @@ export async function startCluster(size: number, extraArgs: readonly string[] = 
     endpoints: clientPorts.map((port) => `127.0.0.1:${port}`).join(","),
     directory,
     async ready(times = 1) {
-      await Promise.all(members.map((member) => member.logged("serving client traffic insecurely", times)));
+      const text = program === "ours" ? "serving client traffic insecurely" : "serving insecure client requests on";
+      await Promise.all(members.map((member) => member.logged(text, times)));
     },
     async close() {
       await Promise.all(members.map((member) => member.close()));
