@@ -171,7 +171,6 @@ export class LogStore {
     const operations = this.#beginCall();
     const { entries } = write;
     let { hardState } = write;
-    if (hardState !== undefined) this.#hardState = hardState;
     const first = entries[0];
     if (first !== undefined) {
       assert(first.index > this.#base.index, "an entry at or below the base is never written", first.index);
@@ -183,6 +182,9 @@ export class LogStore {
       if (to === from && !this.#makeRoom(operations, overheadBytes, from < entries.length)) continue;
       const seal = this.#seal("write");
       this.#push(operations, encodeWrite(hardState, entries, { from, to }, seal, this.#slab));
+      // Not before: a segment that begins here repeats the old one. Its commit index would else be durable without the
+      // entries it speaks of, and those they overwrite would be taken for committed.
+      if (hardState !== undefined) this.#hardState = hardState;
       hardState = undefined;
       if (to > from) this.#noteEntries(entries, from, to);
       from = to;

@@ -50,11 +50,7 @@ class RecordedLog {
     const before = this.model.content;
     this.model.append({ hardState: state, entries });
     const operations = this.store.append({ hardState: state, entries });
-    // The hard state is also in the beginning of a segment, so it may be there a record before the entries.
-    const between = new ModelLog();
-    between.reset(before.base, state ?? before.hardState);
-    between.append({ hardState: undefined, entries: before.entries });
-    this.#remember(operations, between.content);
+    this.#remember(operations, before);
     return this;
   }
   compact(index: number, term: number): this {
@@ -162,6 +158,19 @@ describe("recovery from a crash", () => {
     }
     expect(cuts).toBeGreaterThan(2_000);
     expect(recoverAndGoOn(log.disk(log.operations.length, true).segments)).toEqual(log.model.content);
+  });
+
+  // 1. Entries 2..3 of term 1 are here, committed nowhere. 2. A leader of term 2 overwrites them and says that 3 is
+  // committed: hard state and entries go into a new segment. 3. Power fails when only its beginning is on the disk.
+  it("a segment's beginning alone does not commit what the write behind it was to overwrite", () => {
+    const log = new RecordedLog().sync();
+    log.append(hardState(1, 0xa1, 1), entry(1, 1), entry(2, 1), entry(3, 1, "x".repeat(700))).sync();
+    const before = log.operations.length;
+    log.append(hardState(2, undefined, 3), entry(2, 2, "y".repeat(400)), entry(3, 2));
+    const kinds = log.operations.slice(before).map(({ type }) => type);
+    expect(kinds).toEqual(["create", "append", "append"]);
+    const content = recovered(log.disk(before + 2, false).segments, segmentBytesMax);
+    expect(content).toMatchObject({ hardState: { term: 1, commitIndex: 1 } });
   });
 
   it("a cut is made on the disk, so that nothing later stands behind garbage", () => {
