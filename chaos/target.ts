@@ -68,7 +68,7 @@ export function commandOf(
     "--initial-cluster-state=new",
     "--logger=zap",
     "--log-outputs=stderr",
-    ...configFlags(cluster.planned),
+    ...configFlags(cluster.planned, target.kind === "etcd" ? etcdFlagNames : ourFlagNames),
   ];
   if (target.kind === "etcd") return { command: target.binary, args: flags };
   return { command: process.execPath, args: [...ourEntry(), "etcd", ...flags] };
@@ -82,7 +82,7 @@ function ourEntry(): string[] {
 }
 
 /** Fields of a planned config that are flags of etcd, with our defaults; the others are the simulator's alone. */
-function configFlags(planned: PlannedMember): string[] {
+function configFlags(planned: PlannedMember, flagNames: typeof etcdFlagNames): string[] {
   const config: PlannedMember["config"] = { tickMs: 100, electionTicks: 10, preVote: true, ...planned.config };
   const tickMs = Number(config["tickMs"]);
   const flags = [`--heartbeat-interval=${tickMs}`, `--election-timeout=${tickMs * Number(config["electionTicks"])}`];
@@ -92,10 +92,15 @@ function configFlags(planned: PlannedMember): string[] {
   }
   return flags;
 }
-const flagNames: readonly (readonly [string, string])[] = [
+const etcdFlagNames: readonly (readonly [string, string])[] = [
   ["preVote", "pre-vote"],
   ["snapshotEntries", "snapshot-count"],
   ["requestBytesMax", "max-request-bytes"],
   ["txnOperationsMax", "max-txn-ops"],
   ["quotaBytes", "quota-backend-bytes"],
+];
+const ourFlagNames: typeof etcdFlagNames = [
+  ...etcdFlagNames,
+  ["leaseReads", "lease-reads"],
+  ["leaseAllowanceTicks", "lease-allowance-ticks"],
 ];

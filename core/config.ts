@@ -8,6 +8,8 @@ export interface MemberConfig {
   readonly electionTicks: number;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
+  readonly leaseReads: boolean;
+  readonly leaseAllowanceTicks: number;
   readonly appendBytesMax: number;
   readonly appendsInFlightMax: number;
   readonly uncommittedBytesMax: number;
@@ -89,6 +91,18 @@ export const memberConfigFields = {
     meaning:
       "A leader that hears no quorum for electionTicks steps down; voters ignore campaigns while they hear a leader.",
   },
+  leaseReads: {
+    kind: "switch",
+    default: false,
+    meaning:
+      "A leader that a quorum answered lately answers linearizable reads without asking again. Sound only while clocks drift apart by less than (leaseAllowanceTicks − 1) / electionTicks and no machine stops together with its clock; needs checkQuorum. Only members that have it too count, and each keeps out of elections for electionTicks after it starts.",
+  },
+  leaseAllowanceTicks: count(
+    "ticks",
+    2,
+    [1, 499],
+    "By so much a leader's lease is shorter than the election timeout: one tick for the phase of the others' ticks, the rest for drift. Less than electionTicks.",
+  ),
   appendBytesMax: count("bytes", mib, [0, 64 * mib], "Entry bytes in one append message; one entry always fits."),
   appendsInFlightMax: count(
     "count",
@@ -278,6 +292,10 @@ export function checkMemberConfig(config: MemberConfig): string | undefined {
       return `${name} must be a whole number of ${field.unit} in ${field.min}..${field.max}, not ${String(value)}`;
     }
   }
+  if (config.leaseReads && !config.checkQuorum)
+    return "leaseReads needs checkQuorum: without it nobody keeps a promise";
+  if (config.leaseReads && config.leaseAllowanceTicks >= config.electionTicks)
+    return `leaseAllowanceTicks must be less than electionTicks (${config.electionTicks}), not ${config.leaseAllowanceTicks}`;
   return undefined;
 }
 

@@ -253,6 +253,7 @@ export class Member {
   /** Advances the member by one input. Carry the outputs out in order before the next step. */
   step(input: Input): readonly Output[] {
     this.#nowMs = input.nowMs;
+    this.#raft.noteNow(input.nowMs);
     switch (input.type) {
       case "tick":
         this.#tick();

@@ -165,6 +165,16 @@ export const flagTable = {
   ),
   "config-file": fixed("text"),
   // This member's own.
+  "lease-reads": used(
+    "switch",
+    "false",
+    "Not etcd's: a leader that a quorum answered lately answers reads without asking again. Sound only while the members' clocks drift apart by less than (allowance − 1) / ticks of an election timeout and no machine stops together with its clock. Give it to every member.",
+  ),
+  "lease-allowance-ticks": used(
+    "whole",
+    "2",
+    "Not etcd's: heartbeat intervals by which that lease is shorter than the election timeout.",
+  ),
   "peer-dial": used(
     "list",
     "",

@@ -93,6 +93,8 @@ function interpret(given: Given): MemberFlags {
     tickMs: heartbeatMs,
     electionTicks,
     preVote: switchOf(text("pre-vote")) === true,
+    leaseReads: switchOf(text("lease-reads")) === true,
+    leaseAllowanceTicks: whole("lease-allowance-ticks"),
     snapshotEntries: whole("snapshot-count"),
     snapshotCatchUpEntries: whole("snapshot-catchup-entries"),
     requestBytesMax: whole("max-request-bytes"),

@@ -22,6 +22,7 @@ import type { RaftState } from "./state.ts";
  */
 export function campaign(state: RaftState, options: { readonly transfer: boolean }): void {
   if (state.role === "leader" || !state.isVoter) return;
+  if (state.promisedTicks > 0 && !options.transfer) return;
   state.resetElectionTimer();
   if (state.standing !== "sound") return;
   if (state.log.hasUnappliedConfiguration()) return;

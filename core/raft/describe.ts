@@ -50,7 +50,7 @@ function describeBody(message: RaftMessage): string {
     case "heartbeat":
       return ` commit=${message.commitIndex} round=${message.readRound} to-life=${message.toIncarnation}${describeHeld(message.held)}`;
     case "heartbeatReply":
-      return ` round=${message.readRound}${describeLife(message)}`;
+      return ` round=${message.readRound}${describeLife(message)}${message.promisedMs > 0 ? ` promised=${message.promisedMs}ms` : ""}`;
     case "readIndex":
       return ` context=${message.readContext} incarnation=${message.incarnation}`;
     case "readIndexReply":

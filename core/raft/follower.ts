@@ -6,6 +6,7 @@ import { indexOf, noTerm } from "../ids.ts";
 import { canVote, isUpToDate, noteAgreement } from "./amnesia.ts";
 import { campaign } from "./candidate.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
+import { promiseMsOf } from "./read-lease.ts";
 import type { RaftState } from "./state.ts";
 
 /** A message of this member's own term, while it follows. */
@@ -76,6 +77,8 @@ function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   if (message.held !== undefined) {
     state.witnessOf(message.held.memberId)?.noteHeld(message.held.index, message.held.term);
   }
+  const promisedMs = state.standing === "sound" ? promiseMsOf(state.config) : 0;
+  if (promisedMs > 0) state.promisedTicks = state.config.electionTicks;
   state.sendOnTerm({
     type: "heartbeatReply",
     from: state.id,
@@ -84,6 +87,7 @@ function handleHeartbeat(state: RaftState, message: Heartbeat): void {
     readRound: message.readRound,
     incarnation: state.incarnation,
     isRecovering: state.standing !== "sound",
+    promisedMs,
   });
 }
 
@@ -94,16 +98,18 @@ function handleReadIndexReply(state: RaftState, message: ReadIndexReply): void {
 
 /**
  * Voters ignore campaigns while they hear a leader, so that a member that comes back cannot unseat one that serves.
- * Only with check-quorum: else a leader that is heard but hears nobody would be honoured forever.
+ * Only with check-quorum: else a leader that is heard but hears nobody would be honoured forever. One that promised is
+ * loyal even when it has learned of a higher term since, and knows no leader.
  */
 export function isLoyal(state: RaftState): boolean {
+  if (state.promisedTicks > 0) return true;
   return state.config.checkQuorum && state.leaderId !== undefined && state.electionTicks < state.config.electionTicks;
 }
 
 /** Would this member vote so? Changes nothing. `term` of the message is the one the sender would campaign in. */
 export function handlePreVote(state: RaftState, message: PreVote): void {
   if (!canVote(state)) return;
-  if (message.term > state.term && isLoyal(state)) return;
+  if ((message.term > state.term || state.promisedTicks > 0) && isLoyal(state)) return;
   const isFree = message.term > state.term || (message.term === state.term && canVoteInOwnTerm(state, message));
   const granted = isFree && isUpToDate(state, message);
   state.sendOnTerm({
@@ -118,7 +124,7 @@ export function handlePreVote(state: RaftState, message: PreVote): void {
 
 /** A vote request of this member's own term. One that forgot, and does not know whom it may vote for, says nothing. */
 export function handleVote(state: RaftState, message: Vote): void {
-  if (!canVote(state)) return;
+  if (!canVote(state) || (state.promisedTicks > 0 && !message.transfer && state.votedFor !== message.from)) return;
   const granted = canVoteInOwnTerm(state, message) && isUpToDate(state, message);
   if (!granted) {
     refuseVote(state, message);

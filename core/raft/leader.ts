@@ -12,6 +12,7 @@ import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
 import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, Held, RaftMessage } from "./message.ts";
 import type { Progress } from "./progress.ts";
+import { promiseMsOf } from "./read-lease.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
 import type { RaftState } from "./state.ts";
 
@@ -26,7 +27,7 @@ export function becomeLeader(state: RaftState): void {
     configuration: state.configuration,
     lastIndex: state.log.lastIndex,
     lastRound: state.lastRound,
-    appendsInFlightMax: state.config.appendsInFlightMax,
+    config: state.config,
   });
   leadership.self.matchIndex = state.log.stableIndex;
   leadership.uncommittedBytes = bytesBetween(state, state.log.commitIndex, state.log.lastIndex);
@@ -153,6 +154,11 @@ export function addRead(state: RaftState, leadership: Leadership, read: WaitingR
     leadership.reads.addEarly(waiting);
     return;
   }
+  const { readLease } = leadership;
+  if (readLease?.holds(state.nowMs) === true) {
+    answerRead(state, { ...waiting, readIndex: state.log.commitIndex });
+    return;
+  }
   leadership.reads.add(waiting, state.log.commitIndex);
   beginReadRound(state, leadership);
 }
@@ -169,6 +175,7 @@ export function startTransfer(state: RaftState, leadership: Leadership, to: Memb
   const progress = leadership.progressOf(to);
   if (progress === undefined || !state.voterIds.includes(to)) return false;
   if (leadership.transferee === to) return true;
+  leadership.readLease?.end();
   leadership.transferee = to;
   leadership.transferTicks = 0;
   leadership.appendsDue = true;
@@ -177,6 +184,7 @@ export function startTransfer(state: RaftState, leadership: Leadership, to: Memb
 }
 
 export function tickLeader(state: RaftState, leadership: Leadership): void {
+  leadership.readLease?.tick(state.nowMs);
   if (leadership.transferee !== undefined) tickTransfer(state, leadership, leadership.transferee);
   else if (leadership.configurationsWaiting.length > 0) maybeAppendConfiguration(state, leadership);
   leadership.quorumTicks++;
@@ -298,6 +306,11 @@ function handleHeartbeatReply(
   if (!message.isRecovering && message.readRound > progress.confirmedRound) {
     assert(message.readRound <= leadership.reads.lastRound, "a read round was confirmed that never began");
     progress.confirmedRound = message.readRound;
+    const { readLease } = leadership;
+    if (readLease !== undefined && message.promisedMs >= promiseMsOf(state.config)) {
+      progress.promisedRound = message.readRound;
+      readLease.promised(leadership.promisedByQuorum());
+    }
     releaseReads(state, leadership);
   }
 }
@@ -356,7 +369,9 @@ function maybeSendTimeoutNow(state: RaftState, progress: Progress): void {
 // ---- sending ---------------------------------------------------------------------------------------------------
 
 function sendHeartbeats(state: RaftState, leadership: Leadership): void {
-  const readRound = leadership.reads.roundAwaited;
+  const { readLease } = leadership;
+  const readRound = readLease === undefined ? leadership.reads.roundAwaited : leadership.reads.openRound();
+  readLease?.sent(readRound, state.nowMs);
   leadership.reads.closeRound();
   const held = takeHeld(state, leadership);
   for (const progress of leadership.peers) {

@@ -2,12 +2,14 @@
  * What a member holds only while it leads: progress of everyone, reads waiting for proof, a transfer under way. Made
  * when an election is won, dropped as a whole when leadership ends, so that nothing stale is left for the next one.
  */
+import type { MemberConfig } from "../config.ts";
 import { indexOf, type LogIndex, type MemberId } from "../ids.ts";
 import { membersOf } from "./confchange.ts";
 import { ForwardedOnce } from "./forwarded.ts";
 import type { Configuration } from "./message.ts";
 import { Progress } from "./progress.ts";
 import { reachedByQuorum } from "./quorum.ts";
+import { ReadLease } from "./read-lease.ts";
 import { LeaderReads } from "./readindex.ts";
 
 export interface LeadershipOptions {
@@ -15,7 +17,7 @@ export interface LeadershipOptions {
   readonly configuration: Configuration;
   readonly lastIndex: LogIndex;
   readonly lastRound: number;
-  readonly appendsInFlightMax: number;
+  readonly config: MemberConfig;
 }
 
 export class Leadership {
@@ -24,6 +26,8 @@ export class Leadership {
   /** Everyone else, in id order. */
   peers: readonly Progress[] = [];
   readonly reads: LeaderReads;
+  /** Absent unless reads may be answered by lease. */
+  readonly readLease: ReadLease | undefined;
   readonly forwarded = new ForwardedOnce();
   /** Index of the empty entry this leader began with: from it on every entry has its term. */
   readonly startIndex: LogIndex;
@@ -53,7 +57,8 @@ export class Leadership {
   private readonly outgoingValues: number[] = [];
 
   constructor(options: LeadershipOptions) {
-    this.appendsInFlightMax = options.appendsInFlightMax;
+    this.appendsInFlightMax = options.config.appendsInFlightMax;
+    this.readLease = options.config.leaseReads ? new ReadLease(options.config) : undefined;
     this.startIndex = indexOf(options.lastIndex + 1);
     // An earlier leader may have left one anywhere in the log.
     this.configurationIndex = this.startIndex;
@@ -76,6 +81,7 @@ export class Leadership {
     this.outgoing = configuration.outgoing.map((id) => this.progressOf(id) ?? this.self);
     this.incomingValues.length = this.incoming.length;
     this.outgoingValues.length = this.outgoing.length;
+    this.readLease?.promised(this.promisedByQuorum());
   }
 
   /** Progress of a peer; undefined for the leader itself and for strangers. */
@@ -107,6 +113,18 @@ export class Leadership {
     }
     for (let at = 0; at < this.outgoing.length; at++) {
       this.outgoingValues[at] = (this.outgoing[at] as Progress).confirmedRound;
+    }
+    return reachedByQuorum(this.incomingValues, this.outgoingValues);
+  }
+
+  /** Highest read round in answer to which a quorum promised to give no votes; the leader itself gives none anyway. */
+  promisedByQuorum(): number {
+    this.self.promisedRound = this.reads.lastRound;
+    for (let at = 0; at < this.incoming.length; at++) {
+      this.incomingValues[at] = (this.incoming[at] as Progress).promisedRound;
+    }
+    for (let at = 0; at < this.outgoing.length; at++) {
+      this.outgoingValues[at] = (this.outgoing[at] as Progress).promisedRound;
     }
     return reachedByQuorum(this.incomingValues, this.outgoingValues);
   }

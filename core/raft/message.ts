@@ -134,6 +134,8 @@ export interface HeartbeatReply extends Addressed {
   readonly incarnation: number;
   /** The answer confirms no read: see amnesia.ts. */
   readonly isRecovering: boolean;
+  /** So long, by its own clock, the sender gives no vote from now on; 0: it promises nothing. See read-lease.ts. */
+  readonly promisedMs: number;
 }
 export interface ReadIndexRequest extends Addressed {
   readonly type: "readIndex";

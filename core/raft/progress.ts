@@ -37,6 +37,8 @@ export class Progress {
   recentActive = false;
   /** Highest read round this member confirmed in this leadership. */
   confirmedRound = 0;
+  /** Highest of them with which it promised to give no vote for as long as this leader's election timeout. */
+  promisedRound = 0;
   readonly inflight: Inflight;
 
   constructor(options: {
@@ -75,6 +77,7 @@ export class Progress {
     this.isCounted = false;
     this.matchIndex = noIndex;
     this.confirmedRound = 0;
+    this.promisedRound = 0;
     this.becomeProbe(this.nextIndex);
     return true;
   }

@@ -89,9 +89,15 @@ export class Raft implements RaftView {
 
   // ---- inputs ----------------------------------------------------------------------------------------------------
 
+  /** Time of the input that is about to be handled, by this member's clock; never falls. Only reads by lease need it. */
+  noteNow(nowMs: number): void {
+    this.state.nowMs = nowMs;
+  }
+
   /** One tick has passed: elections, heartbeats, check-quorum and transfers count these. */
   tick(): void {
     const state = this.state;
+    if (state.promisedTicks > 0) state.promisedTicks--;
     if (state.recall !== undefined) tickRecall(state, state.recall);
     if (state.leadership !== undefined) tickLeader(state, state.leadership);
     else if (state.role === "follower") tickFollower(state);

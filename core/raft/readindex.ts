@@ -50,6 +50,15 @@ export class LeaderReads {
     return this.round;
   }
 
+  /** Heartbeats about to be sent get a round of their own even if no read waits. */
+  openRound(): number {
+    if (!this.isRoundOpen) {
+      this.round++;
+      this.isRoundOpen = true;
+    }
+    return this.round;
+  }
+
   /** The read waits until the first commit of the leader's term. */
   addEarly(read: WaitingRead): void {
     this.early.push(read);
@@ -57,10 +66,7 @@ export class LeaderReads {
 
   /** The read waits for a round of heartbeats that begins after now. */
   add(read: WaitingRead, commitIndex: LogIndex): void {
-    if (!this.isRoundOpen) {
-      this.round++;
-      this.isRoundOpen = true;
-    }
+    this.openRound();
     this.queue.push({
       from: read.from,
       readContext: read.readContext,

@@ -11,6 +11,7 @@ import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
 import type { Configuration, Entry, HardState, RaftMessage, Registration } from "./message.ts";
+import { promiseMsOf } from "./read-lease.ts";
 import { ForwardedReads } from "./readindex.ts";
 import type { ReadState, Role } from "./ready.ts";
 
@@ -64,6 +65,11 @@ export class RaftState {
   registrations: readonly Registration[];
   readonly hasServed: (id: MemberId) => boolean;
 
+  /** As of the input being handled; only reads by lease ask for it. */
+  nowMs = 0;
+  /** Ticks in which this member gives no vote and begins no campaign, because a leader relies on that. */
+  promisedTicks: number;
+
   role: Role = "follower";
   term: Term;
   votedFor: MemberId | undefined;
@@ -100,6 +106,8 @@ export class RaftState {
   constructor(options: RaftOptions) {
     this.id = options.id;
     this.config = options.config;
+    // A life before this one may have promised.
+    this.promisedTicks = promiseMsOf(options.config) > 0 ? options.config.electionTicks : 0;
     this.incarnation = options.incarnation;
     this.random = options.random;
     this.term = options.hardState.term;

@@ -15,7 +15,7 @@ import type { Configuration, Entry, EntryKind, Held, Registration, Roll } from "
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 4;
+export const peerCodecVersion = 5;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -157,6 +157,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.readRound);
       writer.varint(message.incarnation);
       writeFlag(writer, message.isRecovering);
+      writer.varint(message.promisedMs);
       return;
     case "readIndex":
       writer.varint(message.readContext);
@@ -312,7 +313,8 @@ function readRaftMessage(
     }
     case "heartbeatReply": {
       const readRound = reader.varint();
-      return { type, from, to, term, readRound, incarnation: reader.varint(), isRecovering: reader.flag() };
+      const life = { incarnation: reader.varint(), isRecovering: reader.flag() };
+      return { type, from, to, term, readRound, ...life, promisedMs: reader.varint() };
     }
     case "readIndex":
       return { type, from, to, term, readContext: reader.varint(), incarnation: reader.varint() };

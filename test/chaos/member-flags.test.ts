@@ -37,6 +37,17 @@ describe("sources", () => {
     expect(flagsOf(["--unsafe-no-fsync"]).fsync).toBe(false);
   });
 
+  test("reads by lease are asked for, and refused when the allowance leaves no lease", () => {
+    expect(flagsOf([]).config.leaseReads).toBe(false);
+    expect(flagsOf(["--lease-reads", "--lease-allowance-ticks=3"]).config).toMatchObject({
+      leaseReads: true,
+      leaseAllowanceTicks: 3,
+    });
+    expect(JSON.stringify(read(["--lease-reads", "--lease-allowance-ticks=10"]))).toContain(
+      "leaseAllowanceTicks must be less than electionTicks (10), not 10",
+    );
+  });
+
   test("a variable stands in for a flag; an empty one counts as absent", () => {
     expect(flagsOf([], { ETCD_NAME: "env", ETCD_DATA_DIR: "" })).toMatchObject({
       name: "env",

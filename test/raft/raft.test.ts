@@ -411,7 +411,15 @@ describe("snapshots", () => {
     }
     raft.appliedTo(indexOf(6));
     raft.compactTo(indexOf(5));
-    raft.step({ type: "heartbeatReply", from: id(2), to: id(1), term: termOf(1), readRound: 0, ...life });
+    raft.step({
+      type: "heartbeatReply",
+      from: id(2),
+      to: id(1),
+      term: termOf(1),
+      readRound: 0,
+      promisedMs: 0,
+      ...life,
+    });
     expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
     accept(0);
     expect([raft.progressOf(id(2))?.state, raft.hasReady()]).toEqual(["snapshot", false]);

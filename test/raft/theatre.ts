@@ -6,7 +6,8 @@
  *                          a new cluster
  *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
  *   lead 1                 member 1 campaigns and everything is delivered and written, without the words
- *   tick 1 [times=10]      campaign 1      propose 1 a b [bytes=100]      read 1 context=7      transfer 1 to=2
+ *   tick 1 [times=10] [ms=100]     also moves its clock;  clock 1 by=50 moves the clock alone
+ *   campaign 1      propose 1 a b [bytes=100]      read 1 context=7      transfer 1 to=2
  *   configure 1 voters=(1,2,3) [learners=]                a change of the configuration is proposed
  *   deliver [1 2] [type=(append)] [drop=(2,3)] [reverse]   what is in flight now, from those senders; `drop`: to them
  *   run                    delivers until nothing is in flight
@@ -51,6 +52,8 @@ export class Theatre {
   });
   private readonly shelves = new Map<string, RaftMessage[]>();
   private readonly disks = new Map<string, Disk>();
+  /** Milliseconds each member's clock shows. */
+  private readonly clocks = new Map<MemberId, number>();
   private isolated: MemberId[] = [];
   private cuts: { readonly from: readonly MemberId[]; readonly to: readonly MemberId[] }[] = [];
 
@@ -66,6 +69,7 @@ export class Theatre {
     switch (command.name) {
       case "cluster":
         this.cluster = newCluster(command);
+        this.clocks.clear();
         this.isolated = [];
         this.cuts = [];
         return [];
@@ -74,8 +78,12 @@ export class Theatre {
         return [];
       case "tick":
         for (let time = 0; time < numberOf(command, "times", 1); time++) {
+          this.moveClock(command, numberOf(command, "ms", defaultMemberConfig.tickMs));
           cluster.act(this.node(command), (raft) => raft.tick());
         }
+        return [];
+      case "clock":
+        this.moveClock(command, numberOf(command, "by", 0));
         return [];
       case "campaign":
         cluster.act(this.node(command), (raft) => raft.campaign());
@@ -184,6 +192,13 @@ export class Theatre {
       default:
         throw new Error(`unknown command: ${command.line}`);
     }
+  }
+
+  private moveClock(command: Command, byMs: number): void {
+    const { id, raft } = this.node(command);
+    const nowMs = (this.clocks.get(id) ?? 0) + byMs;
+    this.clocks.set(id, nowMs);
+    raft.noteNow(nowMs);
   }
 
   private node(command: Command): Node {
@@ -366,7 +381,7 @@ function forged(command: Command): RaftMessage {
         held: undefined,
       };
     case "heartbeatReply":
-      return { type, ...addressed, readRound: index, incarnation, isRecovering: false };
+      return { type, ...addressed, readRound: index, incarnation, isRecovering: false, promisedMs: 0 };
     case "timeoutNow":
       return { type, ...addressed };
     case "propose":

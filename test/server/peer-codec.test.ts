@@ -70,7 +70,13 @@ const arbitraries: { readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extrac
     readRound: count,
     held: fc.option(fc.record({ memberId, index, term }), { nil: undefined }),
   }),
-  heartbeatReply: fc.record({ type: kind("heartbeatReply"), ...addressed, readRound: count, ...life }),
+  heartbeatReply: fc.record({
+    type: kind("heartbeatReply"),
+    ...addressed,
+    readRound: count,
+    ...life,
+    promisedMs: count,
+  }),
   readIndex: fc.record({ type: kind("readIndex"), ...addressed, readContext: count, incarnation: count }),
   readIndexReply: fc.record({
     type: kind("readIndexReply"),
@@ -208,7 +214,7 @@ describe("peer messages as bytes", () => {
 
   it("another format version and an unknown kind are named", () => {
     expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 4",
+      malformed: "peer message has format version 9, expected 5",
     });
     expect(decodePeerMessage(Uint8Array.of(peerCodecVersion, 200))).toEqual({
       malformed: "peer message has unknown kind 200",
