@@ -169,7 +169,7 @@ function prepare(dataDirectory: string, memberDirectory: string, log: Log): void
       });
     }
     for (const name of readdirSync(dataDirectory)) {
-      if (name !== "member")
+      if (name !== "member" && name !== "fixtures")
         log.warn("found invalid file under data directory", { filename: name, dir: dataDirectory });
     }
   } catch (error) {

@@ -11,6 +11,7 @@ import { type FlagName, flagTable } from "./flag-table.ts";
 import type { ClusterEntry } from "./identity.ts";
 import { initialClusterOf } from "./initial-cluster.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
+import { checkSchemes, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
 import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./urls.ts";
 
@@ -19,6 +20,8 @@ export interface MemberFlags {
   readonly dataDirectory: string;
   readonly listenPeer: readonly ListenAddress[];
   readonly listenClient: readonly ListenAddress[];
+  readonly clientTls: TlsOptions;
+  readonly peerTls: TlsOptions;
   readonly advertisePeerUrls: readonly string[];
   readonly advertiseClientUrls: readonly string[];
   /** The text and what it says; a problem with it matters only when there is no member in the data directory yet. */
@@ -58,7 +61,8 @@ export function readFlags(argv: readonly string[], environment: Environment, ver
   try {
     const given = readCommandLine(argv, version);
     const warnings = readEnvironment(given, environment);
-    return { kind: "start", flags: interpret(given), warnings };
+    const flags = interpret(given);
+    return { kind: "start", flags, warnings: [...warnings, ...schemeWarnings(flags)] };
   } catch (error) {
     if (error instanceof FlagProblem) return error.result;
     throw error;
@@ -117,6 +121,8 @@ function interpret(given: Given): MemberFlags {
     dataDirectory: text("data-dir") === "" ? `${name}.etcd` : text("data-dir"),
     listenPeer,
     listenClient,
+    clientTls: tlsOptionsOf(given, "client"),
+    peerTls: tlsOptionsOf(given, "peer"),
     advertisePeerUrls,
     advertiseClientUrls,
     initialCluster: given.has("initial-cluster")
@@ -142,6 +148,12 @@ function interpret(given: Given): MemberFlags {
     peerDial: peerDialOf(text("peer-dial")),
     explicit: new Set(given.keys()),
   };
+}
+
+/** @throws FlagProblem where a URL needs files that were not given */
+function schemeWarnings({ listenClient, listenPeer, clientTls, peerTls }: MemberFlags): string[] {
+  const urls = (addresses: readonly ListenAddress[]): string[] => addresses.map(({ url }) => url);
+  return [...checkSchemes(urls(listenPeer), peerTls), ...checkSchemes(urls(listenClient), clientTls)];
 }
 
 /** Out of bcrypt's range: its default, as in etcd. */

@@ -3,7 +3,9 @@
  * member list on the peer port. Source: etcd v3 HTTP surface.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { TLSSocket } from "node:tls";
 import type { MemberRecord } from "../../core/index.ts";
+import { commonNameOf } from "./certificate-rules.ts";
 import { type HealthOptions, health, probe } from "./health.ts";
 import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
@@ -20,11 +22,13 @@ export interface ClientHttpOptions {
   readonly hostWhitelist: readonly string[];
   /** Origins whose pages may read answers; `*` is any. */
   readonly corsOrigins: readonly string[];
+  /** Certificates of clients say who they are, and users exist: a call here would lose that. */
+  readonly certificatesMatter: () => boolean;
 }
 
 export function clientHttp(options: ClientHttpOptions): Server {
   const server = createServer((request, response) => {
-    if (!hostAllowed(options.hostWhitelist, request.headers.host)) return refuseHost(request, response);
+    if (!hostAllowed(options.hostWhitelist, request)) return refuseHost(request, response);
     allowOrigin(options.corsOrigins, request, response);
     if (request.method === "OPTIONS") {
       response.end();
@@ -33,6 +37,7 @@ export function clientHttp(options: ClientHttpOptions): Server {
     const url = urlOf(request);
     if (url === undefined) return sendText(response, 400, "400 Bad Request\n");
     if (options.gateway !== undefined && apiPath(url).startsWith("/v3/")) {
+      if (losesItsName(options, request)) return sendText(response, 400, `${namelessText}\n`);
       serveJson(options.gateway, apiPath(url), request, response);
       return;
     }
@@ -42,7 +47,7 @@ export function clientHttp(options: ClientHttpOptions): Server {
   });
   server.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy());
-    const allowed = hostAllowed(options.hostWhitelist, request.headers.host);
+    const allowed = hostAllowed(options.hostWhitelist, request) && !losesItsName(options, request);
     if (head.length > 0) socket.unshift(head);
     const url = allowed ? urlOf(request) : undefined;
     const served =
@@ -98,9 +103,9 @@ async function answer(
 // ---- filters before any path ---------------------------------------------------------------------------------
 
 /** Without TLS a page of another site can be made to speak to this port under its own name; the list stops that. */
-function hostAllowed(whitelist: readonly string[], host: string | undefined): boolean {
-  if (whitelist.length === 0 || whitelist.includes("*")) return true;
-  const name = (host ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+function hostAllowed(whitelist: readonly string[], { headers, socket }: IncomingMessage): boolean {
+  if (whitelist.length === 0 || whitelist.includes("*") || socket instanceof TLSSocket) return true;
+  const name = (headers.host ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
   return whitelist.includes(name);
 }
 
@@ -111,6 +116,13 @@ function refuseHost(request: IncomingMessage, response: ServerResponse): void {
     421,
     `The host "${host}" is not one this member answers to.\n\nAdd it to --host-whitelist, or use TLS.\n`,
   );
+}
+
+const namelessText = "CommonName of client sending a request against gateway will be ignored and not used as expected";
+
+/** The JSON gateway passes no certificate on, and a client that counts on its own must not be taken for nobody. */
+function losesItsName({ certificatesMatter }: ClientHttpOptions, { socket }: IncomingMessage): boolean {
+  return socket instanceof TLSSocket && commonNameOf(socket.getPeerCertificate()) !== "" && certificatesMatter();
 }
 
 function allowOrigin(allowed: readonly string[], request: IncomingMessage, response: ServerResponse): void {

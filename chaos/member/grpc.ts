@@ -2,10 +2,13 @@
  * gRPC below the seam, by grpc-js: bytes in, bytes out. Every method of etcd's API is registered, those the seam does
  * not serve too, so that a client hears "unknown method" and not a broken connection.
  */
+import { TLSSocket } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
+import type { Credential } from "../../core/index.ts";
 import { file_grpc_health_v1_health } from "../../core/wire/gen/grpc/health/v1/health_pb.ts";
 import { acceptHttp2 } from "./authority.ts";
 import type { CallTarget } from "./calls.ts";
+import { commonNameOf } from "./certificate-rules.ts";
 import { http2Preface, type Protocol } from "./port.ts";
 import type { CallOptions, CallStatus, OpenStream } from "./seam.ts";
 import { type Method, services } from "./services.ts";
@@ -15,6 +18,8 @@ export interface GrpcLimits {
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** The common name of a client's certificate is its user, where it brings no token. */
+  readonly certificateUsers: boolean;
 }
 
 /** etcd's allowance over the largest request: the rest of a message around it. */
@@ -35,7 +40,8 @@ export class GrpcTransport implements Protocol {
       ...(limits.keepaliveIntervalMs > 0 ? { "grpc.keepalive_time_ms": limits.keepaliveIntervalMs } : {}),
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
     });
-    for (const methods of services.values()) this.#serve(target, methods);
+    const callers = new Callers(limits.certificateUsers);
+    for (const methods of services.values()) this.#serve(target, methods, callers);
     for (const service of file_grpc_health_v1_health.services) {
       const methods = service.methods.map((method) => ({
         path: `/${service.typeName}/${method.name}`,
@@ -49,7 +55,14 @@ export class GrpcTransport implements Protocol {
   }
 
   accept(socket: Parameters<Protocol["accept"]>[0]): void {
-    acceptHttp2(socket, (connection) => this.#injector.injectConnection(connection));
+    if (!(socket instanceof TLSSocket)) {
+      acceptHttp2(socket, (connection) => this.#injector.injectConnection(connection));
+      return;
+    }
+    // Asked for at every call, and slow to make.
+    const shown = socket.getPeerCertificate(true);
+    socket.getPeerCertificate = () => shown;
+    this.#injector.injectConnection(socket);
   }
 
   /** Lets calls under way finish for so long, then ends everything. */
@@ -59,10 +72,11 @@ export class GrpcTransport implements Protocol {
     this.#server.forceShutdown();
   }
 
-  #serve(target: CallTarget, methods: readonly Method[]): void {
+  #serve(target: CallTarget, methods: readonly Method[], callers: Callers): void {
     const handlers: grpc.UntypedServiceImplementation = {};
     for (const { name, path, kind } of methods) {
-      handlers[name] = kind === "unary" ? unaryHandler(target, path) : streamHandler(target, path, kind);
+      handlers[name] =
+        kind === "unary" ? unaryHandler(target, path, callers) : streamHandler(target, path, kind, callers);
     }
     this.#server.addService(definitionOf(methods), handlers);
   }
@@ -106,22 +120,48 @@ function definitionOf(methods: readonly Pick<Method, "path" | "name" | "kind">[]
   return definition;
 }
 
-/** A token may stand under either name; the first one that is there counts. */
-function optionsOf(metadata: grpc.Metadata): CallOptions {
-  const requireLeader = metadata.get("hasleader").includes("true");
-  const token = metadata.get("token")[0] ?? metadata.get("authorization")[0];
-  const version = metadata.get("client-api-version")[0];
-  return {
-    requireLeader,
-    ...(token === undefined ? {} : { credential: { type: "token", token: token.toString() } }),
-    ...(version === undefined ? {} : { clientApiVersion: version.toString() }),
-  };
+/** A call's metadata, and what its connection says of who calls. */
+type AnyCall = Pick<grpc.ServerUnaryCall<Buffer, Buffer>, "metadata" | "getAuthContext">;
+
+/** Who calls, and how. */
+class Callers {
+  readonly #certificateUsers: boolean;
+
+  constructor(certificateUsers: boolean) {
+    this.#certificateUsers = certificateUsers;
+  }
+
+  optionsOf(call: AnyCall): CallOptions {
+    const { metadata } = call;
+    const requireLeader = metadata.get("hasleader").includes("true");
+    const credential = this.#credentialOf(call);
+    const version = metadata.get("client-api-version")[0];
+    return {
+      requireLeader,
+      ...(credential === undefined ? {} : { credential }),
+      ...(version === undefined ? {} : { clientApiVersion: version.toString() }),
+    };
+  }
+
+  /**
+   * A token may stand under either name; the first one that is there counts. A certificate speaks for its owner only:
+   * what a gateway passes on under its own certificate is somebody else's.
+   */
+  #credentialOf(call: AnyCall): Credential | undefined {
+    const { metadata } = call;
+    const token = metadata.get("token")[0] ?? metadata.get("authorization")[0];
+    if (token !== undefined) return { type: "token", token: token.toString() };
+    if (!this.#certificateUsers || metadata.get("grpcgateway-accept").length > 0) return undefined;
+    const shown = call.getAuthContext().sslPeerCertificate;
+    const user = shown === undefined ? "" : commonNameOf(shown);
+    return user === "" ? undefined : { type: "certificate", user };
+  }
 }
 
 const unaryHandler =
-  (target: CallTarget, path: string): grpc.handleUnaryCall<Buffer, Buffer> =>
+  (target: CallTarget, path: string, callers: Callers): grpc.handleUnaryCall<Buffer, Buffer> =>
   (call, callback) => {
-    const giveUp = target.unary(path, plain(call.request), optionsOf(call.metadata), {
+    const giveUp = target.unary(path, plain(call.request), callers.optionsOf(call), {
       answer: (bytes) => callback(null, bufferOf(bytes)),
       fail: (status) => callback(statusObject(status)),
     });
@@ -132,10 +172,11 @@ function streamHandler(
   target: CallTarget,
   path: string,
   kind: Exclude<Method["kind"], "unary">,
+  callers: Callers,
 ): grpc.UntypedHandleCall {
   if (kind === "server_streaming") {
     const handler: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      const stream = openStream(target, path, call);
+      const stream = openStream(target, path, call, callers);
       if (stream === undefined) return;
       stream.message(plain(call.request));
       stream.halfClosed();
@@ -143,7 +184,7 @@ function streamHandler(
     return handler;
   }
   const handler: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-    const stream = openStream(target, path, call);
+    const stream = openStream(target, path, call, callers);
     if (stream === undefined) return;
     call.on("data", (bytes: Buffer) => stream.message(plain(bytes)));
     call.on("end", () => stream.halfClosed());
@@ -155,6 +196,7 @@ function openStream(
   target: CallTarget,
   path: string,
   call: grpc.ServerDuplexStream<Buffer, Buffer> | grpc.ServerWritableStream<Buffer, Buffer>,
+  callers: Callers,
 ): OpenStream | undefined {
   // Replies written while the socket is full wait here for its next drain.
   let waiting: (() => void)[] = [];
@@ -164,7 +206,7 @@ function openStream(
     for (const each of taken) each();
   });
   let ended = false;
-  const stream = target.open(path, optionsOf(call.metadata), {
+  const stream = target.open(path, callers.optionsOf(call), {
     send(bytes, taken) {
       if (ended) return;
       if (call.write(bufferOf(bytes))) taken();

@@ -10,11 +10,11 @@ import { type ClusterId, clusterIdOf, hexOf, type MemberId, type MemberRecord, m
 import type { JoinedCluster } from "./data-directory.ts";
 import { foundersPath } from "./gateway.ts";
 import type { ClusterEntry } from "./identity.ts";
+import type { PeerDialler } from "./peer-dial.ts";
 
 export interface Asking {
   readonly timeoutMs: number;
-  /** Peer URL → "host:port" to dial. */
-  readonly dial: (peerUrl: string) => string;
+  readonly dialler: PeerDialler;
 }
 
 /**
@@ -88,24 +88,18 @@ function describe(members: readonly MemberRecord[], clusterId: ClusterId): strin
 async function fetchMembers(
   peerUrl: string,
   path: string,
-  asking: Asking,
+  { dialler, timeoutMs }: Asking,
 ): Promise<{ readonly clusterId: ClusterId; readonly members: readonly MemberRecord[] } | undefined> {
-  // A timer of AbortSignal.timeout does not keep the process alive, and while the start waits nothing else may.
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), asking.timeoutMs);
+  const answer = await dialler.get(peerUrl, path, timeoutMs);
+  if (answer === undefined || !/^[0-9a-f]{1,16}$/.test(answer.clusterIdHex)) return undefined;
+  // Ids are bare numbers beyond what a JavaScript number holds.
+  const quoted = answer.text.replace(/"id":(\d+)/g, '"id":"$1"');
   try {
-    const response = await fetch(`http://${asking.dial(peerUrl)}${path}`, { signal: abort.signal });
-    if (!response.ok) return undefined;
-    const clusterId = clusterIdOf(BigInt(`0x${response.headers.get("x-etcd-cluster-id") ?? "0"}`));
-    // Ids are bare numbers beyond what a JavaScript number holds.
-    const quoted = (await response.text()).replace(/"id":(\d+)/g, '"id":"$1"');
     const found = JSON.parse(quoted) as WireMember[];
-    return { clusterId, members: found.map(recordOf) };
+    return { clusterId: clusterIdOf(BigInt(`0x${answer.clusterIdHex}`)), members: found.map(recordOf) };
   } catch {
-    // Not there, or not yet: the usual case when a cluster starts for the first time.
+    // Something else than a member listens there.
     return undefined;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

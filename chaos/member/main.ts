@@ -10,6 +10,7 @@ import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
 import { MemberProcess } from "./process.ts";
+import { openTls } from "./tls.ts";
 import { etcdVersion } from "./version.ts";
 
 /** What other members may take to say whether their cluster runs. */
@@ -63,14 +64,14 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
       throw new StartProblem("listen failed", error.message);
     });
   }
-  const dial = (peerUrl: string): string => flags.peerDial.get(peerUrl) ?? peerUrl.replace(/^http:\/\//, "");
-  const asking = { timeoutMs: askTimeoutMs, dial };
+  const { dialler, entrances } = await openTls(flags, log);
+  const asking = { timeoutMs: askTimeoutMs, dialler };
   const directory = await openDataDirectory(flags, log, {
     askPeers: (members, own) => askRunningCluster(members, own, asking),
     join: (cluster, own) => joinRunningCluster(cluster, own, asking),
   });
   try {
-    return await MemberProcess.start({ flags, log, directory, dial });
+    return await MemberProcess.start({ flags, log, directory, dialler, entrances });
   } catch (error) {
     directory.backend.close();
     directory.lock.release();

@@ -16,14 +16,15 @@
  * may need an answer before this member learns of that: it is dialled back at the URLs of its greeting. Whoever was
  * removed is told so.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { type ClusterId, clusterIdOf, hexOf, type MemberId, memberIdOf, type PeerMessage } from "../../core/index.ts";
 import type { Log } from "./log.ts";
+import { type Connect, connectPlain } from "./peer-dial.ts";
 import type { Protocol } from "./port.ts";
 
 export interface PeerAddress {
   readonly memberId: MemberId;
-  /** "host:port", tried in turn. */
+  /** URLs or "host:port", tried in turn. */
   readonly addresses: readonly string[];
 }
 
@@ -37,8 +38,8 @@ export interface PeerNetworkOptions {
   readonly log: Log;
   /** URLs of this member, for members that do not know it yet. */
   readonly peerUrls?: readonly string[];
-  /** Peer URL → "host:port" to dial. */
-  readonly dial?: (peerUrl: string) => string;
+  /** How a connection is opened; absent: plain TCP, and whoever is not heard of yet is not dialled back. */
+  readonly connect?: Connect;
   readonly isRemoved?: (memberId: MemberId) => boolean;
   /** Another member says that this one was removed from the cluster for ever. */
   readonly onRemoved?: (by: MemberId) => void;
@@ -129,10 +130,10 @@ export class PeerNetwork implements Protocol {
   /** False: too many came already. */
   #meetStranger(memberId: MemberId, peerUrls: readonly string[]): boolean {
     if (this.#links.has(memberId)) return true;
-    const { dial } = this.#options;
-    if (dial === undefined || peerUrls.length === 0 || this.#strangers.size >= strangersMax) return false;
+    if (this.#options.connect === undefined || peerUrls.length === 0 || this.#strangers.size >= strangersMax)
+      return false;
     this.#strangers.add(memberId);
-    this.#addLink({ memberId, addresses: peerUrls.map(dial) });
+    this.#addLink({ memberId, addresses: peerUrls });
     return true;
   }
 
@@ -186,6 +187,7 @@ class Link {
   #stopped = false;
   #dropped = 0;
   #lastRefusal = "";
+  #lastProblem = "";
 
   constructor(peer: PeerAddress, options: PeerNetworkOptions) {
     this.#peer = peer;
@@ -216,6 +218,9 @@ class Link {
   #noteLife(alive: boolean): void {
     if (alive === (this.#connectedSinceMs !== undefined)) return;
     this.#connectedSinceMs = alive ? performance.now() : undefined;
+    const fields = { "remote-peer-id": hexOf(this.#peer.memberId) };
+    if (alive) this.#options.log.info("established TCP streaming connection with remote peer", fields);
+    else if (!this.#stopped) this.#options.log.warn("lost TCP streaming connection with remote peer", fields);
     this.#options.onLink?.(this.#peer.memberId, alive);
   }
 
@@ -289,16 +294,10 @@ class Link {
     if (this.#stopped || this.#dialling !== undefined) return;
     clearTimeout(this.#retryTimer);
     const address = this.#peer.addresses[this.#attempts++ % this.#peer.addresses.length] ?? "";
-    const colon = address.lastIndexOf(":");
-    const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-    const socket = connect({
-      host: host === "localhost" ? "127.0.0.1" : host,
-      port: Number(address.slice(colon + 1)),
-      noDelay: true,
-    });
+    const { socket, ready, explain } = (this.#options.connect ?? connectPlain)(address);
     this.#dialling = socket;
     const timer = setTimeout(() => socket.destroy(), dialTimeoutMs);
-    socket.once("connect", () => {
+    socket.once(ready, () => {
       clearTimeout(timer);
       this.#dialling = undefined;
       this.#adopt(socket);
@@ -308,22 +307,18 @@ class Link {
         "remote-peer-id": hexOf(this.#peer.memberId),
         error: error.message,
       });
+      this.#noteProblem(explain(error));
     });
     socket.once("close", () => {
       clearTimeout(timer);
       if (this.#dialling === socket) this.#dialling = undefined;
-      if (this.#socket === socket) this.#lost();
+      if (this.#socket === socket) this.#lost(ready === "secureConnect");
       this.#retryLater();
     });
   }
 
   #adopt(socket: Socket): void {
     const previous = this.#socket;
-    if (previous === undefined) {
-      this.#options.log.info("established TCP streaming connection with remote peer", {
-        "remote-peer-id": hexOf(this.#peer.memberId),
-      });
-    }
     this.#socket = socket;
     previous?.destroy();
     this.#lastLifeMs = performance.now();
@@ -341,6 +336,7 @@ class Link {
       this.#lastLifeMs = performance.now();
       this.#retryMs = retryMinMs;
       this.#lastRefusal = "";
+      this.#lastProblem = "";
       this.#noteLife(true);
       return;
     }
@@ -358,14 +354,26 @@ class Link {
     if (reason === removedText) this.#options.onRemoved?.(this.#peer.memberId);
   }
 
-  #lost(): void {
+  #lost(secure: boolean): void {
     this.#socket = undefined;
+    const spoke = this.#connectedSinceMs !== undefined;
     this.#noteLife(false);
     this.#queue = [];
     this.#queuedBytes = 0;
-    if (this.#stopped || this.#lastRefusal !== "") return;
-    this.#options.log.warn("lost TCP streaming connection with remote peer", {
+    if (secure && !spoke && this.#lastRefusal === "") {
+      this.#noteProblem(
+        "it closed the connection after the TLS handshake; its log says why it refuses this certificate",
+      );
+    }
+  }
+
+  /** What will not go away by itself is worth one line, not one for every try. */
+  #noteProblem(problem: string | undefined): void {
+    if (problem === undefined || problem === this.#lastProblem || this.#stopped) return;
+    this.#lastProblem = problem;
+    this.#options.log.warn("cannot connect to remote peer", {
       "remote-peer-id": hexOf(this.#peer.memberId),
+      error: problem,
     });
   }
 

@@ -1,9 +1,15 @@
 /*
  * One TCP port, several protocols: a connection is handed on by its first bytes. gRPC begins with HTTP/2's preface,
- * members greet each other with a line of their own, and whatever begins otherwise is HTTP/1.1.
+ * members greet each other with a line of their own, and whatever begins otherwise is HTTP/1.1. On an https address the
+ * same happens inside TLS, where gRPC is known by what was agreed upon in the handshake.
  */
 import type { Server as HttpServer } from "node:http";
 import { createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Log } from "./log.ts";
+import { TlsEntrance } from "./tls-entrance.ts";
+import type { TlsOptions } from "./tls-flags.ts";
+import type { TlsMaterial } from "./tls-material.ts";
 import type { ListenAddress } from "./urls.ts";
 
 export interface Protocol {
@@ -18,15 +24,35 @@ export const http2Preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** A connection that says nothing for so long is closed. */
 const silenceMs = 10_000;
 
+/** What https addresses need. */
+export interface PortTls {
+  readonly tls: TlsOptions;
+  readonly material: TlsMaterial;
+  readonly log: Log;
+}
+
 export class Port {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #protocols: readonly Protocol[];
-  readonly #http: HttpServer;
+  readonly #http: HttpServer | undefined;
+  readonly #entrance: TlsEntrance | undefined;
 
-  constructor(options: { readonly protocols: readonly Protocol[]; readonly http: HttpServer }) {
+  /**
+   * @param options.http undefined: a connection of no known protocol is closed
+   * @param options.secure undefined: no https address is ever listened on
+   */
+  constructor(options: {
+    readonly protocols: readonly Protocol[];
+    readonly http: HttpServer | undefined;
+    readonly secure?: PortTls | undefined;
+  }) {
     this.#protocols = options.protocols;
     this.#http = options.http;
+    this.#entrance =
+      options.secure === undefined
+        ? undefined
+        : new TlsEntrance({ ...options.secure, onSecure: (socket) => this.#sortSecure(socket) });
   }
 
   /**
@@ -34,7 +60,13 @@ export class Port {
    * @throws an error with etcd's text when the address cannot be bound
    */
   async listen(address: ListenAddress): Promise<number> {
-    const server = createServer({ noDelay: true }, (socket) => this.#sort(socket));
+    const entrance = address.secure ? this.#entrance : undefined;
+    if (address.secure && entrance === undefined) throw new Error(`cannot listen on TLS for ${address.url}`);
+    const server = createServer({ noDelay: true }, (socket) => {
+      if (entrance === undefined) return this.#sort(socket);
+      this.#keep(socket);
+      entrance.accept(socket);
+    });
     await bind(server, address);
     this.#servers.push(server);
     const bound = server.address();
@@ -52,11 +84,24 @@ export class Port {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #sort(socket: Socket): void {
+  #keep(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     // A broken connection is the business of whoever gets it; before that, of nobody.
     socket.on("error", () => {});
+  }
+
+  #sortSecure(socket: TLSSocket): void {
+    const http2 = this.#protocols.find(({ preface }) => preface === http2Preface);
+    if (socket.alpnProtocol !== "h2" || http2 === undefined) this.#sort(socket);
+    else {
+      this.#keep(socket);
+      http2.accept(socket);
+    }
+  }
+
+  #sort(socket: Socket): void {
+    this.#keep(socket);
     const timer = setTimeout(() => socket.destroy(), silenceMs);
     socket.once("close", () => clearTimeout(timer));
     let head = Buffer.alloc(0);
@@ -69,8 +114,9 @@ export class Port {
       clearTimeout(timer);
       socket.removeListener("readable", look);
       socket.unshift(head);
-      if (protocol === undefined) this.#http.emit("connection", socket);
-      else protocol.accept(socket);
+      if (protocol !== undefined) protocol.accept(socket);
+      else if (this.#http !== undefined) this.#http.emit("connection", socket);
+      else socket.destroy();
     };
     socket.on("readable", look);
   }

@@ -31,10 +31,12 @@ import { Metrics } from "./metrics.ts";
 import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
-import { Port } from "./port.ts";
+import type { PeerDialler } from "./peer-dial.ts";
+import { Port, type PortTls } from "./port.ts";
 import { realRandom } from "./random.ts";
 import { Seam, statusOf } from "./seam.ts";
 import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
+import type { TlsSide } from "./tls-flags.ts";
 import { variablesOf } from "./variables.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
@@ -42,8 +44,9 @@ export interface ProcessStart {
   readonly flags: MemberFlags;
   readonly log: Log;
   readonly directory: OpenedDirectory;
-  /** Peer URL → "host:port" to dial. */
-  readonly dial: (peerUrl: string) => string;
+  readonly dialler: PeerDialler;
+  /** Of each side with an https URL to listen on. */
+  readonly entrances: { readonly [Side in TlsSide]: PortTls | undefined };
 }
 
 /** The disk or an operator's mistake: 1. A member that found itself wrong: 2, as etcd's panics. */
@@ -153,7 +156,7 @@ export class MemberProcess {
       clusterId,
       peers: this.#peers(),
       peerUrls: flags.advertisePeerUrls,
-      dial: start.dial,
+      connect: start.dialler.connect,
       isRemoved: (id) => member.isRemoved(id),
       onRemoved: (by) =>
         this.#loop.step({ type: "peerMessage", message: { type: "memberRemoved", from: by, to: memberId } }),
@@ -207,8 +210,10 @@ export class MemberProcess {
       concurrentCallsMax: flags.concurrentCallsMax,
       keepaliveIntervalMs: flags.keepaliveIntervalMs,
       keepaliveTimeoutMs: flags.keepaliveTimeoutMs,
+      certificateUsers: flags.clientTls.clientCertAuth,
     });
     this.#peerPort = new Port({
+      secure: start.entrances.peer,
       protocols: [this.#network],
       http: peerHttp({
         clusterIdHex: hexOf(clusterId),
@@ -217,6 +222,7 @@ export class MemberProcess {
       }),
     });
     this.#clientPort = new Port({
+      secure: start.entrances.client,
       protocols: [this.#grpc],
       http: clientHttp({
         gateway: flags.jsonGateway
@@ -232,6 +238,8 @@ export class MemberProcess {
         variables: () => variablesOf(member),
         hostWhitelist: flags.hostWhitelist,
         corsOrigins: flags.corsOrigins,
+        // With users, nobody may do nothing.
+        certificatesMatter: () => member.refusalOfOperator(undefined, nowMs()) !== undefined,
       }),
     });
   }
@@ -240,14 +248,14 @@ export class MemberProcess {
 
   /** Those the member list names; while it does not name this member, also those it was told to begin with. */
   #peers(): PeerAddress[] {
-    const { directory, dial } = this.#start;
+    const { directory } = this.#start;
     const { memberId, contacts } = directory.identity;
     const known = this.#member.members;
     const isCaughtUp = known.some((record) => record.memberId === memberId);
     const records = isCaughtUp
       ? known
       : [...contacts, ...known.filter((record) => !contacts.some((other) => other.memberId === record.memberId))];
-    return records.map((record) => ({ memberId: record.memberId, addresses: record.peerUrls.map(dial) }));
+    return records.map((record) => ({ memberId: record.memberId, addresses: record.peerUrls }));
   }
 
   async #serveClients(): Promise<void> {
@@ -260,9 +268,9 @@ export class MemberProcess {
         this.#loop.fail({ kind: "disk", text: `listener failed: ${error instanceof Error ? error.message : error}` });
         return;
       }
-      log.info("serving client traffic insecurely; this is strongly discouraged!", {
-        address: address.url.replace(/^http:\/\//, ""),
-      });
+      const fields = { traffic: "grpc+http", address: address.url.replace(/^https?:\/\//, "") };
+      if (address.secure) log.info("serving client traffic securely", fields);
+      else log.info("serving client traffic insecurely; this is strongly discouraged!", fields);
     }
   }
 

@@ -10,6 +10,8 @@ export interface ListenAddress {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** https. */
+  readonly secure: boolean;
 }
 
 /** The items of a comma list, trimmed; none of an empty text. */
@@ -21,14 +23,16 @@ interface UrlParts {
   readonly port: string;
 }
 
-/** etcd's rules for a member URL; TLS and unix sockets are refused, being not served here. */
+/** etcd's rules for a member URL; unix sockets are refused, being not served here. */
 export function urlProblem(text: string): string | undefined {
   const match = /^([a-z]+):\/\/([^/?#]*)(.*)$/.exec(text);
   const scheme = match?.[1];
   if (match === null || scheme === undefined || !["http", "https", "unix", "unixs"].includes(scheme)) {
     return `URL scheme must be http, https, unix, or unixs: ${text}`;
   }
-  if (scheme !== "http") return `${scheme} URLs are not supported by this member: ${text}`;
+  if (scheme !== "http" && scheme !== "https") {
+    return `${scheme} URLs are not supported by this member, which listens on TCP alone; give an http or https URL: ${text}`;
+  }
   if (!/^(\[[0-9a-fA-F:.%]+\]|[^:[\]]*):\d{1,5}$/.test(match[2] ?? "")) {
     return `URL address does not have the form "host:port": ${text}`;
   }
@@ -39,7 +43,7 @@ export function urlProblem(text: string): string | undefined {
 function urlParts(text: string): UrlParts {
   const problem = urlProblem(text);
   if (problem !== undefined) return refuse(problem);
-  const address = text.slice("http://".length);
+  const address = text.replace(/^https?:\/\//, "");
   const colon = address.lastIndexOf(":");
   return { url: text, host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: address.slice(colon + 1) };
 }
@@ -54,7 +58,7 @@ function urlList(text: string): UrlParts[] {
 export function listenAddresses(text: string): ListenAddress[] {
   return urlList(text).map(({ url, host, port }) => {
     if (host !== "localhost" && host !== "" && isIP(host) === 0) refuse(`expected IP in URL for binding (${url})`);
-    return { url, host, port: Number(port) };
+    return { url, host, port: Number(port), secure: url.startsWith("https:") };
   });
 }
 

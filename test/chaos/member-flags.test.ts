@@ -202,14 +202,66 @@ describe("refusals", () => {
     expect(refusal("--corrupt-check-time=1s")).toBe(
       "--corrupt-check-time=1s is not supported by this member: it has only --corrupt-check-time=0s",
     );
-    expect(refusal("--cert-file=c.pem")).toBe(
-      "--cert-file=c.pem is not supported by this member: it has only the flag left out",
+    expect(refusal("--discovery=http://d/1")).toBe(
+      "--discovery=http://d/1 is not supported by this member: it has only the flag left out",
     );
-    expect(refusal("--listen-client-urls=https://127.0.0.1:1", "--advertise-client-urls=http://127.0.0.1:1")).toBe(
-      "https URLs are not supported by this member: https://127.0.0.1:1",
+    expect(refusal("--listen-client-urls=unix://127.0.0.1:1", "--advertise-client-urls=http://127.0.0.1:1")).toBe(
+      "unix URLs are not supported by this member, which listens on TCP alone; give an http or https URL: unix://127.0.0.1:1",
     );
     expect(read(["--auto-compaction-retention=0", "--strict-reconfig-check", "--corrupt-check-time=0s"]).kind).toBe(
       "start",
+    );
+  });
+});
+
+describe("TLS", () => {
+  const client = ["--listen-client-urls=https://127.0.0.1:1", "--advertise-client-urls=https://127.0.0.1:1"];
+  const refusal = (...argv: string[]): string => {
+    const result = read(argv);
+    return result.kind === "refuse" ? result.error : `not refused: ${JSON.stringify(result)}`;
+  };
+
+  test("an https URL needs a certificate and a key, or one made by the member itself", () => {
+    expect(refusal(...client)).toBe(
+      "TLS key/cert (--cert-file, --key-file) must be provided for client url https://127.0.0.1:1 with HTTPS scheme",
+    );
+    expect(refusal("--listen-peer-urls=https://127.0.0.1:2")).toContain(
+      "cannot listen on TLS for 127.0.0.1:2: KeyFile and CertFile are not presented",
+    );
+    expect(flagsOf([...client, "--auto-tls"]).listenClient).toMatchObject([{ secure: true, port: 1 }]);
+    expect(flagsOf([...client, "--cert-file=c", "--key-file=k"]).clientTls).toMatchObject({ certFile: "c" });
+  });
+
+  test("half a pair is refused", () => {
+    expect(refusal("--cert-file=c")).toBe("KeyFile and CertFile must both be present[key: , cert: c]");
+    expect(refusal("--peer-key-file=k")).toBe("KeyFile and CertFile must both be present[key: k, cert: ]");
+  });
+
+  test("an http URL beside certificates warns that they are not used", () => {
+    const result = read(["--cert-file=c", "--key-file=k", "--client-cert-auth"]);
+    expect(result.kind === "start" && result.warnings).toEqual([
+      "scheme is HTTP while key and cert files are present; ignoring key and cert files (client-url http://localhost:2379)",
+      "scheme is HTTP while --client-cert-auth is enabled; ignoring client cert auth for this URL (client-url http://localhost:2379)",
+    ]);
+  });
+
+  test("versions and suites have rules", () => {
+    expect(refusal("--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2")).toBe(
+      "min version (TLS1.3) is greater than max version (TLS1.2)",
+    );
+    expect(refusal("--tls-min-version=TLS1.3", "--cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA")).toBe(
+      "cipher suites cannot be configured when only TLS1.3 is enabled",
+    );
+    expect(refusal("--cipher-suites=TLS_NO_SUCH")).toBe('unexpected TLS cipher suite "TLS_NO_SUCH"');
+    expect(refusal("--tls-min-version=TLS1.0")).toContain('unexpected TLS version "TLS1.0" for --tls-min-version');
+    expect(flagsOf(["--cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]).clientTls.ciphers).toBe(
+      "ECDHE-RSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256",
+    );
+  });
+
+  test("common names and host names cannot be demanded together", () => {
+    expect(refusal("--peer-cert-allowed-cn=a,b", "--peer-cert-allowed-hostname=h")).toBe(
+      "AllowedCNs and AllowedHostnames are mutually exclusive (cns=[a b], hostnames=[h])",
     );
   });
 });

@@ -56,7 +56,7 @@ class End {
     });
     this.#network = network;
     this.#port = new Port({ protocols: [network], http: createHttpServer() });
-    this.number = await this.#port.listen({ url: "", host: "127.0.0.1", port: this.number });
+    this.number = await this.#port.listen({ url: "", host: "127.0.0.1", port: this.number, secure: false });
   }
   dial(): void {
     this.#network?.start();

@@ -143,16 +143,19 @@ export async function startCluster(
   size: number,
   extraArgs: readonly string[] = [],
   program: Program = "ours",
+  schemes: { readonly client: "http" | "https"; readonly peer: "http" | "https" } = { client: "http", peer: "http" },
 ): Promise<RealCluster> {
   const directory = mkdtempSync(join(tmpdir(), "faultline-cluster-"));
   const ports = await freePorts(2 * size);
   const clientPorts = ports.slice(0, size);
   const peerPorts = ports.slice(size);
-  const initialCluster = peerPorts.map((port, position) => `m${position + 1}=http://127.0.0.1:${port}`).join(",");
+  const initialCluster = peerPorts
+    .map((port, position) => `m${position + 1}=${schemes.peer}://127.0.0.1:${port}`)
+    .join(",");
   const members = clientPorts.map((clientPort, position) => {
     const name = `m${position + 1}`;
-    const peerUrl = `http://127.0.0.1:${peerPorts[position]}`;
-    const clientUrl = `http://127.0.0.1:${clientPort}`;
+    const peerUrl = `${schemes.peer}://127.0.0.1:${peerPorts[position]}`;
+    const clientUrl = `${schemes.client}://127.0.0.1:${clientPort}`;
     return new RealMember({
       name,
       logFile: join(directory, `${name}.log`),
@@ -171,10 +174,13 @@ export async function startCluster(
     members,
     clientPorts,
     peerPorts,
-    endpoints: clientPorts.map((port) => `127.0.0.1:${port}`).join(","),
+    endpoints: clientPorts.map((port) => `${schemes.client === "https" ? "https://" : ""}127.0.0.1:${port}`).join(","),
     directory,
     async ready(times = 1) {
-      const text = program === "ours" ? "serving client traffic insecurely" : "serving insecure client requests on";
+      const text =
+        program !== "ours"
+          ? "serving insecure client requests on"
+          : `serving client traffic ${schemes.client === "https" ? "securely" : "insecurely"}`;
       await Promise.all(members.map((member) => member.logged(text, times)));
     },
     async close() {

@@ -24,6 +24,7 @@ const rules: { readonly [folder: string]: FolderRule } = {
       /^jose$/,
       /^lmdb$/,
       /^pino$/,
+      /^selfsigned$/,
       /^prom-client$/,
       /^zx$/,
       /^yaml$/,

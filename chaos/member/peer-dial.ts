@@ -1,0 +1,137 @@
+/*
+ * Connections this member opens to other members: plain or TLS, as the scheme of the peer URL says. The certificate of
+ * the other side must be valid for the host of its URL, wherever a drill's proxy makes the connection go.
+ * Source: etcd configuration, §7 TLS.
+ */
+import { request as requestPlain } from "node:http";
+import { request as requestSecure } from "node:https";
+import { isIP, type Socket, connect as tcpConnect } from "node:net";
+import { type ConnectionOptions, checkServerIdentity, connect as tlsConnect } from "node:tls";
+import { certificateReason } from "./certificate-rules.ts";
+import type { TlsMaterial } from "./tls-material.ts";
+
+export interface Dialled {
+  readonly socket: Socket;
+  /** The event after which it can be written to. */
+  readonly ready: "connect" | "secureConnect";
+  /** An error in words, when it will not go away by trying again; undefined: nobody is there, or not yet. */
+  readonly explain: (error: NodeJS.ErrnoException) => string | undefined;
+}
+
+/** Opens one connection to a peer URL, or to `host:port`. */
+export type Connect = (peerUrl: string) => Dialled;
+
+/** Without TLS. */
+export const connectPlain: Connect = (peerUrl) => ({
+  socket: tcpConnect({ ...placeOf(peerUrl.replace(/^http:\/\//, "")), noDelay: true }),
+  ready: "connect",
+  explain: () => undefined,
+});
+
+export interface PeerDialOptions {
+  /** Peer URL → "host:port" to dial in its place. */
+  readonly redirects: ReadonlyMap<string, string>;
+  /** What this member shows, and whom it trusts. */
+  readonly material: TlsMaterial;
+  /** Take any certificate of the other side, as --peer-auto-tls does. */
+  readonly trustAny: boolean;
+  /** File of the authorities it trusts; "": the system's. For texts. */
+  readonly trusted: string;
+}
+
+/** Most bytes of an answer over HTTP. */
+const answerBytesMax = 16 * 1024 * 1024;
+
+export class PeerDialler {
+  readonly #options: PeerDialOptions;
+
+  constructor(options: PeerDialOptions) {
+    this.#options = options;
+  }
+
+  readonly connect: Connect = (peerUrl) => {
+    const address = this.#addressOf(peerUrl);
+    if (!peerUrl.startsWith("https:")) return connectPlain(address);
+    return {
+      socket: tlsConnect({ ...placeOf(address), ...this.#tlsFor(peerUrl) }).setNoDelay(true),
+      ready: "secureConnect",
+      explain: (error) => (isPassing(error) ? undefined : `${peerUrl}: ${this.#inWords(error)}`),
+    };
+  };
+
+  /** One GET. @returns undefined: nobody answers, or not with 200 */
+  get(
+    peerUrl: string,
+    path: string,
+    timeoutMs: number,
+  ): Promise<{ readonly clusterIdHex: string; readonly text: string } | undefined> {
+    const place = placeOf(this.#addressOf(peerUrl));
+    const secure = peerUrl.startsWith("https:");
+    return new Promise((resolve) => {
+      const options = { ...place, path, agent: false, ...(secure ? this.#tlsFor(peerUrl) : {}) };
+      const request = (secure ? requestSecure : requestPlain)(options, (response) => {
+        const pieces: Buffer[] = [];
+        let held = 0;
+        response.on("data", (piece: Buffer) => {
+          held += piece.length;
+          if (held > answerBytesMax) request.destroy();
+          else pieces.push(piece);
+        });
+        response.on("end", () => {
+          const clusterIdHex = String(response.headers["x-etcd-cluster-id"] ?? "0");
+          const text = Buffer.concat(pieces).toString("utf8");
+          resolve(response.statusCode === 200 ? { clusterIdHex, text } : undefined);
+        });
+      });
+      const timer = setTimeout(() => request.destroy(), timeoutMs);
+      // Not there, or not yet: the usual case when a cluster starts for the first time.
+      request.on("error", () => resolve(undefined));
+      request.on("close", () => {
+        clearTimeout(timer);
+        resolve(undefined);
+      });
+      request.end();
+    });
+  }
+
+  #inWords({ code, message }: NodeJS.ErrnoException): string {
+    const reason = certificateReason(code);
+    if (reason === undefined) return message;
+    const { trusted } = this.#options;
+    return `tls: failed to verify certificate: ${reason} (trusted: ${trusted === "" ? "the system's authorities" : trusted})`;
+  }
+
+  #addressOf(peerUrl: string): string {
+    return this.#options.redirects.get(peerUrl) ?? peerUrl.replace(/^https?:\/\//, "");
+  }
+
+  #tlsFor(peerUrl: string): ConnectionOptions {
+    const { host } = placeOf(peerUrl.replace(/^https:\/\//, ""));
+    return {
+      ...this.#options.material.now(),
+      rejectUnauthorized: !this.#options.trustAny,
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      checkServerIdentity: (_dialled, certificate) => checkServerIdentity(host, certificate),
+    };
+  }
+}
+
+/** `host:port` in two; etcd's localhost is 127.0.0.1. */
+function placeOf(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+  return { host: host === "localhost" ? "127.0.0.1" : host, port: Number(address.slice(colon + 1)) };
+}
+
+/** What a member that is down, starting or cut off looks like. */
+const isPassing = ({ code }: NodeJS.ErrnoException): boolean =>
+  [
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "EHOSTUNREACH",
+    "ENETUNREACH",
+    "EPIPE",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+  ].includes(code ?? "");
