@@ -5,7 +5,15 @@
 import type { Credential } from "../../core/auth/identity.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import type { RefusalName } from "../../core/errors.ts";
-import { clusterIdOf, memberIdOf, type RequestId, requestIdOf, type StreamId, streamIdOf } from "../../core/ids.ts";
+import {
+  clusterIdOf,
+  memberIdOf,
+  type RequestId,
+  requestIdOf,
+  type StreamId,
+  streamIdOf,
+  type WriteId,
+} from "../../core/ids.ts";
 import type { Input, PeerMessage, StreamKind } from "../../core/input.ts";
 import { type Member, startMember } from "../../core/member.ts";
 import type { MemberEvent, Output } from "../../core/output.ts";
@@ -28,6 +36,9 @@ function countingRandom(seed: number): Random {
   };
 }
 
+/** In one moment; more than any test has use for. */
+const deliveriesMax = 100_000;
+
 export interface TestStream {
   readonly replies: StreamReply[];
   /** undefined while open; "ok" or the refusal once the member ended it. */
@@ -49,6 +60,9 @@ export class TestMember {
   /** Password work under way, kept while it is held. */
   readonly passwords: Extract<Output, { readonly type: "hashPassword" | "checkPassword" }>[] = [];
   holdsPasswords = false;
+  /** Writes under way, oldest first, kept while they are held. */
+  readonly writes: WriteId[] = [];
+  holdsWrites = false;
 
   constructor(name: string) {
     this.name = name;
@@ -226,6 +240,14 @@ export class TestCluster {
     this.#deliver();
   }
 
+  /** Tells the member that the oldest of the writes that were held is done. */
+  finishWrite(each: TestMember): void {
+    const writeId = each.writes.shift();
+    if (writeId === undefined) throw new Error(`${each.name} has no write under way`);
+    this.#step(each, { type: "writeDone", nowMs: this.nowMs, writeId });
+    this.#deliver();
+  }
+
   /** Does the password work that was held. */
   workPasswords(each: TestMember): void {
     this.#workPasswords(each);
@@ -257,7 +279,8 @@ export class TestCluster {
           break;
         case "writeLog":
           for (const operation of output.operations) applyLogOperation(each.segments, operation);
-          if (output.sync) this.#step(each, { type: "writeDone", nowMs: this.nowMs, writeId: output.writeId });
+          if (output.sync && each.holdsWrites) each.writes.push(output.writeId);
+          else if (output.sync) this.#step(each, { type: "writeDone", nowMs: this.nowMs, writeId: output.writeId });
           break;
         case "syncBackend":
           this.#step(each, { type: "backendSynced", nowMs: this.nowMs, writeId: output.writeId });
@@ -294,7 +317,10 @@ export class TestCluster {
   #deliver(): void {
     if (this.#delivering) return;
     this.#delivering = true;
+    let delivered = 0;
     for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
+      delivered += 1;
+      if (delivered > deliveriesMax) throw new Error("the members never come to rest");
       const from = this.member(Number(message.from));
       // A member may be known before its process is there.
       const to = this.members[Number(message.to) - 1];

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { applyPatch, parsePatch } from "../../sim/patch.ts";
@@ -11,9 +11,12 @@ test("there are bugs to plant", () => {
   expect(patches.length).toBeGreaterThan(10);
 });
 
-test.each(patches)("%s says what it does, fits today's sources and changes them", (file) => {
+test.each(patches)("%s says what it does, names its witness, fits today's sources and changes them", (file) => {
   const { about, files } = parsePatch(readFileSync(join(folder, file), "utf8"));
   expect(about.split("\n")[0]).toMatch(/^[A-Z].*\.$/);
+  const witness = /^Witness: (\S+)$/m.exec(about)?.[1];
+  expect(witness, "a line `Witness: path` names a story of test/raft or test/storage").toBeDefined();
+  expect(existsSync(join(root, witness ?? "")), `${witness} is there`).toBe(true);
   expect(files.length).toBeGreaterThan(0);
   for (const each of files) {
     expect(each.path).toMatch(/^core\//);
