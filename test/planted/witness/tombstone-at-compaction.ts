@@ -12,7 +12,7 @@ export function witness(): void {
   member.answer(deleteOf("k"));
   const deleted = member.machine.store.currentRevision;
   member.answer(putOf("other", "1"));
-  member.answer({ type: "compact", revision: deleted });
+  member.answer({ type: "compact", revision: deleted, physical: false });
   member.settle();
   const { changes } = member.machine.store.changesFrom(revisionOf(deleted), 10);
   expect(changes.map(({ type }) => type)).toEqual(["delete", "put"]);
