@@ -93,7 +93,8 @@ function checkForm(name: FlagName, value: string): void {
   if (problem !== undefined) misuse(`invalid value "${value}" for flag -${name}: ${problem}\n${usageText}`);
 }
 
-function formProblem(name: FlagName, value: string): string | undefined {
+/** What is wrong with the form of a value; undefined: nothing. */
+export function formProblem(name: FlagName, value: string): string | undefined {
   switch (flagTable[name].kind) {
     case "switch":
       return switchOf(value) === undefined ? "parse error" : undefined;

@@ -187,7 +187,11 @@ export const flagTable = {
     "false",
     "Never sync the log to the disk: a power loss may lose what was promised.",
   ),
-  "config-file": fixed("text"),
+  "config-file": used(
+    "text",
+    "",
+    "Read everything from this YAML or JSON file; other flags and variables are passed over then.",
+  ),
   // This member's own.
   "lease-reads": used(
     "switch",

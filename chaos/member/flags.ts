@@ -4,6 +4,7 @@
  * Source: etcd configuration, §1 sources, §2 flags, §5 validation.
  */
 import { checkMemberConfig, defaultMemberConfig, type MemberConfig } from "../../core/index.ts";
+import { readConfigFile } from "./config-file.ts";
 import { durationMs } from "./durations.ts";
 import { FlagProblem, type FlagsEnd, refuse } from "./flag-problem.ts";
 import { type Environment, type Given, readCommandLine, readEnvironment, switchOf } from "./flag-sources.ts";
@@ -59,14 +60,36 @@ export type FlagsRead =
 
 export function readFlags(argv: readonly string[], environment: Environment, version: readonly string[]): FlagsRead {
   try {
-    const given = readCommandLine(argv, version);
-    const warnings = readEnvironment(given, environment);
+    const { given, warnings } = readSources(argv, environment, version);
     const flags = interpret(given);
     return { kind: "start", flags, warnings: [...warnings, ...schemeWarnings(flags)] };
   } catch (error) {
     if (error instanceof FlagProblem) return error.result;
     throw error;
   }
+}
+
+/** The command line and variables, or the file that one of them names, and nothing else then. */
+function readSources(
+  argv: readonly string[],
+  environment: Environment,
+  version: readonly string[],
+): { readonly given: Given; readonly warnings: readonly string[] } {
+  const given = readCommandLine(argv, version);
+  const path = given.get("config-file") || environment["ETCD_CONFIG_FILE"] || "";
+  if (path === "") return { warnings: readEnvironment(given, environment), given };
+  const file = readConfigFile(path);
+  // The one flag a file cannot hold: where a drill's proxy stands.
+  const dial = given.get("peer-dial");
+  if (dial !== undefined) file.given.set("peer-dial", dial);
+  // etcd asks for it on the command line alone; a file without it advertises the default.
+  if (file.given.has("listen-client-urls") && !file.given.has("advertise-client-urls")) {
+    file.given.set("advertise-client-urls", flagTable["advertise-client-urls"].standard);
+  }
+  const others = [...given.keys()].filter((name) => name !== "config-file" && name !== "peer-dial");
+  const note = `loaded server configuration from ${path}, other configuration command line flags and environment variables will be ignored if provided`;
+  const passedOver = others.length === 0 ? "" : `: --${others.join(", --")}`;
+  return { given: file.given, warnings: [`${note}${passedOver}`, ...file.warnings] };
 }
 
 function interpret(given: Given): MemberFlags {
