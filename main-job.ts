@@ -14,6 +14,7 @@ import { junitOf } from "./reports/junit.ts";
 import { type OverviewRow, overviewOf } from "./reports/overview.ts";
 import { fileNameOf, summaryOf } from "./reports/run-directory.ts";
 import { linesOfRun } from "./reports/verdict.ts";
+import { neverSeen } from "./scenarios/check/meant.ts";
 import { scenarioNamed, scenarios } from "./scenarios/index.ts";
 import type { RunResult } from "./scenarios/run.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
@@ -52,7 +53,9 @@ async function mainJob(flags: Flags): Promise<number> {
     interruption.close();
     if (rows.length > 0) process.stdout.write(`${tableOf(rows)}\n\nreport   ${writePage(flags.out, rows)}\n`);
   }
-  if (rows.some(({ summary }) => summary.verdict !== "holds")) return exitCodes.failed;
+  const unseen = neverSeen(rows.map(({ summary }) => summary));
+  for (const text of unseen) process.stderr.write(`violated ${text}\n`);
+  if (unseen.length > 0 || rows.some(({ summary }) => summary.verdict !== "holds")) return exitCodes.failed;
   return interruption.signal.aborted ? exitCodes.interrupted : exitCodes.passed;
 }
 

@@ -4,6 +4,7 @@
  * event by event, as it happens.
  */
 import type { Random } from "../core/index.ts";
+import { withMeant } from "../scenarios/check/meant.ts";
 import { type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import type { Fault } from "../scenarios/faults.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
@@ -144,7 +145,8 @@ class DrillRun {
 
   #resultOf(outcome: StageOutcome): RunResult {
     const { history } = this.#recorder;
-    const checks = [...this.#options.judge(history, this.#plan.checks), ...this.#ownChecks(outcome)];
+    const judged = withMeant(this.#options.judge(history, this.#plan.checks), this.#plan.meant);
+    const checks = [...judged, ...this.#ownChecks(outcome)];
     return {
       scenario: this.#plan.scenario,
       seed: this.#plan.seed,

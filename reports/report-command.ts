@@ -3,6 +3,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { neverSeen } from "../scenarios/check/meant.ts";
 import { worstVerdict } from "../scenarios/check/verdict.ts";
 import { mergeBlobs, readBlob } from "./blob.ts";
 import { runVerb } from "./command.ts";
@@ -39,7 +40,8 @@ export function runMerge(argv: readonly string[]): Promise<number> {
       .addHelpText("after", "\nExample:\n  faultline merge shard-0.json shard-1.json --out reports/out/nightly\n")
       .action((paths: string[], flags: { readonly out: string; readonly json?: boolean }) => {
         const runs = mergeBlobs(paths.map((path) => ({ path, blob: readBlob(path) })));
-        const verdict = worstVerdict(runs.map((run) => run.verdict));
+        const unseen = neverSeen(runs);
+        const verdict = unseen.length > 0 ? "violated" : worstVerdict(runs.map((run) => run.verdict));
         mkdirSync(flags.out, { recursive: true });
         writeFileSync(
           join(flags.out, "overview.html"),
@@ -50,12 +52,13 @@ export function runMerge(argv: readonly string[]): Promise<number> {
         if (flags.json === true) {
           const failures = broken.map((run) => ({ scenario: run.scenario, seed: run.seed, verdict: run.verdict }));
           const page = join(flags.out, "overview.html");
-          process.stdout.write(`${JSON.stringify({ verdict, runs: runs.length, failures, page })}\n`);
+          process.stdout.write(`${JSON.stringify({ verdict, runs: runs.length, failures, unseen, page })}\n`);
         } else {
           const lines = [
             `${verdict} ${countText(runs.length)} runs of ${paths.length} shards, ${broken.length} do not hold`,
           ];
           for (const run of broken.slice(0, 20)) lines.push(`  ${run.verdict} ${repeatLine(run)}`);
+          lines.push(...unseen.map((text) => `  violated ${text}`));
           if (broken.length > 20) lines.push(`  … and ${broken.length - 20} more`);
           lines.push(`  report ${join(flags.out, "overview.html")}`);
           process.stdout.write(`${lines.join("\n")}\n`);

@@ -54,7 +54,9 @@ export function jsonOfRun(run: RunResult, runDirectory: string | undefined): { r
     ...(run.digest === undefined ? {} : { digest: run.digest }),
     ...(run.world === "real" ? { target: run.target } : {}),
     verdict: run.verdict,
-    checks: run.checks.map(({ name, verdict, detail }) => ({ name, verdict, detail })),
+    checks: run.checks.map(({ name, verdict, detail, meant }) => {
+      return { name, verdict, detail, ...(meant === undefined ? {} : { meant }) };
+    }),
     ...(run.world === "real" ? { faults: faultRows(run.history), unavailableMs: run.unavailableMs ?? null } : {}),
     ...(run.events === undefined ? {} : { events: run.events }),
     ...(run.simulatedMs === undefined ? {} : { simulatedMs: run.simulatedMs }),
@@ -79,6 +81,8 @@ export function linesOfRun(run: RunResult, runDirectory: string | undefined): st
     for (const violation of check.violations.slice(0, 3)) lines.push(`    ${violation.rule}: ${violation.text}`);
     if (check.violations.length > 3) lines.push(`    … and ${check.violations.length - 3} more`);
   }
+  for (const { name, meant, detail } of run.checks)
+    if (meant !== undefined) lines.push(`  meant    ${name}: ${detail}`);
   for (const [reason, rows] of groupBy(skipped, ({ fault, detail }) => `${fault}: ${detail}`)) {
     lines.push(`  skipped ${reason}${rows.length > 1 ? ` (${rows.length} times)` : ""}`);
   }

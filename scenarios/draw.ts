@@ -46,6 +46,7 @@ export function drawPlan(
     watches: workload.watches,
     phases: { safetyMs, ...(core === undefined ? undefined : { core }), progressBoundMs, settleMs: settleMs[world] },
     checks: scenario.checks,
+    ...(scenario.meant === undefined ? undefined : { meant: scenario.meant }),
   };
 }
 

@@ -3,6 +3,9 @@
  */
 import clockDriftLeases from "./clock/clock-drift-leases.ts";
 import fencedLocks from "./clock/fenced-locks.ts";
+import leaseReads from "./clock/lease-reads.ts";
+import leaseReadsClocksApart from "./clock/lease-reads-clocks-apart.ts";
+import readIndexClocksApart from "./clock/read-index-clocks-apart.ts";
 import crashRecoverAll from "./crash/crash-recover-all.ts";
 import leaderKilled from "./crash/leader-killed.ts";
 import pausedLeader from "./crash/paused-leader.ts";
@@ -45,10 +48,13 @@ export const scenarios: readonly Scenario[] = [
   leaderRemoved,
   leaderTransfer,
   learnerPromoted,
+  leaseReads,
+  leaseReadsClocksApart,
   majorityLostThenBack,
   mixedEverything,
   oneWayLinks,
   pausedLeader,
+  readIndexClocksApart,
   replaceMember,
   rollingRestart,
   slowDisks,

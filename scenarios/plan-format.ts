@@ -236,7 +236,11 @@ function coreFlaw(plan: Plan): Flaw | undefined {
   return { place, problem, remedy: `name at least ${quorum}, or remove it to heal all` };
 }
 
-function checksFlaw({ checks }: Plan): Flaw | undefined {
+function checksFlaw({ checks, meant }: Plan): Flaw | undefined {
+  if (meant !== undefined && !checks.includes(meant.violated)) {
+    const problem = `${shown(meant.violated)} is not among the checks of the plan`;
+    return { place: "plan.meant.violated", problem, remedy: "name one of plan.checks, or remove plan.meant" };
+  }
   for (const [position, check] of checks.entries()) {
     if (checkNames.includes(check)) continue;
     const problem = `${shown(check)} is no check`;

@@ -202,20 +202,23 @@ const watch = objectOf(
 );
 
 /** The whole plan, names not yet compared with one another. */
-export const planShape = objectOf({
-  format: oneOfTexts([planFormat]),
-  version: wholeNumber({ min: planVersion, max: planVersion }),
-  scenario: name,
-  seed: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-  members: listOf(member),
-  link: linkLaw,
-  syncMs: objectOf({ min: milliseconds, max: milliseconds }),
-  faults: listOf(objectOf({ atMs: milliseconds, fault })),
-  clients: listOf(client),
-  watches: listOf(watch),
-  phases: objectOf(
-    { safetyMs: milliseconds, progressBoundMs: milliseconds, settleMs: milliseconds },
-    { core: listOf(name) },
-  ),
-  checks: listOf(name),
-});
+export const planShape = objectOf(
+  {
+    format: oneOfTexts([planFormat]),
+    version: wholeNumber({ min: planVersion, max: planVersion }),
+    scenario: name,
+    seed: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    members: listOf(member),
+    link: linkLaw,
+    syncMs: objectOf({ min: milliseconds, max: milliseconds }),
+    faults: listOf(objectOf({ atMs: milliseconds, fault })),
+    clients: listOf(client),
+    watches: listOf(watch),
+    phases: objectOf(
+      { safetyMs: milliseconds, progressBoundMs: milliseconds, settleMs: milliseconds },
+      { core: listOf(name) },
+    ),
+    checks: listOf(name),
+  },
+  { meant: objectOf({ violated: name, withinSeeds: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }) }) },
+);

@@ -104,4 +104,14 @@ export interface Plan {
   };
   /** Names of checks. */
   readonly checks: readonly string[];
+  /** Absent: every check must hold. */
+  readonly meant?: Meant;
+}
+
+/** A promise that a run is there to break. */
+export interface Meant {
+  /** Name of the check that must fail. */
+  readonly violated: string;
+  /** In that many seeds it must fail once at least. */
+  readonly withinSeeds: number;
 }

@@ -4,7 +4,7 @@
  */
 import type { MemberConfig, Random } from "../core/index.ts";
 import type { LinkLaw, PlannedFault } from "./faults.ts";
-import type { PlannedClient, PlannedWatch } from "./plan.ts";
+import type { Meant, PlannedClient, PlannedWatch } from "./plan.ts";
 
 /** Which worlds can make a scenario: the seeded simulator, or drills on real processes. */
 export type World = "sim" | "real";
@@ -65,6 +65,8 @@ export interface Scenario {
   readonly durationMs: { readonly [Name in World]: number };
   /** Names of checks. */
   readonly checks: readonly string[];
+  /** The promise it is there to break, by taking away what it stands on. Absent: every check must hold. */
+  readonly meant?: Meant;
 }
 
 /** Types a scenario literal; refuses a scenario that cannot be drawn. */

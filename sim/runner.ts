@@ -4,6 +4,7 @@
  */
 import { defaultMemberConfig, startMember } from "../core/index.ts";
 import { type CheckOptions, checksByNames } from "../scenarios/check/all.ts";
+import { withMeant } from "../scenarios/check/meant.ts";
 import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";
 import type { Plan } from "../scenarios/plan.ts";
@@ -48,7 +49,8 @@ export function judge(world: World, how: { readonly startedMs: number; readonly 
   // A run that a broken invariant cut short has no end to judge: its history would accuse clients of what never came.
   if (world.broken === undefined) {
     checks.push(finalOf(world));
-    for (const check of checksOf(plan)) checks.push(check.check(history, budget));
+    const judged = checksOf(plan).map((check) => check.check(history, budget));
+    checks.push(...withMeant(judged, plan.meant));
   }
   return {
     scenario: plan.scenario,

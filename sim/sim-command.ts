@@ -12,6 +12,7 @@ import { junitOf } from "../reports/junit.ts";
 import { overviewOf } from "../reports/overview.ts";
 import { fileNameOf, RunDirectory, summaryOf, toolVersion } from "../reports/run-directory.ts";
 import { jsonOfRun, linesOfRun, repeatLine } from "../reports/verdict.ts";
+import { neverSeen } from "../scenarios/check/meant.ts";
 import { scenarios as allScenarios, scenarioNamed } from "../scenarios/index.ts";
 import type { RunResult, RunSummary } from "../scenarios/run.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
@@ -89,7 +90,9 @@ async function campaign(names: readonly string[], flags: Flags): Promise<number>
   }
   tally.finish(stop.signal.aborted);
   if (!stop.signal.aborted) writeCampaign(tally.summaries, { scenarios, flags, shard });
-  if (tally.failed > 0) return exitCodes.failed;
+  const unseen = neverSeen(tally.summaries);
+  for (const text of unseen) process.stderr.write(`violated ${text}\n`);
+  if (tally.failed > 0 || unseen.length > 0) return exitCodes.failed;
   return stop.signal.aborted ? exitCodes.interrupted : exitCodes.passed;
 }
 

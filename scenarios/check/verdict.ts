@@ -27,6 +27,8 @@ export interface CheckResult {
   readonly method?: "witness" | "search";
   /** How many operations or events were judged; 0 makes `holds` say little. */
   readonly judged: number;
+  /** Of a check that is meant to fail (meant.ts): whether it did, and in how many seeds it must have, once. */
+  readonly meant?: { readonly wasSeen: boolean; readonly withinSeeds: number };
 }
 
 /** Bounds of a check, in steps, never in time, so that a history gives one verdict everywhere. */
