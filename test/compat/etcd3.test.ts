@@ -96,9 +96,110 @@ describe("npm etcd3", () => {
     await second.resign();
   });
 
+  test("every form of a range: revisions, sorts, limits, numbers, JSON, existence", async () => {
+    await client.put("form/a").value(3);
+    await client.put("form/b").value(2);
+    await client.put("form/c").value(JSON.stringify({ deep: 1 }));
+    expect(await client.get("form/a").number()).toBe(3);
+    expect(await client.get("form/c").json()).toEqual({ deep: 1 });
+    expect(await client.get("form/b").buffer()).toEqual(Buffer.from("2"));
+    expect(await client.get("form/b").exists()).toBe(true);
+    expect(await client.get("form/z").exists()).toBe(false);
+    const all = client.getAll().prefix("form/");
+    expect(await all.sort("Key", "Descend").limit(2).keys()).toEqual(["form/c", "form/b"]);
+    expect(await client.getAll().inRange({ start: "form/a", end: "form/c" }).numbers()).toEqual({
+      "form/a": 3,
+      "form/b": 2,
+    });
+    expect(await client.getAll().inRange({ start: "form/a", end: "form/c" }).sort("Value", "Ascend").keys()).toEqual([
+      "form/b",
+      "form/a",
+    ]);
+    const { kvs, header } = await client.get("form/a").exec();
+    const created = kvs[0]?.create_revision ?? "";
+    await client.put("form/a").value(4);
+    expect(await client.get("form/a").revision(created).number()).toBe(3);
+    expect(await client.get("form/a").serializable(true).exists()).toBe(true);
+    expect(
+      await client
+        .getAll()
+        .prefix("form/")
+        .minModRevision(Number(header.revision) + 1)
+        .keys(),
+    ).toEqual(["form/a"]);
+    expect(await client.getAll().prefix("form/").maxCreateRevision(created).keys()).toEqual(["form/a"]);
+  });
+
+  test("puts give what was before, keep a lease, or touch without changing", async () => {
+    const lease = client.lease(60, { autoKeepAlive: false });
+    await lease.put("kept").value("1");
+    expect((await client.put("kept").value("2").ignoreLease().getPrevious()).value.toString()).toBe("1");
+    expect((await client.get("kept").exec()).kvs[0]?.lease).toBe(await lease.grant());
+    await client.put("kept").touch();
+    expect((await client.get("kept").exec()).kvs[0]).toMatchObject({ version: "3", lease: "0" });
+    expect((await client.delete().key("kept").getPrevious()).map(({ value }) => value.toString())).toEqual(["2"]);
+    await lease.revoke();
+  });
+
+  test("a namespace keeps to its prefix, in transactions and watches too", async () => {
+    const inner = client.namespace("room/");
+    const watcher = await inner.watch().key("door").create();
+    const seen = new Promise<string>((resolve) => watcher.on("put", ({ key }) => resolve(key.toString())));
+    await inner.if("door", "Create", "==", 0).then(inner.put("door").value("open")).commit();
+    expect(await seen).toBe("door");
+    expect(await client.get("room/door").string()).toBe("open");
+    expect(await inner.getAll().keys()).toEqual(["door"]);
+    await watcher.cancel();
+    await inner.delete().all();
+    expect(await client.get("room/door").string()).toBeNull();
+  });
+
+  test("software transactions that collide are done one after the other", async () => {
+    await client.put("account").value(0);
+    const deposit = (): Promise<void> =>
+      client.stm({ retries: 50 }).transact(async (tx) => {
+        await tx.put("account").value(((await tx.get("account").number()) ?? 0) + 1);
+      });
+    await Promise.all(Array.from({ length: 8 }, deposit));
+    expect(await client.get("account").number()).toBe(8);
+  });
+
+  test("a lease that nobody keeps alive is reported as lost", { timeout: 30_000 }, async () => {
+    const lease = client.lease(2, { autoKeepAlive: false });
+    await lease.put("fleeting").value("x");
+    for (let attempt = 0; attempt < 200 && (await client.get("fleeting").exists()); attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await expect(lease.keepaliveOnce()).rejects.toBeInstanceOf(EtcdLeaseInvalidError);
+    expect(lease.revoked()).toBe(true);
+  });
+
   test("maintenance answers status of a member", async () => {
     const status = await client.maintenance.status();
     expect(status.version).toBe("3.6.14");
     expect(Number(status.dbSize)).toBeGreaterThan(0);
+  });
+
+  test("a client goes on at the other members when its own dies", { timeout: 60_000 }, async () => {
+    const own = new Etcd3({ hosts: cluster.clientPorts.map((port) => `http://127.0.0.1:${port}`) });
+    await own.put("before").value("1");
+    const status = await own.maintenance.status();
+    const leader = (await own.cluster.memberList({})).members.find(({ ID }) => ID === status.leader);
+    const member = cluster.members.find(({ name }) => name === leader?.name);
+    await member?.end("SIGKILL");
+    let wrote = false;
+    for (let attempt = 0; attempt < 200 && !wrote; attempt++) {
+      wrote = await own
+        .put("after")
+        .value("2")
+        .then(
+          () => true,
+          () => new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 100)),
+        );
+    }
+    expect(await own.getAll().prefix("").keys()).toEqual(expect.arrayContaining(["after", "before"]));
+    own.close();
+    member?.start();
+    await member?.logged("serving client traffic insecurely", 2);
   });
 });
