@@ -24,6 +24,17 @@ export interface CallCounts {
   readonly handled: Map<number, number>;
 }
 
+/** One call that ended. */
+export interface HandledCall {
+  readonly path: string;
+  readonly kind: CallKind;
+  /** gRPC's number; 0 is OK. */
+  readonly code: number;
+  readonly seconds: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
+
 export class CallMeter implements CallTarget {
   readonly #target: CallTarget;
   readonly #counts: ReadonlyMap<string, CallCounts>;
@@ -32,8 +43,11 @@ export class CallMeter implements CallTarget {
   bytesReceived = 0;
   bytesSent = 0;
 
-  constructor(target: CallTarget) {
+  readonly #onHandled: (call: HandledCall) => void;
+
+  constructor(target: CallTarget, onHandled: (call: HandledCall) => void = () => {}) {
     this.#target = target;
+    this.#onHandled = onHandled;
     this.#counts = new Map(
       [...services.values()]
         .flat()
@@ -60,23 +74,27 @@ export class CallMeter implements CallTarget {
     counts.received++;
     this.bytesReceived += bytes.length;
     let open = true;
+    const startedMs = performance.now();
+    const end = (code: number, bytesSent: number): void => {
+      open = false;
+      handled(counts, code);
+      const seconds = (performance.now() - startedMs) / 1_000;
+      this.#onHandled({ path, kind: counts.kind, code, seconds, bytesReceived: bytes.length, bytesSent });
+    };
     const giveUp = this.#target.unary(path, bytes, options, {
       answer: (answer) => {
-        open = false;
         counts.sent++;
         this.bytesSent += answer.length;
-        handled(counts, ok);
+        end(ok, answer.length);
         to.answer(answer);
       },
       fail: (status) => {
-        open = false;
-        handled(counts, status.code);
+        end(status.code, 0);
         to.fail(status);
       },
     });
     return () => {
-      if (open) handled(counts, cancelled);
-      open = false;
+      if (open) end(cancelled, 0);
       giveUp();
     };
   }
@@ -90,14 +108,21 @@ export class CallMeter implements CallTarget {
     if (counts === undefined) return this.#target.open(path, options, to);
     counts.started++;
     let open = true;
+    const startedMs = performance.now();
+    const bytesOf = { received: 0, sent: 0 };
     const end = (code: number): void => {
-      if (open) handled(counts, code);
+      if (!open) return;
       open = false;
+      handled(counts, code);
+      const seconds = (performance.now() - startedMs) / 1_000;
+      const { received: bytesReceived, sent: bytesSent } = bytesOf;
+      this.#onHandled({ path, kind: counts.kind, code, seconds, bytesReceived, bytesSent });
     };
     const stream = this.#target.open(path, options, {
       send: (bytes, taken) => {
         counts.sent++;
         this.bytesSent += bytes.length;
+        bytesOf.sent += bytes.length;
         to.send(bytes, taken);
       },
       end(status) {
@@ -110,6 +135,7 @@ export class CallMeter implements CallTarget {
       message: (bytes) => {
         counts.received++;
         this.bytesReceived += bytes.length;
+        bytesOf.received += bytes.length;
         stream.message(bytes);
       },
       halfClosed: () => stream.halfClosed(),

@@ -21,6 +21,10 @@ export interface MemberFlags {
   readonly dataDirectory: string;
   readonly listenPeer: readonly ListenAddress[];
   readonly listenClient: readonly ListenAddress[];
+  /** Where HTTP is served apart from gRPC; none: on the same ports. */
+  readonly listenClientHttp: readonly ListenAddress[];
+  /** Where metrics and health are served as well, before there is a cluster. */
+  readonly listenMetrics: readonly ListenAddress[];
   readonly clientTls: TlsOptions;
   readonly peerTls: TlsOptions;
   readonly advertisePeerUrls: readonly string[];
@@ -36,6 +40,11 @@ export interface MemberFlags {
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** A unary call above it is worth a warning. */
+  readonly warnUnaryMs: number;
+  readonly extensiveMetrics: boolean;
+  /** Serve /debug/pprof. */
+  readonly profiles: boolean;
   /** The API as JSON below /v3. */
   readonly jsonGateway: boolean;
   readonly corsOrigins: readonly string[];
@@ -102,6 +111,8 @@ function interpret(given: Given): MemberFlags {
   const name = text("name");
   const listenPeer = listenAddresses(text("listen-peer-urls"));
   const listenClient = listenAddresses(text("listen-client-urls"));
+  const listenClientHttp = optionalAddresses(text("listen-client-http-urls"));
+  checkDistinct(listenClient, listenClientHttp);
   const advertisePeerUrls = advertisedUrls("initial-advertise-peer-urls", text("initial-advertise-peer-urls"));
   const advertiseClientUrls = advertisedUrls("advertise-client-urls", text("advertise-client-urls"));
   if (given.has("listen-client-urls") && !given.has("advertise-client-urls")) {
@@ -144,6 +155,8 @@ function interpret(given: Given): MemberFlags {
     dataDirectory: text("data-dir") === "" ? `${name}.etcd` : text("data-dir"),
     listenPeer,
     listenClient,
+    listenClientHttp,
+    listenMetrics: optionalAddresses(text("listen-metrics-urls")),
     clientTls: tlsOptionsOf(given, "client"),
     peerTls: tlsOptionsOf(given, "peer"),
     advertisePeerUrls,
@@ -160,6 +173,9 @@ function interpret(given: Given): MemberFlags {
     concurrentCallsMax: whole("max-concurrent-streams"),
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
+    warnUnaryMs: duration("warning-unary-request-duration", 300),
+    extensiveMetrics: metricsLevelOf(text("metrics")) === "extensive",
+    profiles: switchOf(text("enable-pprof")) === true,
     jsonGateway: switchOf(text("enable-grpc-gateway")) === true,
     corsOrigins: listOf(text("cors")),
     hostWhitelist: listOf(text("host-whitelist")),
@@ -174,9 +190,33 @@ function interpret(given: Given): MemberFlags {
 }
 
 /** @throws FlagProblem where a URL needs files that were not given */
-function schemeWarnings({ listenClient, listenPeer, clientTls, peerTls }: MemberFlags): string[] {
+function schemeWarnings({
+  listenClient,
+  listenClientHttp,
+  listenMetrics,
+  listenPeer,
+  clientTls,
+  peerTls,
+}: MemberFlags): string[] {
   const urls = (addresses: readonly ListenAddress[]): string[] => addresses.map(({ url }) => url);
-  return [...checkSchemes(urls(listenPeer), peerTls), ...checkSchemes(urls(listenClient), clientTls)];
+  // Metrics in plain text beside TLS are meant so; in TLS they need what clients need.
+  checkSchemes(urls(listenMetrics.filter(({ secure }) => secure)), clientTls);
+  return [
+    ...checkSchemes(urls(listenPeer), peerTls),
+    ...checkSchemes(urls([...listenClient, ...listenClientHttp]), clientTls),
+  ];
+}
+
+const optionalAddresses = (text: string): ListenAddress[] => (text === "" ? [] : listenAddresses(text));
+
+function checkDistinct(grpc: readonly ListenAddress[], http: readonly ListenAddress[]): void {
+  const both = http.find(({ url }) => grpc.some((other) => other.url === url));
+  if (both === undefined) return;
+  refuse(`cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${both.url}`);
+}
+
+function metricsLevelOf(text: string): "basic" | "extensive" {
+  return text === "basic" || text === "extensive" ? text : refuse(`--metrics is basic or extensive, not "${text}"`);
 }
 
 /** Out of bcrypt's range: its default, as in etcd. */

@@ -9,6 +9,7 @@ import { commonNameOf } from "./certificate-rules.ts";
 import { type HealthOptions, health, probe } from "./health.ts";
 import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Profiles } from "./profiles.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
 export interface ClientHttpOptions {
@@ -18,6 +19,8 @@ export interface ClientHttpOptions {
   readonly metrics: Metrics;
   /** What /debug/vars shows. */
   readonly variables: () => { readonly [name: string]: unknown };
+  /** /debug/pprof; undefined: not served. */
+  readonly profiles: Profiles | undefined;
   /** Host names a client may use; `*` is any. */
   readonly hostWhitelist: readonly string[];
   /** Origins whose pages may read answers; `*` is any. */
@@ -59,6 +62,21 @@ export function clientHttp(options: ClientHttpOptions): Server {
   return server;
 }
 
+/** The ports for probes and scrapes: metrics and health, nothing else. */
+export function metricsHttp(options: Pick<ClientHttpOptions, "health" | "metrics">): Server {
+  return createServer((request, response) => {
+    const url = urlOf(request);
+    if (url === undefined) return sendText(response, 400, "400 Bad Request\n");
+    answerProbe(options, url, request, response)
+      .then((answered) => {
+        if (!answered) sendText(response, 404, "404 page not found\n");
+      })
+      .catch((error: unknown) => {
+        sendText(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
+      });
+  });
+}
+
 /** undefined: what the client asked for is no path. */
 function urlOf(request: IncomingMessage): URL | undefined {
   const target = request.url ?? "/";
@@ -74,30 +92,32 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  switch (url.pathname) {
-    case "/health": {
-      if (!onlyGet(request, response)) return;
-      const { status, text } = await health(options.health, url.searchParams);
-      return sendText(response, status, text);
-    }
-    case "/version":
-      if (onlyGet(request, response)) sendJson(response, versions);
-      return;
-    case "/metrics":
-      response.setHeader("content-type", options.metrics.contentType);
-      response.end(await options.metrics.text());
-      return;
-    case "/debug/vars":
-      return sendJson(response, options.variables());
-    default:
-      break;
+  if (url.pathname === "/version") {
+    if (onlyGet(request, response)) sendJson(response, versions);
+  } else if (url.pathname === "/debug/vars") sendJson(response, options.variables());
+  else if (options.profiles?.serve(url, response) === true) return;
+  else if (!(await answerProbe(options, url, request, response))) sendText(response, 404, "404 page not found\n");
+}
+
+/** What probes and scrapes ask. @returns false: the path is none of theirs */
+async function answerProbe(
+  options: Pick<ClientHttpOptions, "health" | "metrics">,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  if (url.pathname === "/metrics") {
+    response.setHeader("content-type", options.metrics.contentType);
+    response.end(await options.metrics.text());
+    return true;
   }
-  if (/^\/(livez|readyz)(\/|$)/.test(url.pathname)) {
-    if (!onlyGet(request, response)) return;
-    const found = await probe(options.health, url);
-    if (found !== undefined) return sendText(response, found.status, found.text);
-  }
-  sendText(response, 404, "404 page not found\n");
+  if (!/^\/(health$|(livez|readyz)(\/|$))/.test(url.pathname)) return false;
+  if (!onlyGet(request, response)) return true;
+  const found =
+    url.pathname === "/health" ? await health(options.health, url.searchParams) : await probe(options.health, url);
+  if (found === undefined) return false;
+  sendText(response, found.status, found.text);
+  return true;
 }
 
 // ---- filters before any path ---------------------------------------------------------------------------------

@@ -58,7 +58,12 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** The steps before there is a member: ports that are free, a directory that is ours. */
 async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess> {
-  for (const address of [...flags.listenPeer, ...flags.listenClient]) {
+  for (const address of [
+    ...flags.listenPeer,
+    ...flags.listenClient,
+    ...flags.listenClientHttp,
+    ...flags.listenMetrics,
+  ]) {
     // The ports are opened for good later; a taken one is better known before anything is touched.
     await probe(address).catch((error: Error) => {
       throw new StartProblem("listen failed", error.message);

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { rpcCodeNumbers } from "../../core/index.ts";
-import type { CallMeter } from "./call-meter.ts";
+import type { CallMeter, HandledCall } from "./call-meter.ts";
 import { type Probe, probeChecks } from "./health.ts";
 
 /** What a scrape looks at. */
@@ -24,6 +24,8 @@ export interface MetricsSource {
   currentRevision(): number;
   compactRevision(): number;
   backendSize(): { readonly allocatedBytes: number; readonly usedBytes: number };
+  /** Also how long each call of a client takes. */
+  readonly extensive: boolean;
   /** Calls of clients so far. */
   readonly calls: () => CallMeter;
 }
@@ -40,6 +42,8 @@ export class Metrics {
   readonly #defragInflight: Gauge;
   readonly #defragSeconds: Histogram;
   readonly #snapshotSeconds: Histogram;
+  /** Takes a call that ended; undefined: nobody counts them. */
+  readonly noteHandled: ((call: HandledCall) => void) | undefined;
 
   constructor(source: MetricsSource) {
     collectDefaultMetrics({ register: this.#registry });
@@ -119,6 +123,7 @@ export class Metrics {
       17,
     );
     registerCalls(this.#registry, source.calls);
+    this.noteHandled = source.extensive ? handlingSeconds(this.#registry) : undefined;
     registerHandles(this.#registry);
     const buckets = Array.from({ length: 14 }, (_none, power) => 0.001 * 2 ** power);
     this.#fsyncSeconds = new Histogram({
@@ -254,6 +259,21 @@ function registerCalls(registry: Registry, calls: () => CallMeter): void {
       },
     });
   }
+}
+
+/** Seconds of every call, by method. */
+function handlingSeconds(registry: Registry): (call: HandledCall) => void {
+  const histogram = new Histogram({
+    name: "grpc_server_handling_seconds",
+    help: "Time of a call, from its first byte to its status.",
+    labelNames: ["grpc_service", "grpc_method", "grpc_type"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  return ({ path, kind, seconds }) => {
+    const [, service = "", method = ""] = path.split("/");
+    histogram.labels(service, method, kind).observe(seconds);
+  };
 }
 
 /** File descriptors, where the system shows them. */

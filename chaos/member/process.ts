@@ -21,7 +21,8 @@ import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
-import { clientHttp, peerHttp } from "./gateway.ts";
+import { type Entrances, Front } from "./front.ts";
+import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport, grpcOverheadBytes } from "./grpc.ts";
 import { addedMemberId } from "./identity.ts";
 import type { Log } from "./log.ts";
@@ -32,11 +33,11 @@ import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
-import { Port, type PortTls } from "./port.ts";
+import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
 import { Seam, statusOf } from "./seam.ts";
 import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
-import type { TlsSide } from "./tls-flags.ts";
+import { slowCalls } from "./slow-calls.ts";
 import { variablesOf } from "./variables.ts";
 import { clusterVersion, etcdVersion } from "./version.ts";
 
@@ -45,8 +46,7 @@ export interface ProcessStart {
   readonly log: Log;
   readonly directory: OpenedDirectory;
   readonly dialler: PeerDialler;
-  /** Of each side with an https URL to listen on. */
-  readonly entrances: { readonly [Side in TlsSide]: PortTls | undefined };
+  readonly entrances: Entrances;
 }
 
 /** The disk or an operator's mistake: 1. A member that found itself wrong: 2, as etcd's panics. */
@@ -67,8 +67,7 @@ export class MemberProcess {
   readonly #calls: CallMeter;
   readonly #metrics: Metrics;
   readonly #grpc: GrpcTransport;
-  readonly #peerPort: Port;
-  readonly #clientPort: Port;
+  readonly #front: Front;
   #end: (exitCode: number) => void = () => {};
   #leaderId: MemberId | undefined;
   #ending = false;
@@ -102,11 +101,9 @@ export class MemberProcess {
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
     const process = new MemberProcess(start, started.member);
-    for (const address of flags.listenPeer) {
-      await process.#peerPort.listen(address).catch((error: Error) => {
-        throw new StartProblem("listen failed", error.message);
-      });
-    }
+    await process.#front.open().catch((error: Error) => {
+      throw new StartProblem("listen failed", error.message);
+    });
     process.#network.start();
     process.#loop.start(started.outputs);
     return process;
@@ -149,6 +146,7 @@ export class MemberProcess {
       currentRevision: () => member.currentRevision,
       compactRevision: () => member.compactRevision,
       backendSize: () => backend.size(),
+      extensive: flags.extensiveMetrics,
       calls: () => this.#calls,
     });
     this.#network = new PeerNetwork({
@@ -199,7 +197,10 @@ export class MemberProcess {
       }),
     ]);
     const messageBytesMax = flags.config.requestBytesMax + grpcOverheadBytes;
-    this.#calls = new CallMeter(new BoundedCalls(new Switchboard(this.#seam, programs), messageBytesMax));
+    this.#calls = new CallMeter(
+      new BoundedCalls(new Switchboard(this.#seam, programs), messageBytesMax),
+      slowCalls({ warnAboveMs: flags.warnUnaryMs, log, observe: this.#metrics.noteHandled }),
+    );
     const guarded = new OperatorGate(this.#calls, ({ credential }) => {
       const refusal = member.refusalOfOperator(credential, nowMs());
       return refusal === undefined ? undefined : statusOf(refusal);
@@ -212,35 +213,39 @@ export class MemberProcess {
       keepaliveTimeoutMs: flags.keepaliveTimeoutMs,
       certificateUsers: flags.clientTls.clientCertAuth,
     });
-    this.#peerPort = new Port({
-      secure: start.entrances.peer,
-      protocols: [this.#network],
-      http: peerHttp({
+    const probes = {
+      health: {
+        target: this.#seam,
+        hasLeader: () => member.raft.leaderId !== undefined,
+        noteHealth: (healthy) => this.#metrics.noteHealth(healthy),
+        noteCheck: (check) => this.#metrics.noteCheck(check),
+      },
+      metrics: this.#metrics,
+    } satisfies Pick<ClientHttpOptions, "health" | "metrics">;
+    this.#front = new Front({
+      flags,
+      entrances: start.entrances,
+      log,
+      peers: this.#network,
+      peerHttp: peerHttp({
         clusterIdHex: hexOf(clusterId),
         members: () => member.members,
         founders: directory.identity.members,
       }),
-    });
-    this.#clientPort = new Port({
-      secure: start.entrances.client,
-      protocols: [this.#grpc],
-      http: clientHttp({
+      grpc: this.#grpc,
+      clientHttp: clientHttp({
         gateway: flags.jsonGateway
           ? { target: entrance, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
           : undefined,
-        health: {
-          target: this.#seam,
-          hasLeader: () => member.raft.leaderId !== undefined,
-          noteHealth: (healthy) => this.#metrics.noteHealth(healthy),
-          noteCheck: (check) => this.#metrics.noteCheck(check),
-        },
-        metrics: this.#metrics,
+        ...probes,
         variables: () => variablesOf(member),
+        profiles: flags.profiles ? new Profiles() : undefined,
         hostWhitelist: flags.hostWhitelist,
         corsOrigins: flags.corsOrigins,
         // With users, nobody may do nothing.
         certificatesMatter: () => member.refusalOfOperator(undefined, nowMs()) !== undefined,
       }),
+      metricsHttp: metricsHttp(probes),
     });
   }
 
@@ -259,18 +264,11 @@ export class MemberProcess {
   }
 
   async #serveClients(): Promise<void> {
-    const { flags, log } = this.#start;
-    log.info("ready to serve client requests");
-    for (const address of flags.listenClient) {
-      try {
-        await this.#clientPort.listen(address);
-      } catch (error) {
-        this.#loop.fail({ kind: "disk", text: `listener failed: ${error instanceof Error ? error.message : error}` });
-        return;
-      }
-      const fields = { traffic: "grpc+http", address: address.url.replace(/^https?:\/\//, "") };
-      if (address.secure) log.info("serving client traffic securely", fields);
-      else log.info("serving client traffic insecurely; this is strongly discouraged!", fields);
+    this.#start.log.info("ready to serve client requests");
+    try {
+      await this.#front.openClients();
+    } catch (error) {
+      this.#loop.fail({ kind: "disk", text: `listener failed: ${error instanceof Error ? error.message : error}` });
     }
   }
 
@@ -343,7 +341,7 @@ export class MemberProcess {
     const { log } = this.#start;
     log.info("received signal; shutting down", { signal });
     await this.#handOver();
-    this.#clientPort.stopListening();
+    this.#front.stopListening();
     await Promise.race([this.#seam.drain(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
     const exitCode = await this.#close();
     log.info("closed etcd server", { name: this.#start.flags.name });
@@ -390,7 +388,7 @@ export class MemberProcess {
     const { log } = this.#start;
     log.error("server error", { error: reason });
     log.warn("data-dir used by this member must be removed");
-    this.#clientPort.stopListening();
+    this.#front.stopListening();
     this.#end(await this.#close());
   }
 
@@ -428,9 +426,9 @@ export class MemberProcess {
 
   #closeRest(): void {
     this.#passwords.stop();
-    this.#clientPort.destroy();
+    this.#front.destroyClients();
     this.#network.stop();
-    this.#peerPort.destroy();
+    this.#front.destroyPeers();
     this.#start.directory.backend.close();
     this.#start.directory.lock.release();
   }

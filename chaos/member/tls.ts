@@ -6,22 +6,23 @@
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { MemberFlags } from "./flags.ts";
+import type { Entrances } from "./front.ts";
 import type { Log } from "./log.ts";
 import { PeerDialler } from "./peer-dial.ts";
 import type { PortTls } from "./port.ts";
 import { ownPair } from "./self-signed.ts";
-import type { TlsOptions, TlsSide } from "./tls-flags.ts";
+import type { TlsOptions } from "./tls-flags.ts";
 import { TlsMaterial } from "./tls-material.ts";
 import type { ListenAddress } from "./urls.ts";
 
 export interface OpenedTls {
   readonly dialler: PeerDialler;
-  readonly entrances: { readonly [Side in TlsSide]: PortTls | undefined };
+  readonly entrances: Entrances;
 }
 
 /** @throws StartProblem naming the file that cannot be used */
 export async function openTls(flags: MemberFlags, log: Log): Promise<OpenedTls> {
-  const client = await withOwnPair(flags.clientTls, flags.listenClient, flags, log);
+  const client = await withOwnPair(flags.clientTls, clientAddresses(flags), flags, log);
   const peer = await withOwnPair(flags.peerTls, flags.listenPeer, flags, log);
   const entrance = (tls: TlsOptions): PortTls | undefined => {
     if (tls.certFile === "") return undefined;
@@ -57,6 +58,12 @@ async function withOwnPair(
   const directory = join(dataDirectory, "fixtures", tls.side);
   return { ...tls, ...(await ownPair(directory, { hosts, years: tls.selfSignedYears, log })) };
 }
+
+const clientAddresses = ({ listenClient, listenClientHttp, listenMetrics }: MemberFlags): ListenAddress[] => [
+  ...listenClient,
+  ...listenClientHttp,
+  ...listenMetrics,
+];
 
 const isEverywhere = (host: string): boolean => host === "" || host === "0.0.0.0" || host === "::";
 
