@@ -23,7 +23,7 @@ import { LogDisk } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
-import { GrpcTransport, grpcOverheadBytes } from "./grpc.ts";
+import { GrpcTransport, grpcOverheadBytes } from "./grpc/transport.ts";
 import { addedMemberId } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
