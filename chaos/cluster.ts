@@ -3,7 +3,18 @@
  * cluster that was there already has clients only. Opening it waits until every member serves; closing it leaves
  * neither process nor file behind.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -152,6 +163,8 @@ export class MemberProcesses {
   readonly #options: OwnClusterOptions;
   readonly #supervisor: Supervisor;
   readonly #root: string;
+  /** Logs damaged so far. */
+  #damages = 0;
   /** Copies of disks by label, and whose they are. */
   readonly #copies = new Map<string, { readonly owner: string; readonly path: string }>();
 
@@ -253,6 +266,36 @@ export class MemberProcesses {
     rmSync(dataDir, { recursive: true, force: true });
     cpSync(copy.path, dataDir, { recursive: true });
     return copy.owner;
+  }
+
+  /**
+   * Kills the member and flips one bit of what is written in its log. @returns where; undefined: its log is not one of ours,
+   * or is empty
+   */
+  async damageLog(name: string): Promise<string | undefined> {
+    if (this.#options.target.kind !== "faultline") return undefined;
+    await this.#supervisor.kill(name);
+    const directory = join(this.#addressOf(name).dataDir, "member", "wal");
+    const segments = existsSync(directory) ? readdirSync(directory).sort((a, b) => (a < b ? -1 : 1)) : [];
+    const contents = segments.map((segment) => readFileSync(join(directory, segment)));
+    const ends = contents.map((bytes) => bytes.findLastIndex((byte) => byte !== 0) + 1);
+    const total = ends.reduce((sum, end) => sum + end, 0);
+    if (total === 0) return undefined;
+    this.#damages += 1;
+    const random = this.#options.random.fork(`damage/${this.#damages}`);
+    let offset = random.below(total);
+    const position = ends.findIndex((end) => {
+      if (offset < end) return true;
+      offset -= end;
+      return false;
+    });
+    const handle = openSync(join(directory, segments[position] ?? ""), "r+");
+    try {
+      writeSync(handle, Uint8Array.of((contents[position]?.[offset] ?? 0) ^ (1 << random.below(8))), 0, 1, offset);
+    } finally {
+      closeSync(handle);
+    }
+    return `${segments[position]}, offset ${offset}`;
   }
 
   async close(): Promise<void> {

@@ -127,6 +127,13 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
       return skipped("slowing syncs needs a shim in front of the disk", namesIn(fault.target));
     case "failSync":
       return skipped("failing a sync needs a shim under the member", namesIn(fault.target));
+    case "damageLog":
+      return withMember(fault.target, cluster, async (name) => {
+        const place = await processes.damageLog(name);
+        return place === undefined
+          ? skipped("only a log of faultline's own form can be damaged in a place that matters", [name])
+          : { members: [name], detail: `killed, a bit of ${place} flipped${roleNote(fault.target)}` };
+      });
     case "mendDisk":
       return skipped("its disk was not broken", namesIn(fault.target));
     case "clogLinks":

@@ -75,7 +75,13 @@ export function startMember(start: MemberStart): MemberStarted {
   if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
   const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
-  const log = openLog({ segments: start.segments, identity: start.identity, config: start.config, applied });
+  const { segments, identity, config } = start;
+  const { configuration } = machine.membership;
+  const isVoterElsewhere = (id: MemberId): boolean => id !== identity.memberId;
+  const canBeFilledUp =
+    machine.membership.records.some(({ memberId }) => memberId === identity.memberId) &&
+    configuration.voters.some(isVoterElsewhere);
+  const log = openLog({ segments, identity, config, applied, canBeFilledUp });
   if (!log.ok) return log;
   return { ok: true, ...Member.start(start, machine, log) };
 }
@@ -133,6 +139,7 @@ export class Member {
       random: start.random.fork("election"),
       incarnation,
       standing: "checking",
+      forgotten: log.isDamaged ? "damaged entries" : undefined,
       hasServed: (id) => machine.membership.records.some((record) => record.memberId === id && record.name !== ""),
     });
     this.#raft = raft;

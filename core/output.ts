@@ -16,7 +16,9 @@ export type LogOperation =
   | { readonly type: "append"; readonly segment: string; readonly offset: number; readonly bytes: Uint8Array }
   /** Cut the segment to that length. */
   | { readonly type: "truncate"; readonly segment: string; readonly sizeBytes: number }
-  | { readonly type: "remove"; readonly segment: string };
+  | { readonly type: "remove"; readonly segment: string }
+  /** Keep a copy of the segment as it is, where no log is looked for: a person may want what was damaged. */
+  | { readonly type: "setAside"; readonly segment: string };
 
 /** History that automatic compaction leaves alone: the newest so many revisions, or what was current so long ago. */
 export type Retention =

@@ -44,6 +44,8 @@ export type Fault =
   | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
   /** The next sync of the member's disk reports an error; persistent: each one does, until the disk is mended. */
   | { readonly fault: "failSync"; readonly target: FaultTarget; readonly persistent: boolean }
+  /** Kill the member, flip one bit anywhere in its log, leave it down. */
+  | { readonly fault: "damageLog"; readonly target: FaultTarget }
   /** The member's disk works again: syncs succeed, as fast as ever. The member stays as it is. */
   | { readonly fault: "mendDisk"; readonly target: FaultTarget }
   /** Links from and to the member hold everything back, up to a bound, until they are healed: then it all arrives. */
@@ -89,6 +91,7 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
   failSync: "A sync of a member's disk reports an error: what was not synced may be gone.",
+  damageLog: "A bit of a member's log flips while it is down.",
   mendDisk: "A member's disk works again.",
   clogLinks: "The links of a member hold everything back, and release it all at once.",
   addMember: "An operator adds a member to the running cluster, as a voter or as a learner.",

@@ -10,6 +10,7 @@ import crashRecoverAll from "./crash/crash-recover-all.ts";
 import leaderKilled from "./crash/leader-killed.ts";
 import pausedLeader from "./crash/paused-leader.ts";
 import rollingRestart from "./crash/rolling-restart.ts";
+import bitRotInLog from "./disk/bit-rot-in-log.ts";
 import failingSyncs from "./disk/failing-syncs.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
@@ -36,6 +37,7 @@ import autoCompaction from "./upkeep/auto-compaction.ts";
 export const scenarios: readonly Scenario[] = [
   absentWhileReplaced,
   autoCompaction,
+  bitRotInLog,
   clockDriftLeases,
   cloggedLinks,
   crashRecoverAll,

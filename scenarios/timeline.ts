@@ -24,6 +24,7 @@ export interface Moment {
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
   failSync(target: FaultTarget, how: { readonly persistent: boolean }): PlannedFault;
+  damageLog(target: FaultTarget): PlannedFault;
   mendDisk(target: FaultTarget): PlannedFault;
   clogLinks(target: FaultTarget): PlannedFault;
   addVoter(target: string): PlannedFault;
@@ -58,6 +59,7 @@ export function at(ms: number): Moment {
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),
     failSync: (target, { persistent }) => planned({ fault: "failSync", target, persistent }),
+    damageLog: (target) => planned({ fault: "damageLog", target }),
     mendDisk: (target) => planned({ fault: "mendDisk", target }),
     clogLinks: (target) => planned({ fault: "clogLinks", target }),
     addVoter: (target) => planned({ fault: "addMember", target, learner: false }),

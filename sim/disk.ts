@@ -59,6 +59,10 @@ export class SimDisk {
         if (size === undefined) fail("only a segment that exists is removed", operation.segment);
         this.#sizes.delete(operation.segment);
         break;
+      case "setAside":
+        // Nobody looks at the copy here.
+        if (size === undefined) fail("only a segment that exists is set aside", operation.segment);
+        break;
     }
     this.#unsynced.push(operation);
   }
@@ -108,6 +112,30 @@ export class SimDisk {
     return names.map((name) => ({ name, bytes: join(segments.get(name) as Segment) }));
   }
 
+  /** Flips a drawn bit of what is on the disk. @returns where; undefined when there is nothing on it */
+  damage(random: Random): string | undefined {
+    this.synced(this.#unsynced.length);
+    const names = [...this.#durable.keys()].sort(compareNames);
+    let total = 0;
+    for (const name of names) total += (this.#durable.get(name) as Segment).sizeBytes;
+    if (total === 0) return undefined;
+    let offset = random.below(total);
+    const bit = random.below(8);
+    for (const name of names) {
+      const segment = this.#durable.get(name) as Segment;
+      if (offset >= segment.sizeBytes) {
+        offset -= segment.sizeBytes;
+        continue;
+      }
+      // The pieces are shared with copies and with the member that wrote them.
+      const bytes = join(segment);
+      bytes[offset] = (bytes[offset] as number) ^ (1 << bit);
+      segment.chunks = [bytes];
+      return `${name}+${offset}`;
+    }
+    return undefined;
+  }
+
   /** A second disk with the same content, all of it durable. */
   copy(): SimDisk {
     const disk = new SimDisk();
@@ -148,6 +176,8 @@ function applyTo(segments: Map<string, Segment>, operation: LogOperation): void 
     }
     case "remove":
       segments.delete(operation.segment);
+      return;
+    case "setAside":
       return;
   }
 }

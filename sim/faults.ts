@@ -156,6 +156,14 @@ export class Faults {
           host.disk.failSyncs(fault);
           return undefined;
         });
+      case "damageLog": {
+        const host = this.#resolve(fault.target);
+        if (host === undefined) return { hosts: [], skipped: `there is no ${fault.target} now` };
+        const place = host.damageLog();
+        return place === undefined
+          ? { hosts: [host], skipped: "its log is empty" }
+          : { hosts: [host], detail: `a bit of ${place} flipped` };
+      }
       case "mendDisk":
         return this.#each(fault.target, (host) => {
           host.disk.mend();

@@ -53,8 +53,9 @@ export class HostDisk {
 
   // ---- lives ---------------------------------------------------------------------------------------------------
 
-  /** A process begins: what it finds. */
+  /** A process begins: what it finds is durable from then on. */
   open(): readonly SegmentContent[] {
+    this.#backend.synced(this.#backend.lastCommit);
     return this.#disk.open();
   }
 
@@ -93,6 +94,11 @@ export class HostDisk {
   mend(): void {
     this.#slowByUs = 0;
     this.#failingSyncs = "none";
+  }
+
+  /** No process may be running. @returns which bit flipped; undefined: the log is empty */
+  damageLog(random: Random): string | undefined {
+    return this.#disk.damage(random);
   }
 
   copy(): DiskCopy {

@@ -195,6 +195,12 @@ export class MemberHost {
     return true;
   }
 
+  /** Ends the process and flips a bit of its log. @returns where; undefined: the log is empty */
+  damageLog(): string | undefined {
+    this.kill({ powerLoss: false }, "killed to damage its log");
+    return this.#disk.damageLog(this.#options.random.fork(`damage/${this.life}`));
+  }
+
   /** Its faults; copies, old content and none at all only while the member is down. */
   get disk(): HostDisk {
     return this.#disk;

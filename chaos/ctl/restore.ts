@@ -5,12 +5,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Bucket, logPlaceKeys, restoreMember, writeIdOf } from "../../core/index.ts";
-import { type LmdbBackend, openBackend, syncDirectory } from "../member/backend.ts";
+import { type LmdbBackend, openBackend } from "../member/backend.ts";
 import { LogDisk } from "../member/disk.ts";
 import { etcdBuckets } from "../member/etcd-backend.ts";
 import type { MemberFlags } from "../member/flags.ts";
 import { bootstrapMembers, clusterIdFor, memberIdFor, nextIncarnation, writeIdentity } from "../member/identity.ts";
 import { bootstrapProblem } from "../member/initial-cluster.ts";
+import { syncDirectory } from "../member/sync.ts";
 import { type SnapshotFile, SnapshotProblem } from "./snapshot-file.ts";
 
 export interface RestoreOptions {

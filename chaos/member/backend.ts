@@ -7,7 +7,7 @@
  * snapshot is received in `db-N.part` and takes effect by one rename; after a crash the backend holds either all of
  * the old content or all of the new. What is not current is removed at the next start.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open as openEnvironment, type RootDatabase } from "lmdb";
 import {
@@ -21,6 +21,7 @@ import {
   textOfBytes,
   type Visit,
 } from "../../core/index.ts";
+import { syncDirectory, syncFile } from "./sync.ts";
 
 type Bytes = Uint8Array;
 type Range = { readonly from: Bytes; readonly to: Bytes | undefined };
@@ -58,6 +59,8 @@ export function openBackend(directory: string): { readonly backend: LmdbBackend;
   }
   const newest = numbers.length === 0 ? 1 : Math.max(...numbers);
   const environment = openAt(join(directory, `db-${newest}`), numbers.length === 0);
+  // The last commit of a process that was killed may be in the system's cache alone; the log may soon stand on it.
+  syncFile(join(environment.directory, "data.mdb"));
   for (const name of readdirSync(directory)) {
     const stale = name.endsWith(".part") || (currentName.test(name) && name !== `db-${newest}`);
     if (stale) rmSync(join(directory, name), { recursive: true });
@@ -551,13 +554,3 @@ function copied(lent: Buffer | undefined): Bytes | undefined {
 }
 
 const plain = (bytes: Bytes): Bytes => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-/** Makes names made, renamed or removed in that directory survive a power loss. */
-export function syncDirectory(directory: string): void {
-  const handle = openSync(directory, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}

@@ -6,6 +6,7 @@
  *         lock               held by the one process that uses the directory
  *         identity.json      who this member is; written last, so that a failed first start leaves no member
  *         wal/               segments of the log
+ *         wal-damaged/       segments the disk damaged, set aside for people; nothing reads them
  *         snap/db-N/         the backend
  *
  * Nothing in an existing directory changes before it is known to be this member's.
@@ -13,7 +14,7 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
-import { type LmdbBackend, openBackend, syncDirectory } from "./backend.ts";
+import { type LmdbBackend, openBackend } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
 import {
@@ -29,6 +30,7 @@ import {
 import { bootstrapProblem } from "./initial-cluster.ts";
 import { type DirectoryLock, tryLock } from "./lock.ts";
 import type { Log } from "./log.ts";
+import { syncDirectory } from "./sync.ts";
 
 /** The start cannot go on; `message` is the log line, `error` its cause in etcd's words. */
 export class StartProblem extends Error {

@@ -16,9 +16,11 @@
 import {
   close,
   closeSync,
+  existsSync,
   fdatasync,
   fstatSync,
   ftruncate,
+  linkSync,
   mkdirSync,
   open,
   readdirSync,
@@ -31,7 +33,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { LogOperation, WriteId } from "../../core/index.ts";
 import { assert } from "../../core/index.ts";
-import { syncDirectory } from "./backend.ts";
+import { syncDirectory } from "./sync.ts";
 
 export interface LogDiskOptions {
   readonly directory: string;
@@ -196,7 +198,20 @@ export class LogDisk {
         this.#directoryDirty = true;
         return;
       }
+      case "setAside":
+        this.#setAside(operation.segment);
+        return;
     }
+  }
+
+  /** A second name for the file, in a directory beside the log's; nothing is written to it any more. */
+  #setAside(name: string): void {
+    const directory = `${this.#options.directory}-damaged`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // A start that was cut short may have got as far as this.
+    if (existsSync(join(directory, name))) return;
+    linkSync(this.#path(name), join(directory, name));
+    syncDirectory(directory);
   }
 
   async #append(name: string, offset: number, buffers: readonly Uint8Array[]): Promise<void> {

@@ -8,7 +8,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { join } from "node:path";
 import type { MemberRecord } from "../../core/index.ts";
 import { type ClusterId, clusterIdOf, compareIds, hexOf, type MemberId, memberIdOf } from "../../core/index.ts";
-import { syncDirectory } from "./backend.ts";
+import { syncDirectory } from "./sync.ts";
 
 /** One entry of `--initial-cluster`: a name and every URL it was given. */
 export interface ClusterEntry {

@@ -1,6 +1,6 @@
 /*
- * A member whose disk was put back to an older state, lost writes it had reported durable, or was wiped, has forgotten
- * votes it gave and entries it acknowledged. It finds out by asking, and is not counted until it has learned enough.
+ * A member whose disk was put back to an older state, lost writes it had reported durable, was damaged, or was wiped, has
+ * forgotten votes it gave and entries it acknowledged. It finds out by asking, and is not counted until it has learned enough.
  *
  *              enough answers, none of them knows of more
  *   checking ─────────────────────────────────────────────▶ sound
@@ -67,7 +67,7 @@ import type { RaftState } from "./state.ts";
 export type Standing = "sound" | "checking" | "recovering";
 
 /** What of a member's promises is gone; which it is decides nothing, but people want to know. */
-export type Forgotten = "term" | "entries" | "everything" | "found by an earlier life";
+export type Forgotten = "term" | "entries" | "everything" | "damaged entries" | "found by an earlier life";
 
 /** What a member knows of another's promises. Nothing here falls, or is kept on disk. */
 export class Witness {
@@ -114,12 +114,12 @@ export class Recall {
 }
 
 /** A life begins: it knows nothing of what it may have forgotten, or knows that it has. */
-export function beginRecall(state: RaftState, isRecovering: boolean): void {
+export function beginRecall(state: RaftState, isRecovering: boolean, forgotten?: Forgotten): void {
   const hasPeers = state.voterIds.some((id) => id !== state.id);
   if (!hasPeers || !state.isMember(state.id)) return;
   state.recall = new Recall();
   state.standing = isRecovering ? "recovering" : "checking";
-  if (isRecovering) state.recall.forgotten = "found by an earlier life";
+  if (isRecovering) state.recall.forgotten = forgotten ?? "found by an earlier life";
   askAll(state, state.recall);
 }
 

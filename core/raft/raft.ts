@@ -84,7 +84,7 @@ export class Raft implements RaftView {
     const { registrations, isRecovering } = options.hardState;
     this.takenRegistrations = registrations;
     this.takenIsRecovering = isRecovering;
-    if (isRecovering || options.standing === "checking") beginRecall(this.state, isRecovering);
+    if (isRecovering || options.standing === "checking") beginRecall(this.state, isRecovering, options.forgotten);
   }
 
   // ---- inputs ----------------------------------------------------------------------------------------------------

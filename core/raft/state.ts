@@ -6,7 +6,7 @@ import { assert } from "../assert.ts";
 import type { MemberConfig } from "../config.ts";
 import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import type { Random } from "../ports.ts";
-import { type Recall, type Standing, Witness } from "./amnesia.ts";
+import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.ts";
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
@@ -32,6 +32,8 @@ export interface RaftOptions {
   readonly random: Random;
   /** "checking" unless it is known otherwise that the disk holds all that this member ever promised. */
   readonly standing: "sound" | "checking";
+  /** What is known to be lost, when the hard state says that this member recovers. */
+  readonly forgotten?: Forgotten | undefined;
   /** Whether that member is known to have started before, from what this one has applied. */
   readonly hasServed: (id: MemberId) => boolean;
   /**

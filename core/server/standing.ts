@@ -20,6 +20,7 @@ const forgottenTexts: { readonly [What in Forgotten]: string } = {
   term: "another member heard it speak in a later term",
   entries: "entries it had acknowledged are not in its log",
   everything: "it has served before, and its log is empty",
+  "damaged entries": "a part of its log was damaged",
   "found by an earlier life": "found when it started before",
 };
 

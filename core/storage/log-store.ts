@@ -30,7 +30,7 @@ import {
   writeOverheadBytesMax,
 } from "./log-record.ts";
 import { comparePositions, type LogPosition, type RecordKind, type Seal } from "./record.ts";
-import { readLog } from "./recovery.ts";
+import { type Damage, readLog } from "./recovery.ts";
 import type { SegmentState } from "./replay.ts";
 
 export type { LogBase, LogIdentity, LogSegment } from "./log-record.ts";
@@ -53,7 +53,7 @@ export type LogRecovery =
       readonly notes: readonly string[];
     }
   /** Names segment, offset and remedy. */
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string; readonly damage?: Damage };
 
 type LogConfig = Pick<MemberConfig, "segmentBytesMax">;
 
@@ -92,6 +92,50 @@ export function recoverLog(segments: readonly LogSegment[], config: LogConfig): 
   const { identity, hardState, base, entries, operations, notes } = log;
   const store = new LogStore({ ...log, config, last: entries[entries.length - 1] ?? base });
   return { ok: true, store, identity, hardState, base, entries, operations, notes };
+}
+
+/**
+ * A log that takes the place of another one, of which nothing can be kept as it is: its segments are set aside, and go
+ * when the new log is durable. Until then the old one is found again.
+ *
+ * @param old.segments names of all that are there, in order
+ * @param old.sequence the highest among them
+ * @param content what the new log begins with; the backend is durable at `base`
+ */
+export function replaceLog(
+  old: { readonly segments: readonly string[]; readonly sequence: number; readonly identity: LogIdentity },
+  config: LogConfig,
+  content: { readonly base: LogBase; readonly hardState: HardState; readonly entries: readonly Entry[] },
+): { store: LogStore; operations: LogOperation[] } {
+  const { base, hardState, entries } = content;
+  const end = { sequence: old.sequence, offset: 0 };
+  const segments = old.segments.map((name) => ({
+    name,
+    sequence: old.sequence,
+    base: noEntry,
+    startBytes: 0,
+    lowestIndex: Number.POSITIVE_INFINITY,
+  }));
+  const { identity } = old;
+  const state = {
+    identity,
+    config,
+    hardState,
+    base,
+    last: base,
+    segments,
+    end,
+    link: 0,
+    neededFrom: 0,
+    superseded: [],
+  };
+  const store = new LogStore(state);
+  // Nothing of the new log is durable before the world says so.
+  store.persisted(end);
+  const operations: LogOperation[] = old.segments.map((segment) => ({ type: "setAside", segment }));
+  operations.push(...store.reset(base, hardState));
+  if (entries.length > 0) operations.push(...store.append({ hardState: undefined, entries }));
+  return { store, operations };
 }
 
 const noEntry: LogBase = { index: noIndex, term: noTerm };

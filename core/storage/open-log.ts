@@ -1,7 +1,8 @@
 /*
  * The log a member starts with: a new one, or the one on its disk brought into agreement with its backend. The two are
- * made durable apart from each other, so after a crash either may be ahead; what cannot be explained by a crash is
- * refused, with the remedy, and nothing is changed.
+ * made durable apart from each other, so after a crash either may be ahead. A log that the disk damaged is salvaged when
+ * other members can fill this one up; what else cannot be explained by a crash is refused, with the remedy, and nothing
+ * is changed.
  */
 import type { MemberConfig } from "../config.ts";
 import { hexOf, indexOf, type LogIndex, type Term } from "../ids.ts";
@@ -9,6 +10,8 @@ import type { LogOperation } from "../output.ts";
 import { blankHardState } from "../raft/hard-state.ts";
 import type { Entry, HardState } from "../raft/message.ts";
 import { createLog, type LogIdentity, type LogSegment, type LogStore, neverBegun, recoverLog } from "./log-store.ts";
+import type { Damage } from "./recovery.ts";
+import { salvageLog } from "./salvage.ts";
 
 export interface LogOpening {
   /** As found on the disk, in any order; empty for a new member. */
@@ -17,6 +20,8 @@ export interface LogOpening {
   readonly config: MemberConfig;
   /** How far the backend is; index 0 when it is empty. */
   readonly applied: LogPlace;
+  /** Other members can tell this one what a damaged log held. */
+  readonly canBeFilledUp: boolean;
 }
 
 export interface LogPlace {
@@ -38,6 +43,8 @@ export interface OpenedLog {
   readonly hardState: HardState;
   /** What was repaired, for the member's own log. */
   readonly notes: readonly string[];
+  /** Part of the log was damaged: the member knows that it forgot. */
+  readonly isDamaged: boolean;
 }
 
 interface Refused {
@@ -58,24 +65,27 @@ function newLog({ applied, identity, config, segments }: LogOpening): OpenedLog 
     };
   }
   const { store, operations } = createLog(identity, config, segments);
-  return { ok: true, store, operations, base: noPlace, entries: [], hardState: blankHardState, notes: [] };
+  return {
+    ok: true,
+    store,
+    operations,
+    base: noPlace,
+    entries: [],
+    hardState: blankHardState,
+    notes: [],
+    isDamaged: false,
+  };
 }
 
-function oldLog({ applied, identity, config, segments }: LogOpening): OpenedLog | Refused {
-  const log = recoverLog(segments, config);
-  if (!log.ok) return log;
-  if (log.identity.memberId !== identity.memberId || log.identity.clusterId !== identity.clusterId) {
-    return {
-      ok: false,
-      reason: `the write-ahead log belongs to member ${hexOf(log.identity.memberId)} of cluster ${hexOf(log.identity.clusterId)}, not to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}; start with the data directory of this member`,
-    };
+function oldLog(opening: LogOpening): OpenedLog | Refused {
+  const { applied, config, segments } = opening;
+  const recovered = recoverLog(segments, config);
+  if (!recovered.ok) {
+    return recovered.damage === undefined ? recovered : damagedLog(opening, recovered.damage, recovered.reason);
   }
-  if (applied.index < log.base.index) {
-    return {
-      ok: false,
-      reason: `the backend ends at index ${applied.index} but the write-ahead log begins after index ${log.base.index}; the backend is older than its log: restore both from one backup, or remove the data directory and add this member anew`,
-    };
-  }
+  const wrong = refusalOf(opening, recovered);
+  if (wrong !== undefined) return wrong;
+  const log = { ...recovered, isDamaged: false };
   const found =
     applied.index === log.base.index ? log.base.term : log.entries[applied.index - log.base.index - 1]?.term;
   if (found === applied.term || applied.index === 0) return log;
@@ -85,4 +95,36 @@ function oldLog({ applied, identity, config, segments }: LogOpening): OpenedLog 
   const hardState = { ...log.hardState, term, votedFor, commitIndex: applied.index };
   const operations = [...log.operations, ...log.store.reset(applied, hardState)];
   return { ...log, operations, base: applied, entries: [], hardState };
+}
+
+/** A log of somebody else, or one that begins behind the backend. */
+function refusalOf(
+  { applied, identity }: LogOpening,
+  log: { readonly identity: LogIdentity | undefined; readonly base: LogPlace },
+): Refused | undefined {
+  const owner = log.identity ?? identity;
+  if (owner.memberId !== identity.memberId || owner.clusterId !== identity.clusterId) {
+    return {
+      ok: false,
+      reason: `the write-ahead log belongs to member ${hexOf(owner.memberId)} of cluster ${hexOf(owner.clusterId)}, not to member ${hexOf(identity.memberId)} of cluster ${hexOf(identity.clusterId)}; start with the data directory of this member`,
+    };
+  }
+  if (applied.index < log.base.index) {
+    return {
+      ok: false,
+      reason: `the backend ends at index ${applied.index} but the write-ahead log begins after index ${log.base.index}; the backend is older than its log: restore both from one backup, or remove the data directory and add this member anew`,
+    };
+  }
+  return undefined;
+}
+
+/** The others hold what is lost; a member without others has nobody to ask, and must not guess. */
+function damagedLog(opening: LogOpening, damage: Damage, reason: string): OpenedLog | Refused {
+  const wrong = refusalOf(opening, { identity: damage.identity, base: damage.before?.base ?? noPlace });
+  if (wrong !== undefined) return wrong;
+  if (!opening.canBeFilledUp) {
+    return { ok: false, reason: `${reason} No other voter is known here that could fill this member up by itself.` };
+  }
+  const salvaged = salvageLog(damage, opening);
+  return { ok: true, ...salvaged, notes: [salvaged.note], isDamaged: true };
 }

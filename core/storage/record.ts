@@ -119,6 +119,11 @@ export function frameAt(
   return payload && { kind: kindOfByte(bytes[place.offset] as number), from: place.offset, next: payload.to + 1 };
 }
 
+/** What kind of record its first byte says begins there; undefined: none does. */
+export function recordKindAt(bytes: Uint8Array, offset: number): RecordKind | undefined {
+  return kindOfByte(bytes[offset] as number);
+}
+
 /** Nothing but zeros from there on, or nothing at all: the log ends here. */
 export function endsAt(bytes: Uint8Array, offset: number): boolean {
   return allZero(bytes, offset, bytes.length);

@@ -9,6 +9,7 @@
  * (record.ts): a record that has both its ends was complete once. And every record links to the one before: what is
  * missing between two records shows, also across segments.
  */
+import { assert } from "../assert.ts";
 import { hexOf } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import type { Entry, HardState } from "../raft/message.ts";
@@ -47,6 +48,25 @@ export interface RecoveredLog {
 export interface RefusedLog {
   readonly ok: false;
   readonly reason: string;
+  /** Present when the disk damaged records that were whole once: what can still be said for certain. */
+  readonly damage?: Damage;
+}
+
+/** Where a log stopped being as it was written, and what stands before that place. */
+export interface Damage {
+  /** Place and finding, without a remedy. */
+  readonly text: string;
+  /** Every segment that was found, in order. */
+  readonly found: readonly NamedSegment[];
+  /** Position in `found`, and the offset in there, from which on nothing counts. */
+  readonly position: number;
+  readonly offset: number;
+  /** Undefined when no segment that was read has a readable beginning. */
+  readonly identity: LogIdentity | undefined;
+  /** Undefined when nothing stands before the place. */
+  readonly before:
+    | { readonly hardState: HardState; readonly base: LogBase; readonly entries: readonly Entry[] }
+    | undefined;
 }
 
 /** A place where the log does not go on as it should. */
@@ -83,11 +103,17 @@ export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog
   const needed = neededFrom(segments, replay.owner);
   const live = segments.filter(({ sequence }) => needed === undefined || sequence >= needed);
   const missing = findMissing(live, needed);
-  if (missing !== undefined) return refuse(missing);
+  if (missing !== undefined) return damageBehindGap(segments, live, replay) ?? refuse(missing);
   const problem = replaySegments(live, replay);
   if (typeof problem === "string") return refuse(problem);
   const repaired = problem === undefined ? { kept: live, notes: [], operations: [] } : repair(live, problem, replay);
-  if ("ok" in repaired) return repaired;
+  if (typeof repaired === "string") {
+    return {
+      ok: false,
+      reason: `${repaired}. ${restoreAdvice}`,
+      damage: damageAt(segments, live, problem, replay, repaired),
+    };
+  }
   const { identity } = replay;
   if (identity === undefined) return refuse(`the log has no segment that can be read. ${restoreAdvice}`);
   const last = repaired.kept[repaired.kept.length - 1] as NamedSegment;
@@ -198,6 +224,28 @@ function findMissing(live: readonly NamedSegment[], needed: number | undefined):
   return undefined;
 }
 
+/**
+ * Segments seem to be missing also when the record that said they are needed no more was damaged. Undefined when nothing
+ * behind the last gap is damaged; else of what stands before the damage nothing is certain.
+ */
+function damageBehindGap(
+  found: readonly NamedSegment[],
+  live: readonly NamedSegment[],
+  { identity, owner }: Replay,
+): RefusedLog | undefined {
+  const gap = live.findLastIndex((segment, position) => segment.sequence !== (live[position - 1]?.sequence ?? -1) + 1);
+  const rest = live.slice(Math.max(0, gap));
+  const replay = new Replay();
+  replay.identity = identity;
+  replay.owner = owner;
+  const problem = replaySegments(rest, replay);
+  if (problem === undefined || typeof problem === "string") return undefined;
+  const text = repair(rest, problem, replay);
+  if (typeof text !== "string") return undefined;
+  const damage = { text, found, position: 0, offset: 0, identity, before: undefined };
+  return { ok: false, reason: `${text}. ${restoreAdvice}`, damage };
+}
+
 /** Undefined when all of it was replayed; a text is the whole reason of a refusal. */
 function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadPlace | string | undefined {
   for (let position = 0; position < segments.length; position++) {
@@ -248,14 +296,30 @@ function replayRecords(segment: NamedSegment, position: number, replay: Replay):
 const cannotRead = (segment: NamedSegment, offset: number, text: string): string =>
   `${at(segment, offset)}: ${text}. ${restoreAdvice}`;
 
+function damageAt(
+  found: readonly NamedSegment[],
+  live: readonly NamedSegment[],
+  bad: BadPlace | undefined,
+  replay: Replay,
+  text: string,
+): Damage {
+  assert(bad !== undefined, "damage is found at a bad place");
+  const { identity } = replay;
+  const before = replay.segments.length === 0 ? undefined : replay.result();
+  return { text, found, position: found.length - live.length + bad.position, offset: bad.offset, identity, before };
+}
+
 interface Repaired {
   readonly kept: readonly NamedSegment[];
   readonly operations: readonly LogOperation[];
   readonly notes: readonly string[];
 }
 
-/** The bad place is the end of the log if it can be the trace of a crash; everything behind it goes. */
-function repair(segments: readonly NamedSegment[], bad: BadPlace, replay: Replay): Repaired | RefusedLog {
+/**
+ * The bad place is the end of the log if it can be the trace of a crash; everything behind it goes. A text says why it
+ * cannot be one.
+ */
+function repair(segments: readonly NamedSegment[], bad: BadPlace, replay: Replay): Repaired | string {
   const segment = segments[bad.position] as NamedSegment;
   const place = { sequence: segment.sequence, offset: bad.offset };
   for (let position = bad.position; position < segments.length; position++) {
@@ -263,22 +327,16 @@ function repair(segments: readonly NamedSegment[], bad: BadPlace, replay: Replay
     const from = { sequence: later.sequence, offset: position === bad.position ? bad.offset + 1 : 0 };
     const solid = furthestSolid(later.bytes, from, replay.owner);
     if (solid !== undefined && comparePositions(solid, place) > 0) {
-      return refuse(
-        `${at(segment, bad.offset)}: ${bad.text}, but ${later.name} holds records written after this place was durable: the disk damaged it. ${restoreAdvice}`,
-      );
+      return `${at(segment, bad.offset)}: ${bad.text}, but ${later.name} holds records written after this place was durable: the disk damaged it`;
     }
   }
   if (!bad.torn) {
-    return refuse(
-      `${at(segment, bad.offset)}: ${bad.text}, and it is not a write cut short by a crash: the disk damaged it. ${restoreAdvice}`,
-    );
+    return `${at(segment, bad.offset)}: ${bad.text}, and it is not a write cut short by a crash: the disk damaged it`;
   }
   const keepsSegment = bad.offset > 0;
   const kept = segments.slice(0, bad.position + (keepsSegment ? 1 : 0));
   if (kept.length === 0) {
-    return refuse(
-      `log segment ${segment.name} has no readable beginning, and no segment is there before it. ${restoreAdvice}`,
-    );
+    return `log segment ${segment.name} has no readable beginning, and no segment is there before it`;
   }
   // The newest goes first, so that a crash among these operations leaves the log without a hole.
   const operations: LogOperation[] = [];

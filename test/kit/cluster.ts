@@ -354,5 +354,7 @@ export function applyLogOperation(
     case "remove":
       segments.delete(operation.segment);
       break;
+    case "setAside":
+      break;
   }
 }

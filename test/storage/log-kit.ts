@@ -100,6 +100,7 @@ export class MemoryDisk {
       return;
     }
     if (bytes === undefined) throw new Error(`segment ${name} is not there`);
+    if (operation.type === "setAside") return;
     if (operation.type === "remove") this.#segments.delete(name);
     else if (operation.type === "truncate") {
       if (operation.sizeBytes > bytes.length) throw new Error(`segment ${name} is shorter than ${operation.sizeBytes}`);

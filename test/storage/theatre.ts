@@ -120,6 +120,7 @@ export class StorageTheatre {
       if (operation.type === "create") lines.push(`begins ${operation.segment}`);
       else if (operation.type === "remove") lines.push(`removes ${operation.segment}`);
       else if (operation.type === "truncate") lines.push(`cuts ${operation.segment}`);
+      else if (operation.type === "setAside") lines.push(`sets ${operation.segment} aside`);
       else {
         const { segment, offset, bytes } = operation;
         this.#newest = { segment, offset, end: offset + bytes.length };
