@@ -5,12 +5,18 @@
 import { durationMs } from "./durations.ts";
 import { helpText, usageText } from "./flag-help.ts";
 import { FlagProblem, misuse, refuse } from "./flag-problem.ts";
-import { type FlagName, flagTable, formerFlags, isFlagName } from "./flag-table.ts";
+import { type FlagName, flagTable, formerFlags, goneFlags, isFlagName } from "./flag-table.ts";
 
 export type Environment = { readonly [name: string]: string | undefined };
 
 /** What was set by hand, in the form of the command line. */
 export type Given = Map<FlagName, string>;
+
+/** Programs that etcd's binary holds beside the member. */
+const otherPrograms: { readonly [word: string]: string } = {
+  gateway: "etcd gateway is not part of this program; give clients the end points of all members instead",
+  "grpc-proxy": "etcd grpc-proxy is not part of this program; give clients the end points of all members instead",
+};
 
 /** @throws FlagProblem for an unknown flag, a value of the wrong form, and where only something is to be printed */
 export function readCommandLine(argv: readonly string[], version: readonly string[]): Given {
@@ -18,6 +24,9 @@ export function readCommandLine(argv: readonly string[], version: readonly strin
   const writtenAs = new Map<string, string>();
   for (let position = 0; position < argv.length; position++) {
     const word = argv[position] ?? "";
+    if (position === 0 && Object.hasOwn(otherPrograms, word)) {
+      throw new FlagProblem({ kind: "print", stdout: "", stderr: `${otherPrograms[word]}\n`, exitCode: 1 });
+    }
     if (!/^--?[^-]/.test(word)) {
       throw new FlagProblem({ kind: "print", stdout: "", stderr: `"${word}" is not a valid flag\n`, exitCode: 1 });
     }
@@ -31,7 +40,10 @@ export function readCommandLine(argv: readonly string[], version: readonly strin
     if (name === "version") {
       throw new FlagProblem({ kind: "print", stdout: `${version.join("\n")}\n`, stderr: "", exitCode: 0 });
     }
-    if (!isFlagName(name)) return misuse(`flag provided but not defined: -${name}\n${usageText}`);
+    if (!isFlagName(name)) {
+      const gone = Object.hasOwn(goneFlags, name) ? `${goneFlags[name]}\n` : "";
+      return misuse(`flag provided but not defined: -${name}\n${gone}${usageText}`);
+    }
     if (equals >= 0) given.set(name, body.slice(equals + 1));
     else if (flagTable[name].kind === "switch") given.set(name, "true");
     else {

@@ -10,7 +10,7 @@ export interface FlagRow {
   readonly kind: FlagKind;
   readonly standard: string;
   readonly support: "used" | "fixed";
-  /** For the help text; fixed flags need none. */
+  /** For the help text; of a fixed flag, why there is no other value and what to do instead. */
   readonly meaning: string;
 }
 
@@ -20,18 +20,32 @@ const used = (kind: FlagKind, standard: string, meaning: string): FlagRow => ({
   support: "used",
   meaning,
 });
-const fixed = (kind: FlagKind, standard = ""): FlagRow => ({ kind, standard, support: "fixed", meaning: "" });
+/** @param why there is no other value here, and what to do instead */
+const fixed = (kind: FlagKind, standard: string, why: string): FlagRow => ({
+  kind,
+  standard,
+  support: "fixed",
+  meaning: why,
+});
+
+const noDiscovery = "members are named by --initial-cluster alone; list them there";
+const noTracer = "there is no tracer; --metrics=extensive tells how long calls take";
+const signsOfLife = "connections between members are watched by signs of life, twice a second";
 
 export const flagTable = {
   // Member.
   name: used("text", "default", "Name of this member; it must match its entry in --initial-cluster."),
   "data-dir": used("text", "", "Data directory; empty: <name>.etcd in the working directory."),
-  "wal-dir": fixed("text"),
+  "wal-dir": fixed(
+    "text",
+    "",
+    "the log lies in <data-dir>/member/wal; mount another disk there, or make it a symbolic link",
+  ),
   "snapshot-count": used("whole", "10000", "Applied entries between two compactions of the log."),
   "snapshot-catchup-entries": used("whole", "5000", "Entries kept behind a compaction for slow followers."),
   "heartbeat-interval": used("whole", "100", "Milliseconds between heartbeats; one Raft tick."),
   "election-timeout": used("whole", "1000", "Milliseconds without a leader before an election; 5 heartbeats at least."),
-  "initial-election-tick-advance": fixed("switch", "true"),
+  "initial-election-tick-advance": fixed("switch", "true", "it decides by itself when its first election may begin"),
   "listen-peer-urls": used("list", "http://localhost:2380", "URLs to listen on for other members."),
   "listen-client-urls": used("list", "http://localhost:2379", "URLs to listen on for clients: gRPC and HTTP."),
   "listen-client-http-urls": used(
@@ -39,8 +53,8 @@ export const flagTable = {
     "",
     "URLs to serve HTTP on, apart from gRPC; --listen-client-urls then serves gRPC alone.",
   ),
-  "max-snapshots": fixed("whole", "5"),
-  "max-wals": fixed("whole", "5"),
+  "max-snapshots": fixed("whole", "5", "it keeps no snapshot files, so none are to be removed"),
+  "max-wals": fixed("whole", "5", "segments of the log go as soon as no recovery needs them"),
   "quota-backend-bytes": used(
     "whole",
     "0",
@@ -48,27 +62,35 @@ export const flagTable = {
   ),
   "backend-batch-interval": used("duration", "", "Longest time before the backend commits; empty: 100ms."),
   "backend-batch-limit": used("whole", "0", "Most writes before the backend commits; 0: 10000."),
-  "backend-bbolt-freelist-type": fixed("text", "map"),
+  "backend-bbolt-freelist-type": fixed("text", "map", "its backend is LMDB, which has no such choice"),
   "max-txn-ops": used("whole", "128", "Most operations in a transaction."),
   "max-request-bytes": used("whole", "1572864", "Largest request that is replicated, in bytes."),
   "max-concurrent-streams": used("whole", "4294967295", "Most open calls on one client connection."),
-  "grpc-keepalive-min-time": fixed("duration", "5s"),
+  "grpc-keepalive-min-time": fixed("duration", "5s", "clients may send keep-alive probes as often as they like"),
   "grpc-keepalive-interval": used("duration", "2h", "Idle time after which a client connection is probed; 0: never."),
   "grpc-keepalive-timeout": used("duration", "20s", "Time after which an unanswered probe closes the connection."),
-  "socket-reuse-port": fixed("switch", "false"),
+  "socket-reuse-port": fixed(
+    "switch",
+    "false",
+    "this runtime cannot share a port between processes; give each member its own",
+  ),
   "socket-reuse-address": used(
     "switch",
     "false",
     "Listen on an address whose last connections are not quite gone; always done.",
   ),
   "enable-grpc-gateway": used("switch", "true", "Serve the API as JSON below /v3 too."),
-  "raft-read-timeout": fixed("duration", "5s"),
-  "raft-write-timeout": fixed("duration", "5s"),
-  "memory-mlock": fixed("switch", "false"),
-  "feature-gates": fixed("text"),
+  "raft-read-timeout": fixed("duration", "5s", signsOfLife),
+  "raft-write-timeout": fixed("duration", "5s", signsOfLife),
+  "memory-mlock": fixed("switch", "false", "this runtime cannot lock its memory; turn swap off on the machine"),
+  "feature-gates": fixed("text", "", "it has only what etcd does without the flag"),
   "max-learners": used("whole", "1", "Learners a cluster may have at once."),
-  "bootstrap-defrag-threshold-megabytes": fixed("whole", "0"),
-  "warning-apply-duration": fixed("duration", "100ms"),
+  "bootstrap-defrag-threshold-megabytes": fixed("whole", "0", "it does not defragment at start; use etcdctl defrag"),
+  "warning-apply-duration": fixed(
+    "duration",
+    "100ms",
+    "applying is not timed by itself; see --warning-unary-request-duration",
+  ),
   "warning-unary-request-duration": used("duration", "300ms", "A unary call that takes longer is logged."),
   "watch-progress-notify-interval": used("duration", "10m", "Time between progress notices to idle watchers."),
   "compaction-batch-limit": used("whole", "1000", "Stored revisions one step of a compaction looks at."),
@@ -77,33 +99,33 @@ export const flagTable = {
     "10ms",
     "Least pause between two steps of a compaction; a heartbeat interval has one step at most.",
   ),
-  "corrupt-check-time": fixed("duration", "0s"),
-  "compact-hash-check-time": fixed("duration", "1m"),
-  "downgrade-check-time": fixed("duration", "5s"),
+  "corrupt-check-time": fixed("duration", "0s", "it has only what etcd does without the flag"),
+  "compact-hash-check-time": fixed("duration", "1m", "it has only what etcd does without the flag"),
+  "downgrade-check-time": fixed("duration", "5s", "it has only what etcd does without the flag"),
   // Clustering.
   "initial-advertise-peer-urls": used("list", "http://localhost:2380", "Peer URLs of this member, as others reach it."),
   "initial-cluster": used("text", "default=http://localhost:2380", "The members of a new cluster: n1=url,n2=url,…"),
   "initial-cluster-state": used("text", "new", "new, or existing."),
   "initial-cluster-token": used("text", "etcd-cluster", "Part of the ids, so that clusters cannot mix."),
   "advertise-client-urls": used("list", "http://localhost:2379", "Client URLs of this member, as clients reach it."),
-  discovery: fixed("text"),
-  "discovery-proxy": fixed("text"),
-  "discovery-token": fixed("text"),
-  "discovery-endpoints": fixed("list"),
-  "discovery-dial-timeout": fixed("duration", "2s"),
-  "discovery-request-timeout": fixed("duration", "5s"),
-  "discovery-keepalive-time": fixed("duration", "2s"),
-  "discovery-keepalive-timeout": fixed("duration", "6s"),
-  "discovery-insecure-transport": fixed("switch", "true"),
-  "discovery-insecure-skip-tls-verify": fixed("switch", "false"),
-  "discovery-cert": fixed("text"),
-  "discovery-key": fixed("text"),
-  "discovery-cacert": fixed("text"),
-  "discovery-user": fixed("text"),
-  "discovery-password": fixed("text"),
-  "discovery-fallback": fixed("text", "exit"),
-  "discovery-srv": fixed("text"),
-  "discovery-srv-name": fixed("text"),
+  discovery: fixed("text", "", noDiscovery),
+  "discovery-proxy": fixed("text", "", noDiscovery),
+  "discovery-token": fixed("text", "", noDiscovery),
+  "discovery-endpoints": fixed("list", "", noDiscovery),
+  "discovery-dial-timeout": fixed("duration", "2s", noDiscovery),
+  "discovery-request-timeout": fixed("duration", "5s", noDiscovery),
+  "discovery-keepalive-time": fixed("duration", "2s", noDiscovery),
+  "discovery-keepalive-timeout": fixed("duration", "6s", noDiscovery),
+  "discovery-insecure-transport": fixed("switch", "true", noDiscovery),
+  "discovery-insecure-skip-tls-verify": fixed("switch", "false", noDiscovery),
+  "discovery-cert": fixed("text", "", noDiscovery),
+  "discovery-key": fixed("text", "", noDiscovery),
+  "discovery-cacert": fixed("text", "", noDiscovery),
+  "discovery-user": fixed("text", "", noDiscovery),
+  "discovery-password": fixed("text", "", noDiscovery),
+  "discovery-fallback": fixed("text", "exit", noDiscovery),
+  "discovery-srv": fixed("text", "", noDiscovery),
+  "discovery-srv-name": fixed("text", "", noDiscovery),
   "strict-reconfig-check": used("switch", "true", "Refuse changes of members that could cost the quorum."),
   "pre-vote": used("switch", "true", "Ask whether an election could be won before raising the term."),
   "auto-compaction-retention": used(
@@ -112,7 +134,11 @@ export const flagTable = {
     "History that stays when the leader compacts by itself: hours or a duration (periodic), revisions (revision); 0: off.",
   ),
   "auto-compaction-mode": used("text", "periodic", "periodic or revision."),
-  "v2-deprecation": fixed("text", "write-only"),
+  "v2-deprecation": used(
+    "text",
+    "write-only",
+    "not-yet, write-only, write-only-drop-data or gone: there is no store of release 2 here, so all are the same.",
+  ),
   // Security.
   "cert-file": used("text", "", "Certificate of the client port, in PEM form; read again when it changes."),
   "key-file": used("text", "", "Its key."),
@@ -172,24 +198,29 @@ export const flagTable = {
   "bcrypt-cost": used("whole", "10", "Binary logarithm of the rounds a password is hashed with, 4 to 31."),
   "auth-token-ttl": used("whole", "300", "Seconds after which an unused simple token is forgotten."),
   // Logging, monitoring, unsafe.
-  logger: fixed("text", "zap"),
+  logger: fixed("text", "zap", "its log has one form, that of zap"),
   "log-outputs": used("list", "default", "default and stderr: standard error; stdout; or files."),
   "log-level": used("text", "info", "debug, info, warn, error, panic or fatal."),
-  "log-format": fixed("text", "json"),
-  "enable-log-rotation": fixed("switch", "false"),
-  "log-rotation-config-json": fixed(
+  "log-format": used("text", "json", "json, or console: fields parted by tabs."),
+  "enable-log-rotation": used("switch", "false", "Set the log file aside when it is full."),
+  "log-rotation-config-json": used(
     "text",
     '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
+    "When: maxsize in MiB, maxage in days, maxbackups, localtime, compress.",
   ),
   metrics: used("text", "basic", "basic, or extensive: also how long each call takes."),
   "listen-metrics-urls": used("list", "", "URLs to serve metrics and health on as well."),
   "enable-pprof": used("switch", "false", "Serve profiles of this process below /debug/pprof, in V8's forms."),
-  "enable-distributed-tracing": fixed("switch", "false"),
-  "distributed-tracing-address": fixed("text", "localhost:4317"),
-  "distributed-tracing-service-name": fixed("text", "etcd"),
-  "distributed-tracing-instance-id": fixed("text"),
-  "distributed-tracing-sampling-rate": fixed("whole", "0"),
-  "force-new-cluster": fixed("switch", "false"),
+  "enable-distributed-tracing": fixed("switch", "false", noTracer),
+  "distributed-tracing-address": fixed("text", "localhost:4317", noTracer),
+  "distributed-tracing-service-name": fixed("text", "etcd", noTracer),
+  "distributed-tracing-instance-id": fixed("text", "", noTracer),
+  "distributed-tracing-sampling-rate": fixed("whole", "0", noTracer),
+  "force-new-cluster": fixed(
+    "switch",
+    "false",
+    "a cluster that lost its majority is founded anew from a snapshot: faultline etcdutl snapshot restore",
+  ),
   "unsafe-no-fsync": used(
     "switch",
     "false",
@@ -222,6 +253,36 @@ export const flagTable = {
 export const formerFlags: { readonly [former: string]: FlagName } = {
   "experimental-compaction-batch-limit": "compaction-batch-limit",
   "experimental-compaction-sleep-interval": "compaction-sleep-interval",
+  "experimental-bootstrap-defrag-threshold-megabytes": "bootstrap-defrag-threshold-megabytes",
+  "experimental-distributed-tracing-address": "distributed-tracing-address",
+  "experimental-distributed-tracing-instance-id": "distributed-tracing-instance-id",
+  "experimental-distributed-tracing-sampling-rate": "distributed-tracing-sampling-rate",
+  "experimental-distributed-tracing-service-name": "distributed-tracing-service-name",
+  "experimental-enable-distributed-tracing": "enable-distributed-tracing",
+  "experimental-max-learners": "max-learners",
+  "experimental-memory-mlock": "memory-mlock",
+  "experimental-peer-skip-client-san-verification": "peer-skip-client-san-verification",
+  "experimental-snapshot-catchup-entries": "snapshot-catchup-entries",
+  "experimental-warning-apply-duration": "warning-apply-duration",
+  "experimental-warning-unary-request-duration": "warning-unary-request-duration",
+  "experimental-watch-progress-notify-interval": "watch-progress-notify-interval",
+};
+
+const oldStore = "the store of release 2 and its proxy are gone since release 3.6; leave the flag out";
+/** Flags of releases before 3.6 that are gone, and what there is to do about it. */
+export const goneFlags: { readonly [gone: string]: string } = {
+  proxy: oldStore,
+  "proxy-dial-timeout": oldStore,
+  "proxy-failure-wait": oldStore,
+  "proxy-read-timeout": oldStore,
+  "proxy-refresh-interval": oldStore,
+  "proxy-write-timeout": oldStore,
+  "enable-v2": oldStore,
+  "experimental-enable-v2v3": oldStore,
+  debug: "give --log-level=debug",
+  "log-package-levels": "give --log-level",
+  "log-output": "give --log-outputs",
+  "experimental-backend-bbolt-freelist-type": "give --backend-bbolt-freelist-type, or leave it out",
 };
 
 export type FlagName = keyof typeof flagTable;

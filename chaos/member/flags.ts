@@ -11,6 +11,8 @@ import { type Environment, type Given, readCommandLine, readEnvironment, switchO
 import { type FlagName, flagTable } from "./flag-table.ts";
 import type { ClusterEntry } from "./identity.ts";
 import { initialClusterOf } from "./initial-cluster.ts";
+import type { LogFormat } from "./log.ts";
+import { type LogRotation, logRotationOf } from "./log-rotation.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
 import { checkSchemes, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
@@ -55,6 +57,9 @@ export interface MemberFlags {
   readonly bcryptCost: number;
   readonly logLevel: LogLevel;
   readonly logOutputs: readonly string[];
+  readonly logFormat: LogFormat;
+  /** undefined: log files grow. */
+  readonly logRotation: LogRotation | undefined;
   /** Peer URL → "host:port" to dial in its place. */
   readonly peerDial: ReadonlyMap<string, string>;
   /** Flags that were set by hand, on the command line or by a variable. */
@@ -150,6 +155,8 @@ function interpret(given: Given): MemberFlags {
   if (wrong !== undefined) refuse(`a flag is out of range: ${wrong}`);
   const logLevel = text("log-level");
   if (!isLogLevel(logLevel)) return refuse(`unrecognized level: "${logLevel}"`);
+  checkOldStore(text("v2-deprecation"));
+  const logOutputs = listOf(text("log-outputs"));
   return {
     name,
     dataDirectory: text("data-dir") === "" ? `${name}.etcd` : text("data-dir"),
@@ -183,7 +190,12 @@ function interpret(given: Given): MemberFlags {
     tokens,
     bcryptCost: bcryptCostOf(whole("bcrypt-cost")),
     logLevel,
-    logOutputs: listOf(text("log-outputs")),
+    logOutputs,
+    logFormat: logFormatOf(text("log-format")),
+    logRotation:
+      switchOf(text("enable-log-rotation")) === true
+        ? rotationOf(text("log-rotation-config-json"), logOutputs)
+        : undefined,
     peerDial: peerDialOf(text("peer-dial")),
     explicit: new Set(given.keys()),
   };
@@ -205,6 +217,27 @@ function schemeWarnings({
     ...checkSchemes(urls(listenPeer), peerTls),
     ...checkSchemes(urls([...listenClient, ...listenClientHttp]), clientTls),
   ];
+}
+
+/** Stages of the end of release 2's store; here it ended before it began. */
+const oldStoreStages = ["not-yet", "write-only", "write-only-skip-check", "write-only-drop-data", "gone"];
+
+function checkOldStore(stage: string): void {
+  if (!oldStoreStages.includes(stage))
+    refuse(`--v2-deprecation is one of ${oldStoreStages.join(", ")}, not "${stage}"`);
+}
+
+function logFormatOf(text: string): LogFormat {
+  return text === "json" || text === "console" ? text : refuse(`--log-format is json or console, not "${text}"`);
+}
+
+function rotationOf(text: string, outputs: readonly string[]): LogRotation {
+  const files = outputs.filter((output) => !["default", "stderr", "stdout"].includes(output));
+  if (files.length !== 1) {
+    refuse("--log-outputs requires a single file path when --enable-log-rotation is set");
+  }
+  const rotation = logRotationOf(text);
+  return typeof rotation === "string" ? refuse(rotation) : rotation;
 }
 
 const optionalAddresses = (text: string): ListenAddress[] => (text === "" ? [] : listenAddresses(text));
@@ -229,9 +262,7 @@ function refuseFixed(given: Given): void {
     const same = row.kind === "switch" ? switchOf(value) === switchOf(row.standard) : value === row.standard;
     const sameDuration = row.kind === "duration" && durationMs(value) === durationMs(row.standard);
     if (same || sameDuration) continue;
-    refuse(
-      `--${name}=${value} is not supported by this member: it has only ${row.standard === "" ? "the flag left out" : `--${name}=${row.standard}`}`,
-    );
+    refuse(`--${name}=${value} is not supported by this member: ${row.meaning}`);
   }
 }
 

@@ -1,10 +1,11 @@
 /*
- * Log lines in the form of etcd's: one JSON object a line with level, ts, msg, then fields. Written at once, so that
- * the last line before an end is not lost.
+ * Log lines in the form of etcd's: one JSON object a line with level, ts, msg, then fields; or, for people, the same
+ * parted by tabs. Written at once, so that the last line before an end is not lost. Source: etcd configuration, §8.
  */
 import { openSync } from "node:fs";
 import pino from "pino";
 import type { LogLevel } from "./flags.ts";
+import { type LogRotation, RotatingFile } from "./log-rotation.ts";
 
 export type LogFields = { readonly [field: string]: unknown };
 
@@ -17,13 +18,23 @@ export interface Log {
   fatal(message: string, fields?: LogFields): void;
 }
 
-/** @param outputs `default` and `stderr`, `stdout`, or paths of files to append to */
-export function openLog(options: { readonly level: LogLevel; readonly outputs: readonly string[] }): Log {
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `default` and `stderr`, `stdout`, or paths of files to append to. */
+  readonly outputs: readonly string[];
+  /** Absent: json. */
+  readonly format?: LogFormat;
+  /** For the files; absent: they grow. */
+  readonly rotation?: LogRotation | undefined;
+}
+
+export type LogFormat = "json" | "console";
+
+/** @throws an error of the system when a file cannot be opened */
+export function openLog(options: LogOptions): Log {
   const level = options.level === "panic" ? "fatal" : options.level;
-  const streams = options.outputs.map((output) => ({
-    level,
-    stream: pino.destination({ fd: descriptorOf(output), sync: true }),
-  }));
+  const inForm = options.format === "console" ? consoleLine : undefined;
+  const streams = options.outputs.map((output) => ({ level, stream: streamOf(output, options.rotation, inForm) }));
   const logger = pino(
     {
       level,
@@ -43,6 +54,31 @@ export function openLog(options: { readonly level: LogLevel; readonly outputs: r
 
 /** Says nothing; for tests of parts. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
+
+interface LineStream {
+  write(line: string): void;
+}
+
+function streamOf(
+  output: string,
+  rotation: LogRotation | undefined,
+  inForm: ((line: string) => string) | undefined,
+): LineStream {
+  const isFile = !["default", "stderr", "stdout"].includes(output);
+  const stream =
+    isFile && rotation !== undefined
+      ? new RotatingFile(output, rotation)
+      : pino.destination({ fd: descriptorOf(output), sync: true });
+  return inForm === undefined ? stream : { write: (line) => void stream.write(inForm(line)) };
+}
+
+/** A JSON line as time, level, message and the rest, parted by tabs. */
+function consoleLine(line: string): string {
+  const { level, ts, msg, logger, ...fields } = JSON.parse(line) as { readonly [field: string]: unknown };
+  const rest = Object.keys(fields).length === 0 ? [] : [JSON.stringify(fields)];
+  const name = logger === undefined ? [] : [logger];
+  return `${[ts, level, ...name, msg, ...rest].join("\t")}\n`;
+}
 
 function descriptorOf(output: string): number {
   if (output === "default" || output === "stderr") return 2;

@@ -36,7 +36,15 @@ export async function run(argv: readonly string[]): Promise<number> {
     openLog({ level: "info", outputs: ["stderr"] }).error("failed to verify flags", { error: read.error });
     return 1;
   }
-  const log = openLog({ level: read.flags.logLevel, outputs: read.flags.logOutputs });
+  const { logLevel: level, logOutputs: outputs, logFormat: format, logRotation: rotation } = read.flags;
+  let log: Log;
+  try {
+    log = openLog({ level, outputs, format, rotation });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    openLog({ level: "info", outputs: ["stderr"] }).error("failed to open log outputs", { error: reason });
+    return 1;
+  }
   for (const warning of read.warnings) log.warn(warning);
   log.info("Running: ", { args: ["etcd", ...argv] });
   try {

@@ -199,11 +199,11 @@ describe("refusals", () => {
   });
 
   test("what is known to etcd but not done here is refused, unless it asks for etcd's default", () => {
-    expect(refusal("--corrupt-check-time=1s")).toBe(
-      "--corrupt-check-time=1s is not supported by this member: it has only --corrupt-check-time=0s",
+    expect(refusal("--max-wals=9")).toBe(
+      "--max-wals=9 is not supported by this member: segments of the log go as soon as no recovery needs them",
     );
     expect(refusal("--discovery=http://d/1")).toBe(
-      "--discovery=http://d/1 is not supported by this member: it has only the flag left out",
+      "--discovery=http://d/1 is not supported by this member: members are named by --initial-cluster alone; list them there",
     );
     expect(refusal("--listen-client-urls=unix://127.0.0.1:1", "--advertise-client-urls=http://127.0.0.1:1")).toBe(
       "unix URLs are not supported by this member, which listens on TCP alone; give an http or https URL: unix://127.0.0.1:1",
