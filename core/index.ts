@@ -31,7 +31,9 @@ export {
   type Visit,
 } from "./ports.ts";
 export { describeConfiguration, describeEntry, describeMessage } from "./raft/describe.ts";
+export { blankHardState } from "./raft/hard-state.ts";
 export type * from "./raft/message.ts";
+export { Raft, type RaftOptions } from "./raft/raft.ts";
 export type * from "./raft/ready.ts";
 export type * from "./request.ts";
 export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
