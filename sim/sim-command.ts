@@ -16,6 +16,7 @@ import { neverSeen } from "../scenarios/check/meant.ts";
 import { scenarios as allScenarios, scenarioNamed } from "../scenarios/index.ts";
 import type { RunResult, RunSummary } from "../scenarios/run.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
+import { exhaust, smallScenarioHelp, statesMaxDefault } from "./exhaustive-command.ts";
 import { runTasks } from "./pool.ts";
 import {
   chooseRuns,
@@ -37,6 +38,10 @@ interface Flags {
   readonly verify?: true;
   readonly out?: string;
   readonly json?: true;
+  readonly exhaustive?: true;
+  readonly depth?: number;
+  readonly statesMax?: number;
+  readonly budgetS?: number;
 }
 
 export const defaultOut = join("reports", "out");
@@ -60,15 +65,59 @@ export function run(argv: readonly string[]): Promise<number> {
         `where runs are written: those that do not hold, and a single one (default: ${defaultOut})`,
       )
       .option("--json", "one JSON object a run on standard output")
+      .option("--exhaustive", "not seeds but everything that may happen, in small scenarios (below); none named: all")
+      .option("--depth <N>", "with --exhaustive: steps of a path, at most", wholeNumber({ min: 1, max: 1_000_000 }))
+      .option(
+        "--states-max <N>",
+        `with --exhaustive: states found, at most, about 100 bytes each (default: ${statesMaxDefault})`,
+        wholeNumber({ min: 1, max: 1_000_000_000 }),
+      )
+      .option("--budget-s <S>", "with --exhaustive: seconds for each scenario", wholeNumber({ min: 1, max: 1_000_000 }))
       .addHelpText(
         "after",
-        "\nExamples:\n  faultline sim --seeds 2000\n  faultline sim leader-killed --seed 17 --verify\n",
+        () =>
+          `\nSmall scenarios, for --exhaustive:\n${smallScenarioHelp()}` +
+          "A bound given on the command line may be reached; reaching the default bound of states is no pass.\n" +
+          "\nExamples:\n  faultline sim --seeds 2000\n  faultline sim leader-killed --seed 17 --verify\n" +
+          "  faultline sim --exhaustive new-leader-reads\n",
       )
-      .action(async (names: readonly string[], flags: Flags) => setExit(await campaign(names, flags)));
+      .action(async (names: readonly string[], flags: Flags) =>
+        setExit(await (flags.exhaustive ? exhaustive(names, flags) : campaign(names, flags))),
+      );
+  });
+}
+
+function exhaustive(names: readonly string[], flags: Flags): Promise<number> {
+  for (const [flag, value] of [
+    ["--seed", flags.seed],
+    ["--seeds", flags.seeds],
+    ["--jobs", flags.jobs],
+    ["--shard", flags.shard],
+    ["--blob", flags.blob],
+    ["--verify", flags.verify],
+  ] as const) {
+    if (value !== undefined) {
+      throw new UsageError(`${flag} is for seeds; --exhaustive tries everything, once and on one thread: leave it out`);
+    }
+  }
+  const { depth, statesMax, budgetS, json } = flags;
+  return exhaust(names, {
+    out: flags.out ?? defaultOut,
+    ...(depth === undefined ? {} : { depth }),
+    ...(statesMax === undefined ? {} : { statesMax }),
+    ...(budgetS === undefined ? {} : { budgetS }),
+    ...(json === undefined ? {} : { json }),
   });
 }
 
 async function campaign(names: readonly string[], flags: Flags): Promise<number> {
+  for (const [flag, value] of [
+    ["--depth", flags.depth],
+    ["--states-max", flags.statesMax],
+    ["--budget-s", flags.budgetS],
+  ] as const) {
+    if (value !== undefined) throw new UsageError(`${flag} bounds --exhaustive; give both, or leave it out`);
+  }
   const scenarios = scenariosOf(names);
   const shard = shardOf(flags);
   const runs = chooseRuns({ scenarios, seeds: seedsOf(flags), shard });
