@@ -83,13 +83,25 @@ export class Cluster {
     );
     const cluster = new Cluster(processes.names, clients, processes);
     try {
-      await Promise.all(processes.names.map((name) => processes.start(name)));
+      await Promise.all(cluster.founders.map((name) => processes.start(name)));
       await cluster.#ready(options);
       return cluster;
     } catch (error) {
       await cluster.close();
       throw error;
     }
+  }
+
+  /** Those the cluster begins with, in plan order. */
+  get founders(): readonly string[] {
+    return this.processes?.founders ?? this.names;
+  }
+
+  /** Whether clients may ask the member at that position: it belongs, and does not merely learn. */
+  servesClients(member: number): boolean {
+    const name = this.names[member];
+    if (this.processes === undefined || name === undefined) return true;
+    return this.processes.belongingOf(name) === "now" && !this.processes.isLearner(name);
   }
 
   /** undefined when the member does not answer in time. */
@@ -135,17 +147,17 @@ export class Cluster {
   async #ready({ signal, logFileOf }: ClusterOptions): Promise<void> {
     const deadlineMs = performance.now() + readyWithinMs;
     for (;;) {
-      const all = await Promise.all(this.names.map((_, member) => this.status(member, 1_000)));
+      const all = await Promise.all(this.founders.map((name) => this.status(this.names.indexOf(name), 1_000)));
       if (signal.aborted) throw new ClusterProblem("interrupted before the cluster was ready");
       const leaders = [...new Set(all.map((status) => status?.leaderId))].sort((a, b) => compareIds(a ?? 0n, b ?? 0n));
       if (leaders.length === 1 && leaders[0] !== undefined) return;
-      const dead = this.names.find((name) => this.processes?.stateOf(name) === "down");
+      const dead = this.founders.find((name) => this.processes?.stateOf(name) === "down");
       if (dead !== undefined)
         throw new ClusterProblem(
           `member ${dead} ended while the cluster started (${this.processes?.lastEnd(dead)}); see ${logFileOf(dead)}`,
         );
       if (performance.now() > deadlineMs) {
-        const silent = this.names.filter((_, member) => all[member]?.leaderId === undefined);
+        const silent = this.founders.filter((_, member) => all[member]?.leaderId === undefined);
         throw new ClusterProblem(
           `no leader that all members know within ${readyWithinMs} ms; without one: ${silent.join(", ")}`,
         );
@@ -155,9 +167,13 @@ export class Cluster {
   }
 }
 
+/** Whether a member belongs to the cluster: a process that may not yet, or never again, be started is no fault. */
+export type Belonging = "later" | "now" | "nevermore";
+
 /** Processes, disks and links of members that the drill started itself. */
 export class MemberProcesses {
   readonly names: readonly string[];
+  readonly founders: readonly string[];
   readonly addresses: readonly MemberAddresses[];
   readonly links: LinkNetwork;
   readonly #options: OwnClusterOptions;
@@ -165,6 +181,10 @@ export class MemberProcesses {
   readonly #root: string;
   /** Logs damaged so far. */
   #damages = 0;
+  readonly #belonging = new Map<string, Belonging>();
+  readonly #learners = new Set<string>();
+  /** Of members that joined: whom they were told of when they first started. */
+  readonly #joinedAmong = new Map<string, readonly string[]>();
   /** Copies of disks by label, and whose they are. */
   readonly #copies = new Map<string, { readonly owner: string; readonly path: string }>();
 
@@ -183,6 +203,8 @@ export class MemberProcesses {
     this.addresses = parts.addresses;
     this.links = parts.links;
     this.names = parts.addresses.map(({ name }) => name);
+    for (const { name, joins } of options.planned) this.#belonging.set(name, joins === true ? "later" : "now");
+    this.founders = this.names.filter((name) => this.belongingOf(name) === "now");
   }
 
   /** Opens the hops and finds ports; starts nothing. */
@@ -219,13 +241,46 @@ export class MemberProcesses {
     return this.#supervisor.lastEndOf(name)?.how ?? "it was never started";
   }
 
+  belongingOf(name: string): Belonging {
+    return this.#belonging.get(name) ?? "nevermore";
+  }
+
+  isLearner(name: string): boolean {
+    return this.#learners.has(name);
+  }
+
+  /** Where others reach that member: the hop in front of it. */
+  peerUrlOf(name: string): string {
+    return this.#addressOf(name).peerUrl;
+  }
+
+  /** It was added to the cluster of those members, itself among them: its process starts. */
+  async join(name: string, how: { readonly among: readonly string[]; readonly asLearner: boolean }): Promise<void> {
+    this.#belonging.set(name, "now");
+    this.#joinedAmong.set(name, how.among);
+    if (how.asLearner) this.#learners.add(name);
+    await this.start(name);
+  }
+
+  promote(name: string): void {
+    this.#learners.delete(name);
+  }
+
+  /** It was removed from the cluster: its process may end, and is never started again. */
+  leave(name: string): void {
+    this.#belonging.set(name, "nevermore");
+    this.#supervisor.expectEnd(name);
+  }
+
   async start(name: string): Promise<void> {
     const member = this.#addressOf(name);
     const planned = this.#options.planned.find((candidate) => candidate.name === name);
     if (planned === undefined) throw new Error(`no planned member ${name}`);
     mkdirSync(member.dataDir, { recursive: true, mode: 0o700 });
+    const among = this.#joinedAmong.get(name);
     const { command, args } = commandOf(this.#options.target, member, {
-      members: this.addresses,
+      members: (among ?? this.founders).map((other) => this.#addressOf(other)),
+      state: among === undefined ? "new" : "existing",
       token: `drill-${this.#root.split("-").at(-1) ?? ""}`,
       planned,
     });

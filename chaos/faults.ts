@@ -7,6 +7,7 @@ import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
 import type { Cluster, MemberProcesses } from "./cluster.ts";
 import { whySendersAreUnknown } from "./link/sender.ts";
+import { changeMembers } from "./operator.ts";
 
 export interface FaultSurroundings {
   readonly cluster: Cluster;
@@ -146,7 +147,10 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
     case "addMember":
     case "removeMember":
     case "promoteMember":
-      return skipped("a drill runs with the members it began with", namesIn(fault.target));
+      return withMember(fault.target, cluster, async (name) => {
+        const changed = await changeMembers(fault, name, { cluster, processes });
+        return "done" in changed ? { members: [name], detail: changed.done } : skipped(changed.problem, [name]);
+      });
     case "transferLeader":
       return withMember(fault.target, cluster, async (name) => {
         const problem = await cluster.handOver(name);
@@ -205,7 +209,7 @@ function cutBetween(processes: MemberProcesses, groups: readonly (readonly strin
 }
 
 async function startDown(processes: MemberProcesses, names: readonly string[]): Promise<Made> {
-  const down = names.filter((name) => processes.stateOf(name) === "down");
+  const down = names.filter((name) => processes.stateOf(name) === "down" && processes.belongingOf(name) === "now");
   await Promise.all(down.map((name) => processes.start(name)));
   return { members: down, detail: down.length === 0 ? "no member was down" : `started ${down.join(", ")}` };
 }

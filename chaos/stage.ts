@@ -18,6 +18,8 @@ export interface StageOptions {
   /** Names, in the order of `clients`; may be fewer than the plan has. */
   readonly members: readonly string[];
   readonly clients: readonly EtcdClient[];
+  /** Whether the final reads ask the member at that position. */
+  readonly servesClients: (member: number) => boolean;
   readonly nowMs: () => number;
   /** Resolves when what came of the fault is in the history. */
   readonly makeFault: (fault: Fault) => Promise<void>;
@@ -110,7 +112,8 @@ class Stage {
           for (const driver of this.#watches) driver.hurry();
           break;
         case "beginFinal":
-          this.#beginFinal();
+          // A change of members may take its time, and healing waits behind it.
+          this.#faults.then(() => this.#beginFinal(), this.#reject);
           break;
         case "endRun":
           for (const driver of this.#watches) driver.finish();
@@ -124,8 +127,9 @@ class Stage {
   }
 
   #beginFinal(): void {
-    const { members, recorder, nowMs } = this.#options;
-    const driver = new CallDriver(new FinalSession({ members, recorder }), this.#surroundings, (missing) => {
+    if (this.#options.signal.aborted) return;
+    const { members, recorder, nowMs, servesClients: isAsked } = this.#options;
+    const driver = new CallDriver(new FinalSession({ members, recorder, isAsked }), this.#surroundings, (missing) => {
       this.#missing = missing;
       this.#carryOut(this.#conductor.finalDone(nowMs()));
     });

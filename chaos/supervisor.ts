@@ -122,6 +122,12 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
+  /** The process may end by itself from now on. */
+  expectEnd(name: string): void {
+    const life = this.#lives.get(name);
+    if (life !== undefined) life.endExpected = true;
+  }
+
   /** SIGSTOP. @returns false when it is down or paused already */
   pause(name: string): boolean {
     const life = this.#lives.get(name);

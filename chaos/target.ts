@@ -54,7 +54,13 @@ export interface MemberAddresses {
 export function commandOf(
   target: Exclude<Target, { kind: "endpoints" }>,
   member: MemberAddresses,
-  cluster: { readonly members: readonly MemberAddresses[]; readonly token: string; readonly planned: PlannedMember },
+  cluster: {
+    /** Those it is told of: the founders, or all that belong when it joins. */
+    readonly members: readonly MemberAddresses[];
+    readonly state: "new" | "existing";
+    readonly token: string;
+    readonly planned: PlannedMember;
+  },
 ): { readonly command: string; readonly args: readonly string[] } {
   const flags = [
     `--name=${member.name}`,
@@ -65,7 +71,7 @@ export function commandOf(
     `--initial-advertise-peer-urls=${member.peerUrl}`,
     `--initial-cluster=${cluster.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",")}`,
     `--initial-cluster-token=${cluster.token}`,
-    "--initial-cluster-state=new",
+    `--initial-cluster-state=${cluster.state}`,
     "--logger=zap",
     "--log-outputs=stderr",
     ...configFlags(cluster.planned, target.kind === "etcd" ? etcdFlagNames : ourFlagNames),

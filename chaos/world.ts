@@ -96,7 +96,7 @@ class DrillRun {
       members: cluster.names,
       startRevision,
     });
-    for (const member of cluster.names) {
+    for (const member of cluster.founders) {
       this.#recorder.record({ type: "life", atMs: this.#nowMs(), member, event: "started", detail: "serves clients" });
     }
   }
@@ -119,6 +119,7 @@ class DrillRun {
       recorder: this.#recorder,
       members: cluster.names,
       clients: cluster.clients,
+      servesClients: (member) => cluster.servesClients(member),
       nowMs: this.#nowMs,
       makeFault: (fault) => this.#makeFault(fault, cluster),
       signal: this.#options.signal,

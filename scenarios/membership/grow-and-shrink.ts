@@ -11,8 +11,7 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "grow-and-shrink",
   why: "Members come and go without a moment in which two majorities decide differently.",
-  worlds: ["sim"],
-  worldsWhy: "a drill starts all its processes as founding members",
+  worlds: ["sim", "real"],
   cluster: { voters: 3, spares: 2, config: catchingUp },
   workload: standardWorkload(),
   faults: ({ random, members, spares, safetyMs }) => {

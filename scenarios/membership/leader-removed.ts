@@ -11,8 +11,7 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "leader-removed",
   why: "A leader that is removed steps down and ends for ever; what it acknowledged stays, and others go on.",
-  worlds: ["sim"],
-  worldsWhy: "a drill starts all its processes as founding members",
+  worlds: ["sim", "real"],
   cluster: { voters: 5, spares: 1, config: catchingUp },
   workload: standardWorkload(),
   faults: ({ random, spares, safetyMs }) => {

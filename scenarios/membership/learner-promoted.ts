@@ -11,8 +11,7 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "learner-promoted",
   why: "A learner counts in no majority before it is promoted, and counts in every one after that.",
-  worlds: ["sim"],
-  worldsWhy: "a drill starts all its processes as founding members",
+  worlds: ["sim", "real"],
   cluster: { voters: [3, 2, 1], spares: 1, config: catchingUp },
   workload: standardWorkload(),
   faults: ({ random, spares, safetyMs }) => {

@@ -11,8 +11,7 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "replace-member",
   why: "A dead member is replaced by a new one that ends with the data of the others.",
-  worlds: ["sim"],
-  worldsWhy: "a drill starts all its processes as founding members",
+  worlds: ["sim", "real"],
   cluster: { voters: 3, spares: 1, config: catchingUp },
   workload: standardWorkload(),
   faults: ({ random, members, spares, safetyMs }) => {

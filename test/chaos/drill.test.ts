@@ -73,6 +73,41 @@ describe("targets", () => {
   });
 });
 
+/** Three founders and one who is added as a learner, promoted, given the lead, and sees a founder go. */
+async function drillOfMembers(target: Target): Promise<void> {
+  const plan = shortPlan(
+    [
+      { atMs: 5_200, fault: { fault: "addMember", target: "n4", learner: true } },
+      { atMs: 5_300, fault: { fault: "promoteMember", target: "n4" } },
+      { atMs: 5_400, fault: { fault: "transferLeader", target: "n4" } },
+      { atMs: 5_500, fault: { fault: "removeMember", target: "n1" } },
+    ],
+    // etcd changes members that have been connected for five seconds.
+    9_000,
+  );
+  const joiner = { name: "n4", config: {}, clockOffsetMs: 0, clockDriftPpm: 0, joins: true } as const;
+  const { run } = await drill({ ...plan, members: [...plan.members, joiner] }, target);
+  expect(faultsOf(run)).toEqual([
+    { fault: "addMember", result: "done" },
+    { fault: "promoteMember", result: "done" },
+    { fault: "transferLeader", result: "done" },
+    { fault: "removeMember", result: "done" },
+    { fault: "healAll", result: "done" },
+  ]);
+  const leaders = run.history.flatMap((event) =>
+    event.type === "role" && event.role === "leader" ? [event.member] : [],
+  );
+  expect(leaders).toContain("n4");
+  const replicas = run.history.flatMap((event) => (event.type === "replica" ? [event.member] : []));
+  expect(new Set(replicas)).toEqual(new Set(["n2", "n3", "n4"]));
+  expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+  expect(leftBehind()).toEqual([]);
+}
+
+test("members of ours come, are promoted, take the lead and go while clients work", async () => {
+  await drillOfMembers({ kind: "faultline" });
+});
+
 describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
   test("a killed leader is replaced, every check holds, and nothing is left behind", async () => {
     const plan = shortPlan(
@@ -100,6 +135,10 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     expect(written).toEqual(run.history);
     expect(leftBehind()).toEqual([]);
     expect(existsSync(join(logs, "n1.log"))).toBe(true);
+  });
+
+  test("members come, are promoted, take the lead and go while clients work", async () => {
+    await drillOfMembers(stockEtcd);
   });
 
   test("a leader cut off from the others is replaced while clients still reach it", async () => {

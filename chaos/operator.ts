@@ -1,0 +1,114 @@
+/*
+ * The operator of a drill: changes who belongs through etcd's own API, as a person with etcdctl would. A refusal is
+ * often only "not yet" (a member has not been connected for long, a learner has not caught up), so each change is asked
+ * for again, at another member, until it is done or patience runs out. One change at a time, as everywhere in a drill.
+ * An added member's process starts once it was added; a removed one's ends by itself, or stays and is never started again.
+ * Source: etcd v3 API, Cluster; etcd operations guide, runtime reconfiguration.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { type MemberRecord, memberIdOf, type Request, refusals } from "../core/index.ts";
+import type { Fault } from "../scenarios/faults.ts";
+import type { Cluster, MemberProcesses } from "./cluster.ts";
+
+export type MemberChange = Extract<Fault, { fault: "addMember" | "removeMember" | "promoteMember" }>;
+
+/** What came of a change: what to say, or why it could not be made. */
+export type Changed = { readonly done: string } | { readonly problem: string };
+
+/** After so long a change is given up; etcd wants members connected for five seconds before it changes them. */
+const patienceMs = 20_000;
+const betweenTriesMs = 400;
+const answerMs = 3_000;
+
+/** The refusal that says that an earlier try took effect. */
+const doneAlready: { readonly [Name in MemberChange["fault"]]: string } = {
+  addMember: refusals.peerUrlExists.text,
+  removeMember: refusals.memberNotFound.text,
+  promoteMember: refusals.memberNotLearner.text,
+};
+
+/** Makes the change on the member of that name. */
+export async function changeMembers(
+  change: MemberChange,
+  name: string,
+  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<Changed> {
+  const belonging = processes.belongingOf(name);
+  if (change.fault === "addMember" ? belonging !== "later" : belonging !== "now") {
+    const why = { later: "was not added yet", now: "belongs already", nevermore: "was removed for ever" };
+    return { problem: `${name} ${why[belonging]}` };
+  }
+  const deadlineMs = performance.now() + patienceMs;
+  let last = "no member answers";
+  for (let tries = 1; performance.now() < deadlineMs; tries++) {
+    const said = await tryOnce(change, name, { cluster, processes, turn: tries });
+    if (said === undefined) {
+      await carryOn(change, name, { cluster, processes });
+      return { done: `carried out after ${tries} ${tries === 1 ? "try" : "tries"}` };
+    }
+    last = said;
+    await pause(betweenTriesMs);
+  }
+  return { problem: `given up after ${patienceMs / 1_000} s: ${last}` };
+}
+
+/** @returns undefined when it took effect, now or before; else what spoke against it */
+async function tryOnce(
+  change: MemberChange,
+  name: string,
+  around: { readonly cluster: Cluster; readonly processes: MemberProcesses; readonly turn: number },
+): Promise<string | undefined> {
+  const { cluster, processes, turn } = around;
+  const peerUrl = processes.peerUrlOf(name);
+  let request: Request;
+  if (change.fault === "addMember") {
+    request = { type: "memberAdd", memberId: memberIdOf(0n), peerUrls: [peerUrl], isLearner: change.learner };
+  } else {
+    const records = await membersNow(cluster, processes);
+    if (records === undefined) return "no member says who belongs";
+    const memberId = records.find((record) => record.peerUrls.includes(peerUrl))?.memberId;
+    if (memberId === undefined) return change.fault === "removeMember" ? undefined : `${name} does not belong`;
+    request = { type: change.fault === "removeMember" ? "memberRemove" : "memberPromote", memberId };
+  }
+  // Another member each time: one may be cut off.
+  const able = cluster.names.filter((other) => other !== name && isThere(other, processes));
+  const asked = able[turn % Math.max(1, able.length)];
+  const client = asked === undefined ? undefined : cluster.clients[cluster.names.indexOf(asked)];
+  if (client === undefined) return "no member runs that could be asked";
+  const result = await client.call(request, { timeoutMs: answerMs }).result;
+  if (result.type === "reply") return undefined;
+  if (result.type !== "status") return `${asked} does not answer`;
+  return result.text === doneAlready[change.fault] ? undefined : result.text;
+}
+
+/** What follows from a change that took effect. */
+async function carryOn(
+  change: MemberChange,
+  name: string,
+  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<void> {
+  if (change.fault === "removeMember") processes.leave(name);
+  else if (change.fault === "promoteMember") processes.promote(name);
+  else {
+    const records = (await membersNow(cluster, processes)) ?? [];
+    const urls = records.flatMap((record) => record.peerUrls);
+    await processes.join(name, {
+      among: processes.names.filter((other) => other === name || urls.includes(processes.peerUrlOf(other))),
+      asLearner: change.learner,
+    });
+  }
+}
+
+/** The members as some member that answers has them; undefined: none does. */
+async function membersNow(cluster: Cluster, processes: MemberProcesses): Promise<readonly MemberRecord[] | undefined> {
+  for (const [position, name] of cluster.names.entries()) {
+    if (!isThere(name, processes)) continue;
+    const call = cluster.clients[position]?.call({ type: "memberList", linearizable: true }, { timeoutMs: answerMs });
+    const result = await call?.result;
+    if (result?.type === "reply" && result.reply.answer.type === "memberList") return result.reply.answer.members;
+  }
+  return undefined;
+}
+
+const isThere = (name: string, processes: MemberProcesses): boolean =>
+  processes.belongingOf(name) === "now" && processes.stateOf(name) === "running";
