@@ -126,6 +126,10 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
       return skipped("the members share this machine's clock", namesIn(fault.target));
     case "slowDisk":
       return skipped("slowing syncs needs a shim in front of the disk", namesIn(fault.target));
+    case "fillDisk":
+      return skipped("the members share one disk with the drill", namesIn(fault.target));
+    case "disarmAlarms":
+      return skipped("no disk was filled");
     case "failSync":
       return skipped("failing a sync needs a shim under the member", namesIn(fault.target));
     case "damageLog":

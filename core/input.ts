@@ -115,6 +115,11 @@ export type Input =
       readonly requestId: RequestId;
       readonly matches: boolean;
     }
+  /**
+   * The disk has no room for more than what was set aside beforehand, or has room again. Worlds that never say a word
+   * have room. Told again in every life.
+   */
+  | { readonly type: "diskSpace"; readonly nowMs: number; readonly isFull: boolean }
   /** That write, and every earlier one, is durable. */
   | { readonly type: "writeDone"; readonly nowMs: number; readonly writeId: WriteId }
   /** The backend as it was at the `syncBackend` output of that id is durable. */

@@ -34,6 +34,7 @@ import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Snapshots } from "./server/snapshots.ts";
+import { Space } from "./server/space.ts";
 import { standingText } from "./server/standing.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
@@ -104,6 +105,7 @@ export class Member {
   readonly #gate: Gate;
   readonly #streamGate: StreamGate;
   readonly #authDesk: AuthDesk;
+  readonly #space: Space;
   readonly #desk: Desk;
   readonly #chores: Chores;
   readonly #writer: LogWriter;
@@ -173,6 +175,8 @@ export class Member {
       proposals: this.#proposals,
       random: start.random.fork("token"),
     });
+    const { backend } = start;
+    this.#space = new Space({ raft, machine, backend, config, proposals: this.#proposals, outbox });
     this.#desk = new Desk({
       raft,
       machine,
@@ -186,6 +190,7 @@ export class Member {
       authDesk: this.#authDesk,
       transfers: this.#transfers,
       links: this.#links,
+      space: this.#space,
       random: start.random.fork("lease-id"),
     });
     this.#chores = new Chores({ raft, machine, config, proposals: this.#proposals, outbox, nowMs: start.nowMs });
@@ -296,6 +301,9 @@ export class Member {
       case "passwordChecked":
         this.#authDesk.passwordChecked(input.requestId, input.matches, this.#nowMs);
         break;
+      case "diskSpace":
+        this.#space.note(input.isFull, this.#nowMs);
+        break;
       case "writeDone":
         this.#writer.done(input.writeId);
         break;
@@ -314,6 +322,7 @@ export class Member {
   #tick(): void {
     this.#raft.tick();
     this.#machine.tick();
+    this.#space.tick(this.#nowMs);
     this.#desk.tick();
     this.#authDesk.tick(this.#nowMs);
     this.#gate.tick(this.#nowMs);

@@ -42,11 +42,18 @@ export type Fault =
   | { readonly fault: "clockDrift"; readonly target: FaultTarget; readonly ppm: number }
   /** Each sync takes that much longer. */
   | { readonly fault: "slowDisk"; readonly target: FaultTarget; readonly byMs: number }
+  /**
+   * Nothing more fits on the member's disk than what it has set aside for its log, until the disk is mended: its backend
+   * cannot be committed.
+   */
+  | { readonly fault: "fillDisk"; readonly target: FaultTarget }
+  /** An operator takes every NOSPACE alarm away, and those that come within some seconds. */
+  | { readonly fault: "disarmAlarms" }
   /** The next sync of the member's disk reports an error; persistent: each one does, until the disk is mended. */
   | { readonly fault: "failSync"; readonly target: FaultTarget; readonly persistent: boolean }
   /** Kill the member, flip one bit anywhere in its log, leave it down. */
   | { readonly fault: "damageLog"; readonly target: FaultTarget }
-  /** The member's disk works again: syncs succeed, as fast as ever. The member stays as it is. */
+  /** The member's disk works again: there is room, syncs succeed, as fast as ever. The member stays as it is. */
   | { readonly fault: "mendDisk"; readonly target: FaultTarget }
   /** Links from and to the member hold everything back, up to a bound, until they are healed: then it all arrives. */
   | { readonly fault: "clogLinks"; readonly target: FaultTarget }
@@ -60,7 +67,8 @@ export type Fault =
   | { readonly fault: "transferLeader"; readonly target: FaultTarget }
   /**
    * The named members run and work again, and so do the links among them; everything that concerns another member
-   * stays as it is: down, paused, cut off or slow.
+   * stays as it is: down, paused, cut off or slow. Only full disks have room again everywhere, and alarms are disarmed:
+   * one full disk stops the writes of all, by design.
    */
   | { readonly fault: "healCore"; readonly members: readonly string[] }
   /** Everything is healed, resumed and started. */
@@ -90,6 +98,8 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockJump: "A member's clock jumps.",
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
+  fillDisk: "A member's disk has no room left.",
+  disarmAlarms: "An operator takes away the alarms that refuse writes.",
   failSync: "A sync of a member's disk reports an error: what was not synced may be gone.",
   damageLog: "A bit of a member's log flips while it is down.",
   mendDisk: "A member's disk works again.",

@@ -11,6 +11,7 @@ import leaderKilled from "./crash/leader-killed.ts";
 import pausedLeader from "./crash/paused-leader.ts";
 import rollingRestart from "./crash/rolling-restart.ts";
 import bitRotInLog from "./disk/bit-rot-in-log.ts";
+import diskFull from "./disk/disk-full.ts";
 import failingSyncs from "./disk/failing-syncs.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
@@ -41,6 +42,7 @@ export const scenarios: readonly Scenario[] = [
   clockDriftLeases,
   cloggedLinks,
   crashRecoverAll,
+  diskFull,
   failingSyncs,
   fencedLocks,
   flappingLinks,

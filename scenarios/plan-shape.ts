@@ -138,6 +138,8 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   clockJump: { target: name, byMs: anyMs },
   clockDrift: { target: name, ppm: wholeNumber({ min: -999_999, max: 1_000_000 }) },
   slowDisk: { target: name, byMs: milliseconds },
+  fillDisk: { target: name },
+  disarmAlarms: {},
   failSync: { target: name, persistent: trueOrFalse },
   damageLog: { target: name },
   mendDisk: { target: name },

@@ -159,6 +159,20 @@ export const failedSyncs: FaultClass = {
   },
 };
 
+/** Somebody makes room, takes the alarm away, and starts the member again if its log had no room left either. */
+export const fullDisks: FaultClass = {
+  name: "fullDisks",
+  draw: ({ fromMs, untilMs }, context) => {
+    const member = anyMember(context);
+    return [
+      at(fromMs).fillDisk(member),
+      at(untilMs).mendDisk(member),
+      at(untilMs).disarmAlarms(),
+      at(untilMs).restart("all"),
+    ];
+  },
+};
+
 export const clogs: FaultClass = {
   name: "clogs",
   draw: ({ fromMs, untilMs }, context) => [at(fromMs).clogLinks(anyTarget(context)), at(untilMs).healNetwork()],
@@ -177,4 +191,4 @@ export const plainClasses: readonly FaultClass[] = [
 ];
 
 /** Classes that came later: a swarm draws them apart, so that seeds keep what they had. */
-export const laterClasses: readonly FaultClass[] = [failedSyncs, clogs];
+export const laterClasses: readonly FaultClass[] = [failedSyncs, clogs, fullDisks];

@@ -23,6 +23,8 @@ export interface Moment {
   clockJump(target: FaultTarget, byMs: number): PlannedFault;
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
+  fillDisk(target: FaultTarget): PlannedFault;
+  disarmAlarms(): PlannedFault;
   failSync(target: FaultTarget, how: { readonly persistent: boolean }): PlannedFault;
   damageLog(target: FaultTarget): PlannedFault;
   mendDisk(target: FaultTarget): PlannedFault;
@@ -58,6 +60,8 @@ export function at(ms: number): Moment {
     clockJump: (target, byMs) => planned({ fault: "clockJump", target, byMs }),
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),
+    fillDisk: (target) => planned({ fault: "fillDisk", target }),
+    disarmAlarms: () => planned({ fault: "disarmAlarms" }),
     failSync: (target, { persistent }) => planned({ fault: "failSync", target, persistent }),
     damageLog: (target) => planned({ fault: "damageLog", target }),
     mendDisk: (target) => planned({ fault: "mendDisk", target }),

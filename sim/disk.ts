@@ -112,6 +112,11 @@ export class SimDisk {
     return names.map((name) => ({ name, bytes: join(segments.get(name) as Segment) }));
   }
 
+  /** Bytes of that segment; 0 when there is none. */
+  sizeOf(segment: string): number {
+    return this.#sizes.get(segment) ?? 0;
+  }
+
   /** Flips a drawn bit of what is on the disk. @returns where; undefined when there is nothing on it */
   damage(random: Random): string | undefined {
     this.synced(this.#unsynced.length);

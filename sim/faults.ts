@@ -151,6 +151,14 @@ export class Faults {
           host.disk.slow(fault.byMs);
           return undefined;
         });
+      case "fillDisk":
+        return this.#each(fault.target, (host) => {
+          host.disk.fill();
+          return undefined;
+        });
+      case "disarmAlarms":
+        this.#world.operator.disarm();
+        return { hosts, detail: "asked for" };
       case "failSync":
         return this.#each(fault.target, (host) => {
           host.disk.failSyncs(fault);
@@ -198,9 +206,11 @@ export class Faults {
   }
 
   #heal(healed: readonly MemberHost[], what: "core" | "all"): Made {
-    const { network, timeUs } = this.#world;
+    const { hosts, network, timeUs } = this.#world;
     if (what === "all") network.heal();
     else network.healAmong(healed.map((host) => host.slot));
+    for (const host of hosts) host.disk.makeRoom();
+    this.#world.operator.disarm();
     for (const host of healed) {
       this.#resume(host);
       host.disk.mend();

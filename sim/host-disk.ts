@@ -27,6 +27,9 @@ export interface HostDiskOptions {
 /** Steps between two commits of the backend; drawn per member, so that crashes fall between different commits. */
 const commitIntervals: readonly number[] = [1, 3, 10, 50, 1_000_000];
 
+/** Log bytes that a full disk still takes: what a real member sets aside beforehand, in small. */
+const reserveBytes = 128 * 1_024;
+
 export class HostDisk {
   readonly #options: HostDiskOptions;
   #disk = new SimDisk();
@@ -37,6 +40,15 @@ export class HostDisk {
   #syncWanted = 0;
   #syncs = 0;
   #backendSyncRunning = false;
+  #isFull = false;
+  /** Of a full disk, for the log. */
+  #roomBytes = 0;
+  /** The full disk was in this life's way. */
+  #isNoticed = false;
+  /** What the member of this life was told. */
+  #toldFull = false;
+  /** Backend syncs that wait for room. */
+  #heldSyncs: WriteId[] = [];
   #failingSyncs: "none" | "next" | "all" = "none";
   readonly #commitInterval: number;
   #stepsToCommit: number;
@@ -71,6 +83,9 @@ export class HostDisk {
     this.#syncRunning = false;
     this.#syncWanted = 0;
     this.#backendSyncRunning = false;
+    this.#isNoticed = false;
+    this.#toldFull = false;
+    this.#heldSyncs = [];
     const losesLog = how.powerLoss || how.failed === "log";
     const losesBackend = how.powerLoss || how.failed === "backend";
     if (!losesBackend) this.#backend.crash();
@@ -86,6 +101,20 @@ export class HostDisk {
     this.#slowByUs = byMs * 1_000;
   }
 
+  fill(): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#roomBytes = reserveBytes;
+  }
+
+  /** What the member has to be told of its disk now, once: full or not full; undefined: nothing new. */
+  takeNotice(): boolean | undefined {
+    const isFull = this.#isFull && this.#isNoticed;
+    if (isFull === this.#toldFull) return undefined;
+    this.#toldFull = isFull;
+    return isFull;
+  }
+
   failSyncs(how: { readonly persistent: boolean }): void {
     this.#failingSyncs = how.persistent ? "all" : "next";
   }
@@ -94,6 +123,14 @@ export class HostDisk {
   mend(): void {
     this.#slowByUs = 0;
     this.#failingSyncs = "none";
+    this.makeRoom();
+  }
+
+  makeRoom(): void {
+    this.#isFull = false;
+    const held = this.#heldSyncs;
+    this.#heldSyncs = [];
+    for (const writeId of held) this.syncBackend(writeId);
   }
 
   /** No process may be running. @returns which bit flipped; undefined: the log is empty */
@@ -119,9 +156,31 @@ export class HostDisk {
 
   // ---- what a member asks for ----------------------------------------------------------------------------------
 
-  /** @throws InvariantViolation when the member lost count of its own disk */
-  write(operations: readonly LogOperation[]): void {
-    for (const operation of operations) this.#disk.carryOut(operation);
+  /**
+   * False: there is no room for all of it, and what was set aside is used up.
+   *
+   * @throws InvariantViolation when the member lost count of its own disk
+   */
+  write(operations: readonly LogOperation[]): boolean {
+    for (const operation of operations) {
+      if (this.#isFull && !this.#fits(operation)) return false;
+      this.#disk.carryOut(operation);
+    }
+    return true;
+  }
+
+  #fits(operation: LogOperation): boolean {
+    this.#isNoticed = true;
+    if (operation.type === "append") this.#roomBytes -= operation.bytes.length;
+    else if (operation.type === "remove") this.#roomBytes += this.#disk.sizeOf(operation.segment);
+    return this.#roomBytes >= 0;
+  }
+
+  /** A full disk takes no commit: what was written since the last one waits in memory. */
+  #commit(): number {
+    if (!this.#isFull) return this.#backend.commit();
+    this.#isNoticed = true;
+    return this.#backend.lastCommit;
   }
 
   /** Makes that write and all before it durable, now or with the sync after the one under way. */
@@ -131,7 +190,12 @@ export class HostDisk {
   }
 
   syncBackend(writeId: WriteId): void {
-    this.#options.schedule(this.#syncUs() * 2, kinds.backendSynced, this.#backend.commit(), writeId);
+    if (this.#isFull) {
+      this.#isNoticed = true;
+      this.#heldSyncs.push(writeId);
+      return;
+    }
+    this.#options.schedule(this.#syncUs() * 2, kinds.backendSynced, this.#commit(), writeId);
   }
 
   /** A step was carried out. */
@@ -139,11 +203,11 @@ export class HostDisk {
     this.#stepsToCommit -= 1;
     if (this.#stepsToCommit > 0) return;
     this.#stepsToCommit = this.#commitInterval;
-    this.#backend.commit();
+    this.#commit();
   }
 
   ticked(): void {
-    const commit = this.#backend.commit();
+    const commit = this.#commit();
     if (this.#backendSyncRunning || this.#backend.unsyncedCommits === 0) return;
     this.#backendSyncRunning = true;
     this.#options.schedule(this.#syncUs() * 4, kinds.backendSynced, commit, undefined);

@@ -221,6 +221,8 @@ export class MemberHost {
     this.#world.stepped(this);
     if (outputs.length > 0) this.#carryOut(outputs);
     this.#disk.stepped();
+    const isFull = this.#disk.takeNotice();
+    if (isFull !== undefined) this.step({ type: "diskSpace", nowMs: this.nowMs, isFull });
   }
 
   /** One event of this machine's present life. */
@@ -333,11 +335,12 @@ export class MemberHost {
     else if (event.type === "autoCompaction") this.#world.compactedByItself(this, event.revision, event.retention);
   }
 
-  /** False: the member lost count of its own disk, and is dead. */
+  /** False: the member lost count of its own disk, or has no room for its log, and is dead. */
   #write(operations: readonly LogOperation[]): boolean {
     try {
-      this.#disk.write(operations);
-      return true;
+      if (this.#disk.write(operations)) return true;
+      this.kill({ powerLoss: false }, "stopped: no room left for its log");
+      return false;
     } catch (error) {
       this.#failed(error);
       return false;

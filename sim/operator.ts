@@ -6,6 +6,7 @@
 import { type MemberId, type Reply, type Request, refusals, requestIdOf } from "../core/index.ts";
 import type { Fault } from "../scenarios/faults.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
+import { AlarmWatch } from "./alarm-watch.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
 
@@ -44,6 +45,7 @@ const patienceUs = 20_000_000;
 export class Operator {
   readonly #world: OperatorWorld;
   readonly #recorder: Recorder;
+  readonly #alarms: AlarmWatch;
   /** Bounded by the faults of the plan. */
   #tasks: Task[] = [];
   /** From · hosts + to: life of `from` that was told of the connection; 0: none. */
@@ -52,6 +54,7 @@ export class Operator {
   constructor(options: { readonly world: OperatorWorld; readonly recorder: Recorder }) {
     this.#world = options.world;
     this.#recorder = options.recorder;
+    this.#alarms = new AlarmWatch(options.world);
   }
 
   begin(change: Change, target: MemberHost): void {
@@ -61,8 +64,14 @@ export class Operator {
     this.#try(task);
   }
 
+  /** Takes NOSPACE alarms away from now on, for some seconds. */
+  disarm(): void {
+    this.#alarms.begin();
+  }
+
   /** True when that was the answer to a question of this operator. */
   replied(host: MemberHost, requestId: number, reply: Reply): boolean {
+    if (this.#alarms.replied(host, requestId, reply)) return true;
     const task = this.#tasks.find(
       ({ asked }) => asked?.host === host && asked.life === host.life && asked.requestId === requestId,
     );
@@ -74,6 +83,7 @@ export class Operator {
   }
 
   wake(): void {
+    this.#alarms.wake();
     this.#tellLinks();
     const { timeUs } = this.#world;
     // Ending one takes it from the list.

@@ -312,7 +312,7 @@ export class World implements HostWorld {
     });
     for (const host of this.hosts) host.start();
     this.#conduct([{ type: "wakeAt", atMs: 0 }]);
-    if (plan.faults.some(({ fault }) => isChange(fault))) this.#wakeOperator();
+    if (plan.faults.some(({ fault }) => isChange(fault) || fault.fault === "fillDisk")) this.#wakeOperator();
     this.#links.start();
   }
 

@@ -6,7 +6,6 @@
  */
 import type { CommandRequest, ConfigurationRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
-import { quotaCost } from "../apply/quota.ts";
 import { refusalOfCall } from "../auth/access.ts";
 import { type Credential, type Identity, memberItself } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
@@ -25,6 +24,7 @@ import { noRevision, type Outbox } from "./outbox.ts";
 import type { PeerLinks } from "./peer-links.ts";
 import type { Proposals, Settled } from "./proposals.ts";
 import { isReadOnlyTxn, isSerializableTxn, type Reads } from "./reads.ts";
+import type { Space } from "./space.ts";
 import type { Transfers } from "./transfers.ts";
 import { refusalOfRequest } from "./validate.ts";
 
@@ -41,6 +41,7 @@ export interface DeskOptions {
   readonly authDesk: AuthDesk;
   readonly transfers: Transfers;
   readonly links: PeerLinks;
+  readonly space: Space;
   /** Draws lease ids for clients that let the member choose. */
   readonly random: Random;
 }
@@ -61,18 +62,14 @@ interface AcceptedCall {
 
 export class Desk {
   readonly #options: DeskOptions;
-  /** Backend size as of the last tick: asking at every write costs more than it tells. */
-  #sizeBytes = 0;
   /** Physical compactions whose work is not finished; bounded by the work itself: each ends with it. */
   #compactions: Settled[] = [];
 
   constructor(options: DeskOptions) {
     this.#options = options;
-    this.tick();
   }
 
   tick(): void {
-    this.#sizeBytes = this.#options.backend.size().allocatedBytes;
     if (this.#compactions.length > 0) this.#answerCompactions();
   }
 
@@ -289,15 +286,17 @@ export class Desk {
 
   #write(requestId: RequestId, request: CommandRequest, call: AcceptedCall, compactTo?: number): void {
     const { identity, nowMs } = call;
-    const { proposals, outbox, config, raft } = this.#options;
-    const cost = config.quotaBytes < 0 ? 0 : quotaCost(request);
+    const { proposals, outbox, raft, space } = this.#options;
+    const room = space.roomFor(request);
     const refusal =
-      cost > 0 && this.#sizeBytes + cost >= config.quotaBytes
-        ? proposals.propose(
-            { type: "alarm", action: "activate", memberId: raft.id, alarm: "noSpace" },
-            { requestId, nowMs, identity: memberItself, refuseWith: "noSpace" },
-          )
-        : proposals.propose(request, { requestId, nowMs, identity, compactTo });
+      room === "pass"
+        ? proposals.propose(request, { requestId, nowMs, identity, compactTo })
+        : room === "refuse"
+          ? "noSpace"
+          : proposals.propose(
+              { type: "alarm", action: "activate", memberId: raft.id, alarm: "noSpace" },
+              { requestId, nowMs, identity: memberItself, refuseWith: "noSpace" },
+            );
     if (refusal !== undefined) outbox.refuse(requestId, refusal);
   }
 

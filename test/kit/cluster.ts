@@ -267,6 +267,12 @@ export class TestCluster {
     }
   }
 
+  /** The member's disk is full, or has room again. */
+  tellSpace(each: TestMember, isFull: boolean): void {
+    this.#step(each, { type: "diskSpace", nowMs: this.nowMs, isFull });
+    this.#deliver();
+  }
+
   #step(each: TestMember, input: Input): void {
     if (each.member !== undefined) this.#carryOut(each, each.member.step(input));
   }

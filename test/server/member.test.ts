@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { leaseIdOf } from "../../core/ids.ts";
+import { leaseIdOf, memberIdOf } from "../../core/ids.ts";
 import type { StreamReply } from "../../core/request.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
 import { accepted, deleteRange, pairOf, pairs, put, range, txn, versionIs, watchFrom } from "../kit/requests.ts";
@@ -96,6 +96,67 @@ describe("writes", () => {
       });
     }
     expect(accepted(cluster.call(cluster.leader, deleteRange("k")))).toMatchObject({ deleted: 0 });
+  });
+});
+
+describe("a full disk", () => {
+  const followerOf = (cluster: TestCluster): TestMember => {
+    const [follower] = cluster.followers;
+    if (follower === undefined) throw new Error("a cluster of three");
+    return follower;
+  };
+  const listAlarms = (cluster: TestCluster) =>
+    ({ type: "alarm", action: "get", memberId: cluster.leader.running.raft.id, alarm: "none" }) as const;
+  const disarm = (id: bigint) =>
+    ({ type: "alarm", action: "deactivate", memberId: memberIdOf(id), alarm: "noSpace" }) as const;
+
+  test("the member raises the alarm through the log; every member refuses writes, and nothing else", () => {
+    const cluster = electedCluster(3);
+    accepted(cluster.call(cluster.leader, put("a", "1")));
+    accepted(cluster.call(cluster.leader, put("b", "1")));
+    const full = followerOf(cluster);
+    cluster.tellSpace(full, true);
+    cluster.pass(1_000);
+    const before = cluster.leader.running.raft.lastIndex;
+    for (const each of cluster.members) {
+      expect(accepted(cluster.call(each, listAlarms(cluster)))).toMatchObject({
+        alarms: [{ memberId: full.running.raft.id, alarm: "noSpace" }],
+      });
+      expect(cluster.call(each, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+      expect(pairs(cluster.call(each, range("a", "z")))).toEqual(["a=1", "b=1"]);
+    }
+    // A full disk has no entry to spare for what is refused.
+    expect(cluster.leader.running.raft.lastIndex).toBe(before);
+    expect(accepted(cluster.call(full, deleteRange("a")))).toMatchObject({ deleted: 1 });
+    accepted(cluster.call(full, { type: "compact", revision: 3, physical: false }));
+  });
+
+  test("without a leader a full disk refuses writes all the same, and raises the alarm when there is one", () => {
+    const cluster = electedCluster(3);
+    const full = followerOf(cluster);
+    full.isCutOff = true;
+    cluster.pass(4_000);
+    cluster.tellSpace(full, true);
+    expect(cluster.call(full, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(cluster.leader, put("c", "1"))).toMatchObject({ ok: true });
+    full.isCutOff = false;
+    cluster.pass(4_000);
+    expect(cluster.call(cluster.leader, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+  });
+
+  test("an alarm that is disarmed while the disk is full comes back; once there is room it stays away", () => {
+    const cluster = electedCluster(3);
+    const full = cluster.leader;
+    cluster.tellSpace(full, true);
+    cluster.pass(2_000);
+    accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
+    cluster.pass(2_000);
+    expect(cluster.call(followerOf(cluster), put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    cluster.tellSpace(full, false);
+    expect(cluster.call(full, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
+    cluster.pass(2_000);
+    for (const each of cluster.members) expect(cluster.call(each, put("c", "1"))).toMatchObject({ ok: true });
   });
 });
 

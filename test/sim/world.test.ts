@@ -26,6 +26,8 @@ function ran(plan: Plan): World {
   return world;
 }
 
+const isThere = <Thing>(thing: Thing | undefined): thing is Thing => thing !== undefined;
+
 const lifeEnds = (world: World): string[] =>
   world.recorder.history.flatMap((event) => (event.type === "life" && event.event === "ended" ? [event.detail] : []));
 const faultsOf = (world: World): string[] =>
@@ -98,6 +100,50 @@ describe("a world", () => {
     expect(ends.filter((detail) => /^stopped: a sync of its (log|backend) failed, lost: /.test(detail))).toHaveLength(
       3,
     );
+    expect(world.hosts.every((host) => host.isUp)).toBe(true);
+  });
+
+  test("a full disk refuses writes while it lasts, keeps reads and deletes, and writes go on when there is room", () => {
+    const world = ran(
+      shortPlan(8, 12_000, [
+        { atMs: 3_000, fault: { fault: "fillDisk", target: "n2" } },
+        { atMs: 8_000, fault: { fault: "mendDisk", target: "n2" } },
+        { atMs: 8_000, fault: { fault: "disarmAlarms" } },
+      ]),
+    );
+    const noSpace = /database space exceeded/;
+    const between = (fromMs: number, toMs: number): string[] =>
+      world.recorder.history.flatMap((event) => {
+        if (event.type !== "return" || event.atMs < fromMs || event.atMs >= toMs) return [];
+        return [event.outcome === "ok" ? event.answer.op : event.outcome === "failed" ? event.error : ""];
+      });
+    const whileFull = between(4_000, 8_000);
+    expect(whileFull.filter((text) => noSpace.test(text)).length).toBeGreaterThan(20);
+    expect(whileFull).toContain("range");
+    expect(whileFull).toContain("deleteRange");
+    expect(whileFull).not.toContain("put");
+    const later = between(9_000, 12_000);
+    expect(later.filter((text) => noSpace.test(text))).toEqual([]);
+    expect(later).toContain("put");
+    expect(lifeEnds(world)).toEqual([]);
+  });
+
+  test("a log that uses up what was set aside ends its member, which comes back with all it promised", () => {
+    const heavy = shortPlan(8, 12_000, [
+      { atMs: 2_000, fault: { fault: "isolate", target: "leader" } },
+      { atMs: 2_000, fault: { fault: "fillDisk", target: "n1" } },
+      { atMs: 2_000, fault: { fault: "fillDisk", target: "n2" } },
+      { atMs: 2_000, fault: { fault: "fillDisk", target: "n3" } },
+      { atMs: 9_000, fault: { fault: "mendDisk", target: "n1" } },
+    ]);
+    // Deletes go on under the alarm, and each of these takes a kilobyte of log.
+    const key = "k".repeat(1_000);
+    const clients = heavy.clients.map((client) => ({
+      ...client,
+      calls: client.calls.map((call) => ({ ...call, operation: { op: "deleteRange" as const, key } })),
+    }));
+    const world = ran({ ...heavy, clients: [...clients.slice(1), heavy.clients[0] ?? clients[0]].filter(isThere) });
+    expect(lifeEnds(world)).toContain("stopped: no room left for its log");
     expect(world.hosts.every((host) => host.isUp)).toBe(true);
   });
 
