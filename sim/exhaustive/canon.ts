@@ -30,6 +30,9 @@ const unlessAsked: LeftOut = {
   heartbeat: ["held"],
 };
 
+/** Classes that hide their fields, so that nothing says what their objects would do: no scenario may come to hold one. */
+export const hiding: readonly string[] = ["ReadLease"];
+
 /** Writes values into texts; `asksOthers` as in the scenario. */
 export class Canon {
   readonly #fields = new Map<string, readonly string[]>();
@@ -39,7 +42,7 @@ export class Canon {
     this.#asksOthers = options.asksOthers;
   }
 
-  /** Data of a machine: numbers, texts, ids, bytes, and lists, maps, sets and records of them. Functions are refused. */
+  /** Data of a machine: numbers, texts, ids, bytes, and lists, maps, sets and records of them. What is none is refused. */
   textOf(value: unknown, renaming: Renaming): string {
     switch (typeof value) {
       case "number":
@@ -82,6 +85,9 @@ export class Canon {
     }
     const className = value.constructor.name;
     const held = value as { readonly [field: string]: unknown };
+    if (hiding.includes(className)) {
+      throw new Error(`a ${className} hides its fields: make them private without #, or leave its option off`);
+    }
     if (className === "Inflight") return this.textOf(windowOf(held), renaming);
     let text = "(";
     const kind = className === "Object" && typeof held["type"] === "string" ? held["type"] : className;
