@@ -22,8 +22,8 @@ export type CallResult =
   | { readonly type: "reply"; readonly reply: { readonly ok: true; readonly header: Header; readonly answer: Answer } }
   /** The server's own status: gRPC code by name, complete message. */
   | { readonly type: "status"; readonly code: string; readonly text: string }
-  /** The request never left. */
-  | { readonly type: "connectionRefused" }
+  /** The request never left. `reason`: why no connection came about, where it is more than a closed port. */
+  | { readonly type: "connectionRefused"; readonly reason?: string }
   /** It may have left; nobody knows what came of it. */
   | { readonly type: "connectionLost" };
 type CallFailure = Exclude<CallResult, { readonly type: "reply" }>;
@@ -184,9 +184,10 @@ function callOptionsOf(settings: CallSettings): CallOptions {
 function failureOf(error: ServiceError): CallFailure {
   const text = error.details;
   if (error.code === statusNumbers.UNAVAILABLE && !/^(etcdserver|raft|lease|mvcc|auth)\b/.test(text)) {
-    return {
-      type: /^(No connection established|Name resolution failed)/.test(text) ? "connectionRefused" : "connectionLost",
-    };
+    const reason = /^No connection established\. Last error: (.*)\. Resolution note:/s.exec(text)?.[1];
+    if (!/^(No connection established|Name resolution failed)/.test(text)) return { type: "connectionLost" };
+    const isClosed = reason === undefined || reason.includes("ECONNREFUSED");
+    return { type: "connectionRefused", ...(isClosed ? {} : { reason }) };
   }
   return { type: "status", code: statusNumbers[error.code] ?? String(error.code), text };
 }

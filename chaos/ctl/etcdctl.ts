@@ -11,11 +11,9 @@ import { type StatusResponse, StatusResponseSchema } from "../../core/wire/gen/e
 import { runVerb, UsageError, wholeNumber } from "../../reports/command.ts";
 import { type CallResult, type CallSettings, EtcdClient } from "../client/client.ts";
 import { plainRange } from "../client/plain-range.ts";
+import { type Reached, type Transport, TransportProblem } from "../client/transport.ts";
+import { addGlobalFlags, type GlobalFlags, transportOf, withFullSwitches } from "./global-flags.ts";
 
-interface GlobalFlags {
-  readonly endpoints: string;
-  readonly commandTimeout: number;
-}
 type AnswerOf<Type extends Answer["type"]> = Extract<Answer, { readonly type: Type }>;
 
 /** etcd's own exit code for an error of the server or the command. */
@@ -23,21 +21,15 @@ const exitError = 1;
 
 /** @param argv after the verb */
 export function run(argv: readonly string[]): Promise<number> {
-  return runVerb("faultline etcdctl", argv, (program, setExit) => {
+  return runVerb("faultline etcdctl", withFullSwitches(argv), (program, setExit) => {
     program
       .description("talk to a cluster, ours or any etcd: get, put, del, member list, endpoint health, endpoint status")
-      .option("--endpoints <list>", "host:port of members; the first that answers serves", "127.0.0.1:2379")
-      .option(
-        "--command-timeout <ms>",
-        "how long a command may take, in ms",
-        wholeNumber({ min: 1, max: 3_600_000 }),
-        5_000,
-      )
       .addHelpText(
         "after",
-        "\nExamples:\n  faultline etcdctl put greeting hello\n  faultline etcdctl get --prefix gre\n",
+        "\nExamples:\n  faultline etcdctl put greeting hello\n  faultline etcdctl get --prefix gre\n  faultline etcdctl --endpoints https://127.0.0.1:2379 --cacert ca.pem get greeting\n",
       );
-    const session = () => new Session(program.opts<GlobalFlags>());
+    addGlobalFlags(program);
+    const session = () => new Session(program.opts<GlobalFlags>(), transportOf(program));
     const done = (code: number) => setExit(code);
     addKeyVerbs(program, session, done);
     addClusterVerbs(program, session, done);
@@ -172,18 +164,24 @@ function addClusterVerbs(program: Command, session: () => Session, done: (code: 
 class Session {
   readonly #endpoints: readonly string[];
   readonly #timeoutMs: number;
+  readonly #reached: readonly Reached[];
 
-  constructor({ endpoints, commandTimeout }: GlobalFlags) {
-    this.#endpoints = endpoints.split(",").map((endpoint) => endpoint.trim().replace(/^http:\/\//, ""));
+  /** @throws UsageError for an end point that is none */
+  constructor({ endpoints, commandTimeout }: GlobalFlags, transport: Transport) {
+    this.#endpoints = endpoints.split(",").map((endpoint) => endpoint.trim());
     this.#timeoutMs = commandTimeout;
-    const bad = this.#endpoints.find((endpoint) => !/^[^\s:/]+:\d{1,5}$/.test(endpoint));
-    if (bad !== undefined) throw new UsageError(`--endpoints: "${bad}" is no host:port`);
+    try {
+      this.#reached = this.#endpoints.map((endpoint) => transport.reach(endpoint));
+    } catch (error) {
+      if (error instanceof TransportProblem) throw new UsageError(error.message);
+      throw error;
+    }
   }
 
   /** The answer of the first endpoint that has one. Says on standard error why there is none. */
   async first<Type extends Answer["type"]>(request: Request): Promise<AnswerOf<Type> | undefined> {
     let last: CallResult = { type: "connectionRefused" };
-    for (const endpoint of this.#endpoints) {
+    for (const endpoint of this.#reached) {
       last = await this.#ask(endpoint, (client, settings) => client.call(request, settings).result);
       if (last.type === "reply") return last.reply.answer as AnswerOf<Type>;
       // Only a request that never left may be tried elsewhere without the danger of doing it twice.
@@ -197,15 +195,15 @@ class Session {
   async each<Result>(
     ask: (client: EtcdClient, settings: CallSettings) => Promise<Result>,
   ): Promise<{ readonly name: string; readonly result: Result }[]> {
-    const results = await Promise.all(this.#endpoints.map((endpoint) => this.#ask(endpoint, ask)));
+    const results = await Promise.all(this.#reached.map((endpoint) => this.#ask(endpoint, ask)));
     return results.map((result, position) => ({ name: this.#endpoints[position] ?? "", result }));
   }
 
   async #ask<Result>(
-    endpoint: string,
+    { target, credentials }: Reached,
     ask: (client: EtcdClient, settings: CallSettings) => Promise<Result>,
   ): Promise<Result> {
-    const client = new EtcdClient({ endpoint });
+    const client = new EtcdClient({ endpoint: target, credentials });
     try {
       return await ask(client, { timeoutMs: this.#timeoutMs });
     } finally {
@@ -229,7 +227,7 @@ function errorText(result: CallResult): string {
     case "status":
       return result.code === "DEADLINE_EXCEEDED" ? "context deadline exceeded" : result.text;
     case "connectionRefused":
-      return "connection refused";
+      return result.reason === undefined ? "connection refused" : `no connection: ${result.reason}`;
     case "connectionLost":
       return "connection lost; the request may have taken effect";
     case "reply":

@@ -1,0 +1,105 @@
+/*
+ * How a client reaches an end point: plain, or over TLS with the files it was given. The scheme of the end point decides;
+ * without one, TLS is used when anything about TLS was said. Source: etcdctl, §1 global rules.
+ */
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { createSecureContext } from "node:tls";
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
+
+export interface TransportFlags {
+  /** Files in PEM form; absent: not given. */
+  readonly cacert?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** False: TLS for end points without a scheme, even without files. */
+  readonly insecureTransport: boolean;
+  /** Take any certificate of the server. */
+  readonly insecureSkipTlsVerify: boolean;
+}
+
+export interface Reached {
+  /** host:port. */
+  readonly target: string;
+  readonly credentials: ChannelCredentials;
+}
+
+/** Something about an end point or a file is wrong; the message names it and says what to do. */
+export class TransportProblem extends Error {
+  override readonly name = "TransportProblem";
+}
+
+export class Transport {
+  readonly #secure: ChannelCredentials;
+  readonly #isSecureUnsaid: boolean;
+
+  /** @throws TransportProblem when a file cannot be used */
+  constructor(flags: TransportFlags) {
+    const { cacert, cert, key, insecureTransport, insecureSkipTlsVerify } = flags;
+    if ((cert === undefined) !== (key === undefined)) {
+      throw new TransportProblem(`--cert and --key go together: --${cert === undefined ? "cert" : "key"} is missing`);
+    }
+    const material = {
+      ...read("ca", "--cacert", cacert),
+      ...read("cert", "--cert", cert),
+      ...read("key", "--key", key),
+    };
+    let context: ReturnType<typeof createSecureContext>;
+    try {
+      context = createSecureContext(material);
+    } catch (error) {
+      const files = [cacert, cert, key].filter((path) => path !== undefined).join(", ");
+      throw new TransportProblem(`${files} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#secure = namingNoAddress(
+      credentials.createFromSecureContext(context, { rejectUnauthorized: !insecureSkipTlsVerify }),
+    );
+    this.#isSecureUnsaid = cacert !== undefined || cert !== undefined || !insecureTransport;
+  }
+
+  /** @throws TransportProblem when it is no end point */
+  reach(endpoint: string): Reached {
+    const target = endpoint.replace(/^https?:\/\//, "");
+    if (!/^(\[[0-9a-fA-F:.%]+\]|[^\s:/]+):\d{1,5}$/.test(target)) {
+      throw new TransportProblem(`--endpoints: "${endpoint}" is no host:port, http://host:port or https://host:port`);
+    }
+    const isSecure = endpoint.startsWith("https:") || (!endpoint.startsWith("http:") && this.#isSecureUnsaid);
+    return { target, credentials: isSecure ? this.#secure : credentials.createInsecure() };
+  }
+}
+
+/**
+ * TLS lets a client say which host it wants, and no address may stand there; grpc-js puts one there, and the runtime warns
+ * of it. The certificate is still checked against the address.
+ */
+function namingNoAddress(secure: ChannelCredentials): ChannelCredentials {
+  const connectorOf = secure._createSecureConnector.bind(secure);
+  secure._createSecureConnector = (target, options, callCredentials) => {
+    const connector = connectorOf(target, options, callCredentials);
+    const { connectionOptions } = connector as { readonly connectionOptions?: { servername?: string } };
+    if (connectionOptions !== undefined && isIP(connectionOptions.servername ?? "") !== 0) {
+      delete connectionOptions.servername;
+    }
+    return connector;
+  };
+  return secure;
+}
+
+function read<Name extends string>(
+  name: Name,
+  flag: string,
+  path: string | undefined,
+): { readonly [Key in Name]?: Buffer } {
+  if (path === undefined) return {};
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new TransportProblem(`${flag}: open ${path}: ${missing ? "no such file or directory" : String(error)}`);
+  }
+  if (!/-----BEGIN [A-Z ]+-----/.test(bytes.toString("latin1"))) {
+    throw new TransportProblem(`${flag}: ${path} holds nothing in PEM form`);
+  }
+  return { [name]: bytes } as { readonly [Key in Name]?: Buffer };
+}
