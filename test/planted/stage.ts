@@ -31,6 +31,14 @@ export function plantedBugs(folder: string = plantedFolder): readonly PlantedBug
     });
 }
 
+/** Applies the patch to the copy of the sources below that folder. */
+export function plant(bug: PlantedBug, copy: string): void {
+  for (const file of bug.files) {
+    const path = join(copy, file.path);
+    writeFileSync(path, applyPatch(readFileSync(path, "utf8"), file));
+  }
+}
+
 /** What a witness imports; the copy is otherwise empty. */
 const copied = ["core", "test/kit", "test/raft", "test/storage", "test/planted/witness"];
 
@@ -41,10 +49,7 @@ export async function withPlanted(bug: PlantedBug, use: (copy: string) => Promis
     for (const folder of copied) cpSync(join(root, folder), join(copy, folder), { recursive: true });
     for (const file of ["package.json", "tsconfig.base.json"]) cpSync(join(root, file), join(copy, file));
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-    for (const file of bug.files) {
-      const path = join(copy, file.path);
-      writeFileSync(path, applyPatch(readFileSync(path, "utf8"), file));
-    }
+    plant(bug, copy);
     await use(copy);
   } finally {
     rmSync(copy, { recursive: true, force: true });
