@@ -24,7 +24,10 @@ const kinds: { readonly [kind: string]: () => readonly Row[] } = {
   bugs: plantedBugs,
 };
 
-/** Each is a patch whose first line says what the bug does; there are none outside a source checkout. */
+/**
+ * Each is a patch whose first line says what the bug does, and another one which witness shows it; there are none outside
+ * a source checkout.
+ */
 function plantedBugs(): Row[] {
   // Beside the sources, and from the compiled files one folder further up.
   const places = ["../test/planted", "../../test/planted"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
@@ -33,10 +36,16 @@ function plantedBugs(): Row[] {
   return readdirSync(patches)
     .filter((file) => file.endsWith(".patch"))
     .sort((a, b) => (a < b ? -1 : 1))
-    .map((file) => ({
-      name: file.slice(0, -".patch".length),
-      meaning: readFileSync(join(patches, file), "utf8").split("\n")[0] ?? "",
-    }));
+    .map((file) => {
+      const text = readFileSync(join(patches, file), "utf8");
+      const witness = /^Witness: (\S+)$/m.exec(text)?.[1];
+      const meaning = text.split("\n")[0] ?? "";
+      return {
+        name: file.slice(0, -".patch".length),
+        meaning,
+        ...(witness === undefined ? {} : { more: { witness } }),
+      };
+    });
 }
 
 /** @param argv after the verb */
@@ -67,7 +76,8 @@ function print(kind: string, rows: readonly Row[], json: boolean, titled: boolea
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   if (titled) process.stdout.write(`${kind}\n`);
   for (const { name, meaning, more } of rows) {
-    const worlds = Array.isArray(more?.["worlds"]) ? ` [${more["worlds"].join(", ")}]` : "";
-    process.stdout.write(`${titled ? "  " : ""}${name.padEnd(width)}  ${meaning}${worlds}\n`);
+    const brackets = Array.isArray(more?.["worlds"]) ? more["worlds"].join(", ") : more?.["witness"];
+    const shown = brackets === undefined ? "" : ` [${brackets}]`;
+    process.stdout.write(`${titled ? "  " : ""}${name.padEnd(width)}  ${meaning}${shown}\n`);
   }
 }

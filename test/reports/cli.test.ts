@@ -75,5 +75,7 @@ test("list names every kind, one JSON object a line when asked", async () => {
   expect(names("fault")).toContain("cutOneWay");
   expect(names("check")).toContain("linearizable");
   expect(names("bug")).toContain("read-without-proof");
+  const bugs = rows.filter((row) => row.kind === "bug");
+  expect(bugs.every(({ witness }) => witness.startsWith("test/"))).toBe(true);
   expect(rows.every(({ meaning }) => meaning.length > 10)).toBe(true);
 });
