@@ -14,6 +14,7 @@ import { requestOf } from "../scenarios/session/convert.ts";
 import { Recorder } from "../scenarios/session/recorder.ts";
 import { Cluster, ClusterProblem } from "./cluster.ts";
 import { makeFault } from "./faults.ts";
+import { lastWords } from "./last-words.ts";
 import { RoleObserver } from "./roles.ts";
 import { playPlan, type StageOutcome } from "./stage.ts";
 import type { ProcessEnd } from "./supervisor.ts";
@@ -106,7 +107,10 @@ class DrillRun {
     const detail = expected ? how : `${how}, on its own`;
     this.#recorder.record({ type: "life", atMs: this.#nowMs(), member: name, event: "ended", detail });
     this.#roles?.note(name, "down");
-    if (!expected) this.#unexpectedEnds.push(`${name} ended on its own at ${Math.round(this.#nowMs())} ms (${how})`);
+    if (expected) return;
+    const words = lastWords(this.#options.logFileOf(name));
+    const quoted = words === undefined ? "; its log is empty" : `; the last its log says: ${words}`;
+    this.#unexpectedEnds.push(`${name} ended on its own at ${Math.round(this.#nowMs())} ms (${how})${quoted}`);
   }
 
   /** Plays the plan and watches the roles beside it. */

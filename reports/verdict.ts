@@ -83,6 +83,9 @@ export function linesOfRun(run: RunResult, runDirectory: string | undefined): st
   }
   for (const { name, meant, detail } of run.checks)
     if (meant !== undefined) lines.push(`  meant    ${name}: ${detail}`);
+  if (run.verdict === "violated" && run.world === "real" && run.target !== "faultline") {
+    lines.push(`  finding  this is how ${run.target} itself behaves under these faults; no member of ours took part`);
+  }
   for (const [reason, rows] of groupBy(skipped, ({ fault, detail }) => `${fault}: ${detail}`)) {
     lines.push(`  skipped ${reason}${rows.length > 1 ? ` (${rows.length} times)` : ""}`);
   }
