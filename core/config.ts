@@ -31,6 +31,9 @@ export interface MemberConfig {
   readonly watchProgressMs: number;
   readonly leaseCheckMs: number;
   readonly leaseRevokesPerCheckMax: number;
+  readonly leaseCheckpoints: boolean;
+  readonly leaseCheckpointMs: number;
+  readonly leaseCheckpointsPerCheckMax: number;
   readonly leaseTtlMaxSeconds: number;
   readonly compactionEntriesPerTickMax: number;
   readonly compactionPauseMs: number;
@@ -192,12 +195,35 @@ export const memberConfigFields = {
     [100, 86_400_000],
     "Time between progress notices to idle watchers that asked for them.",
   ),
-  leaseCheckMs: count("ms", 500, [1, 60_000], "Time between two looks for expired leases at the leader."),
+  leaseCheckMs: count(
+    "ms",
+    500,
+    [1, 60_000],
+    "Time between two looks at the leader for leases to end or to checkpoint.",
+  ),
   leaseRevokesPerCheckMax: count(
     "count",
     500,
     [1, 1_000_000],
     "Expired leases revoked in one look; the rest wait for the next.",
+  ),
+  leaseCheckpoints: {
+    kind: "switch",
+    default: false,
+    meaning:
+      "The leader writes the time long leases have left to the log, so that a new leader does not start them anew (etcd: LeaseCheckpoint).",
+  },
+  leaseCheckpointMs: count(
+    "ms",
+    300_000,
+    [1, 86_400_000],
+    "Time between two checkpoints of one lease; a lease with less time left has none.",
+  ),
+  leaseCheckpointsPerCheckMax: count(
+    "count",
+    1_000,
+    [1, 1_000_000],
+    "Leases checkpointed in one look, all in one entry; the rest wait for the next.",
   ),
   leaseTtlMaxSeconds: count(
     "seconds",

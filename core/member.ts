@@ -149,7 +149,15 @@ export class Member {
     this.#outbox = outbox;
     this.#proposals = new Proposals({ raft, config, origin: memberId, incarnation });
     this.#reads = new Reads({ raft, config });
-    this.#leaseCalls = new LeaseCalls({ raft, reads: this.#reads, config, outbox, incarnation, state: machine });
+    this.#leaseCalls = new LeaseCalls({
+      raft,
+      reads: this.#reads,
+      config,
+      outbox,
+      proposals: this.#proposals,
+      incarnation,
+      state: machine,
+    });
     this.#streams = new Streams(config);
     this.#hub = new WatchHub({
       source: machine.store,
@@ -461,9 +469,18 @@ export class Member {
       this.#answerApplied(applied);
     }
     this.#raft.appliedTo(this.#machine.appliedIndex);
+    this.#maybeBecomePrimary();
     this.#gate.applied();
+    this.#leaseCalls.applied(this.#nowMs);
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
     this.#snapshots.maybeCompactLog();
+  }
+
+  /** Leases have times once everything is applied that earlier leaders may have acknowledged. */
+  #maybeBecomePrimary(): void {
+    const { lessor, appliedTerm } = this.#machine;
+    if (lessor.isPrimary || this.#raft.role !== "leader" || appliedTerm !== this.#raft.term) return;
+    lessor.promote(this.#nowMs, this.#config.electionTicks * this.#config.tickMs);
   }
 
   #noteReconfigured(): void {
@@ -515,11 +532,9 @@ export class Member {
       this.#transfers.settle(this.#nowMs);
     }
     if (role === this.#seenRole && term === this.#seenTerm) return isNewLeader;
-    const { lessor } = this.#machine;
-    if (role === "leader") lessor.promote(this.#nowMs, this.#config.electionTicks * this.#config.tickMs);
-    else if (this.#seenRole === "leader") {
-      lessor.demote();
-      this.#snapshots.stop();
+    if (this.#seenRole === "leader") {
+      this.#machine.lessor.demote();
+      if (role !== "leader") this.#snapshots.stop();
     }
     this.#seenRole = role;
     this.#seenTerm = term;

@@ -33,6 +33,7 @@ import oneWayLinks from "./network/one-way-links.ts";
 import type { Scenario } from "./scenario.ts";
 import steady from "./steady.ts";
 import autoCompaction from "./upkeep/auto-compaction.ts";
+import leaseCheckpoints from "./upkeep/lease-checkpoints.ts";
 
 /** In the order of their names. */
 export const scenarios: readonly Scenario[] = [
@@ -52,6 +53,7 @@ export const scenarios: readonly Scenario[] = [
   leaderRemoved,
   leaderTransfer,
   learnerPromoted,
+  leaseCheckpoints,
   leaseReads,
   leaseReadsClocksApart,
   majorityLostThenBack,

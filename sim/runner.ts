@@ -2,7 +2,7 @@
  * One plan → one result: the world runs it, then the checks judge the history it left. White-box invariants come first
  * in the list of checks, under the name "invariants".
  */
-import { defaultMemberConfig, startMember } from "../core/index.ts";
+import { defaultMemberConfig, type MemberConfig, startMember } from "../core/index.ts";
 import { type CheckOptions, checksByNames } from "../scenarios/check/all.ts";
 import { withMeant } from "../scenarios/check/meant.ts";
 import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
@@ -79,14 +79,20 @@ function checksOf(plan: Plan): NonNullable<ReturnType<typeof checksByNames>> {
 export function checkOptionsOf(plan: Plan): CheckOptions {
   let electionTimeoutMs = 0;
   let driftPpm = 0;
+  let leaseCheckpointMs = 0;
   for (const member of plan.members) {
-    const { tickMs, electionTicks } = { ...defaultMemberConfig, ...member.config };
+    const config: MemberConfig = { ...defaultMemberConfig, ...member.config };
+    const { tickMs, electionTicks } = config;
+    if (config.leaseCheckpoints) {
+      leaseCheckpointMs = Math.max(leaseCheckpointMs, config.leaseCheckpointMs + config.leaseCheckMs + tickMs);
+    }
     electionTimeoutMs = Math.max(electionTimeoutMs, tickMs * electionTicks);
     driftPpm = Math.max(driftPpm, Math.abs(member.clockDriftPpm));
   }
   return {
     electionTimeoutMs,
     progressBoundMs: plan.phases.progressBoundMs,
+    leaseCheckpointMs,
     // Simulated leases last a minute at most.
     leaseEarlySlackMs: Math.ceil((driftPpm * 60_000) / 1_000_000),
   };

@@ -83,7 +83,17 @@ export const flagTable = {
   "raft-read-timeout": fixed("duration", "5s", signsOfLife),
   "raft-write-timeout": fixed("duration", "5s", signsOfLife),
   "memory-mlock": fixed("switch", "false", "this runtime cannot lock its memory; turn swap off on the machine"),
-  "feature-gates": fixed("text", "", "it has only what etcd does without the flag"),
+  "feature-gates": used("text", "", "Features on or off: A=true,B=false."),
+  "experimental-enable-lease-checkpoint": used(
+    "switch",
+    "false",
+    "Write down how much time long leases have left, for the next leader; so does --feature-gates LeaseCheckpoint=true.",
+  ),
+  "experimental-enable-lease-checkpoint-persist": used(
+    "switch",
+    "false",
+    "Keep those times on the disk; they are kept there whenever there are any.",
+  ),
   "max-learners": used("whole", "1", "Learners a cluster may have at once."),
   "bootstrap-defrag-threshold-megabytes": fixed("whole", "0", "it does not defragment at start; use etcdctl defrag"),
   "warning-apply-duration": fixed(
@@ -241,6 +251,11 @@ export const flagTable = {
     "whole",
     "2",
     "Not etcd's: heartbeat intervals by which that lease is shorter than the election timeout.",
+  ),
+  "lease-checkpoint-interval": used(
+    "duration",
+    "5m",
+    "Not etcd's: time between two checkpoints of one lease; a lease with less time left has none.",
   ),
   "peer-dial": used(
     "list",

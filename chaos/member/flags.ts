@@ -129,7 +129,7 @@ function interpret(given: Given): MemberFlags {
   const quota = whole("quota-backend-bytes");
   const electionTicks = Math.floor(electionTimeoutMs / heartbeatMs);
   const tokens = readTokenOptions(text("auth-token")) ?? refuse("auth: invalid auth options");
-  const upkeep = readUpkeepFlags(text);
+  const upkeep = readUpkeepFlags(text, (flag) => given.has(flag));
   if (typeof upkeep === "string") return refuse(upkeep);
   const config: MemberConfig = {
     ...defaultMemberConfig,

@@ -4,19 +4,40 @@
  */
 import type { MemberConfig } from "../../core/index.ts";
 import { durationMs } from "./durations.ts";
+import { readFeatures } from "./feature-gates.ts";
+import { switchOf } from "./flag-sources.ts";
 
 export type UpkeepFlag =
   | "auto-compaction-mode"
   | "auto-compaction-retention"
   | "compaction-batch-limit"
-  | "compaction-sleep-interval";
+  | "compaction-sleep-interval"
+  | "experimental-enable-lease-checkpoint"
+  | "experimental-enable-lease-checkpoint-persist"
+  | "feature-gates"
+  | "lease-checkpoint-interval";
 
-/** @returns the fields, or a text: what is wrong, in etcd's words */
-export function readUpkeepFlags(text: (flag: UpkeepFlag) => string): Partial<MemberConfig> | string {
+/**
+ * @param text what a flag says, by hand or by default
+ * @param isGiven whether it was set by hand
+ * @returns the fields, or a text: what is wrong, in etcd's words
+ */
+export function readUpkeepFlags(
+  text: (flag: UpkeepFlag) => string,
+  isGiven: (flag: UpkeepFlag) => boolean,
+): Partial<MemberConfig> | string {
   const retention = retentionOf(text("auto-compaction-mode"), text("auto-compaction-retention"));
   if (typeof retention === "string") return retention;
+  const ownSwitch = (flag: UpkeepFlag): boolean | undefined => (isGiven(flag) ? switchOf(text(flag)) : undefined);
+  const features = readFeatures(text("feature-gates"), {
+    LeaseCheckpoint: ownSwitch("experimental-enable-lease-checkpoint"),
+    LeaseCheckpointPersist: ownSwitch("experimental-enable-lease-checkpoint-persist"),
+  });
+  if (typeof features === "string") return features;
   return {
     ...retention,
+    leaseCheckpoints: features.LeaseCheckpoint,
+    leaseCheckpointMs: Math.round(durationMs(text("lease-checkpoint-interval")) ?? 300_000),
     compactionEntriesPerTickMax: Number(text("compaction-batch-limit")),
     compactionPauseMs: Math.round(durationMs(text("compaction-sleep-interval")) ?? 10),
   };

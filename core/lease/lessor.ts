@@ -7,6 +7,10 @@
  *
  *   follower ──promote: every lease starts anew──▶ primary ──demote: timers forgotten──▶ follower
  *
+ * So that a new primary need not start every lease anew, the primary may write down from time to time how much a long
+ * lease has left: a checkpoint. A renewal has to undo it through the log before it is acknowledged, or the next primary
+ * would end a renewed lease early; and one that is still on its way to the log counts as written.
+ *
  * A lease that is past its time is as good as revoked: a renewal answers 0 and leaves it there. Otherwise a client could
  * be told its lease lives, while the revoke, already proposed, takes its keys. Source: etcd v3 API, Lease.
  */
@@ -34,6 +38,16 @@ interface Lease extends Expiry {
   readonly keys: Set<string>;
   /** In the primary's clock; no meaning elsewhere. `dueMs` is the same or, once it was named as expired, later. */
   expiryMs: number;
+  /** Made when this primary first plans a checkpoint of it; in the queue of checkpoints while one is planned. */
+  checkpoint: Expiry | undefined;
+  /** Checkpoints this primary has proposed and not seen applied. */
+  checkpointsSent: number;
+}
+
+/** The primary's word on one lease: 0 is its full time. */
+export interface LeaseCheckpoint {
+  readonly leaseId: LeaseId;
+  readonly remainingTtlSeconds: number;
 }
 
 export class Lessor {
@@ -43,6 +57,8 @@ export class Lessor {
   private readonly leaseOfKey = new Map<string, LeaseId>();
   /** Empty unless primary; then holds every lease. */
   private readonly queue = new ExpiryQueue();
+  /** When each lease is checkpointed next; empty unless primary. */
+  private readonly checkpoints = new ExpiryQueue();
   private primary = false;
 
   /** Empty until {@link reload}. */
@@ -95,7 +111,7 @@ export class Lessor {
     const lease = newLease(leaseId, Math.max(ttlSeconds, 1), 0);
     this.leases.set(leaseId, lease);
     this.store(lease);
-    if (this.primary) this.schedule(lease, nowMs + lease.ttlSeconds * 1_000);
+    if (this.primary) this.schedule(lease, nowMs + lease.ttlSeconds * 1_000, nowMs);
     return { ok: true, ttlSeconds: lease.ttlSeconds };
   }
 
@@ -113,6 +129,7 @@ export class Lessor {
     this.leases.delete(leaseId);
     this.backend.delete("lease", bytesOfId(leaseId));
     if (lease.position >= 0) this.queue.remove(lease);
+    this.planNoCheckpoint(lease);
   }
 
   /** Hangs the key on a lease that exists, and on no other. */
@@ -136,6 +153,7 @@ export class Lessor {
   checkpoint(leaseId: LeaseId, remainingTtlSeconds: number): void {
     const lease = this.leases.get(leaseId);
     if (lease === undefined) return;
+    if (remainingTtlSeconds > 0 && lease.checkpointsSent > 0) lease.checkpointsSent -= 1;
     lease.remainingTtlSeconds = Math.min(remainingTtlSeconds, lease.ttlSeconds);
     this.store(lease);
   }
@@ -147,7 +165,8 @@ export class Lessor {
   }
 
   /**
-   * This member leads now. Every lease gets its checkpointed time, or its full one, and `extendMs`, from now on: how
+   * This member leads, and has applied everything that was committed before it did: an acknowledged renewal may have
+   * been the last word on a checkpoint. Every lease gets its checkpointed time, or its full one, and `extendMs`, from now on: how
    * much the old primary had left it, nobody here knows. Leases that would end in a heap are spread over time, so
    * that revoking them does not crowd out all else.
    */
@@ -158,6 +177,7 @@ export class Lessor {
     for (const lease of leases) {
       const seconds = lease.remainingTtlSeconds > 0 ? lease.remainingTtlSeconds : lease.ttlSeconds;
       lease.expiryMs = nowMs + seconds * 1_000 + extendMs;
+      lease.checkpointsSent = 0;
     }
     leases.sort(compareExpiries);
     const { leaseRevokesPerCheckMax, leaseCheckMs } = this.config;
@@ -166,7 +186,7 @@ export class Lessor {
       const lease = leases[place] as Lease;
       const earlier = leases[place - perSecond];
       if (earlier !== undefined) lease.expiryMs = Math.max(lease.expiryMs, earlier.expiryMs + 1_000);
-      this.schedule(lease, lease.expiryMs);
+      this.schedule(lease, lease.expiryMs, nowMs);
     }
   }
 
@@ -174,6 +194,16 @@ export class Lessor {
   demote(): void {
     this.primary = false;
     this.queue.clear();
+    this.checkpoints.clear();
+  }
+
+  /**
+   * Whether a checkpoint, applied or on its way, would let a later primary end the lease before the time a renewal
+   * promises: then a checkpoint of 0 has to be applied before {@link renew}.
+   */
+  mustResetBeforeRenewal(leaseId: LeaseId): boolean {
+    const lease = this.leases.get(leaseId);
+    return lease !== undefined && (lease.remainingTtlSeconds > 0 || lease.checkpointsSent > 0);
   }
 
   /** Starts the lease's time anew. Returns its full time in seconds; 0 when it is unknown or past its time. */
@@ -183,6 +213,7 @@ export class Lessor {
     if (lease === undefined || lease.expiryMs <= nowMs) return 0;
     lease.expiryMs = nowMs + lease.ttlSeconds * 1_000;
     this.queue.move(lease, lease.expiryMs);
+    this.planCheckpoint(lease, nowMs);
     return lease.ttlSeconds;
   }
 
@@ -218,6 +249,36 @@ export class Lessor {
     return due;
   }
 
+  /**
+   * At most `max` leases whose time left is to be written down now. Each counts as sent: should its proposal be refused,
+   * {@link checkpointRefused} says so.
+   */
+  checkpointsDue(nowMs: number, max: number): readonly LeaseCheckpoint[] {
+    const due: LeaseCheckpoint[] = [];
+    while (due.length < max) {
+      const first = this.checkpoints.first;
+      if (first === undefined || first.dueMs > nowMs) break;
+      const lease = this.leases.get(first.leaseId);
+      assert(lease !== undefined, "a checkpoint is planned for a lease that exists");
+      this.planCheckpoint(lease, nowMs);
+      // Up, never down: nobody may end it sooner than this primary would.
+      const remainingTtlSeconds = Math.ceil((lease.expiryMs - nowMs) / 1_000);
+      if (remainingTtlSeconds <= 0 || remainingTtlSeconds >= lease.ttlSeconds) continue;
+      lease.checkpointsSent += 1;
+      due.push({ leaseId: lease.leaseId, remainingTtlSeconds });
+    }
+    return due;
+  }
+
+  /** It is in no log and never will be; the lease is due again at once. */
+  checkpointRefused(leaseId: LeaseId, nowMs: number): void {
+    const lease = this.leases.get(leaseId);
+    if (lease === undefined || lease.checkpointsSent === 0) return;
+    lease.checkpointsSent -= 1;
+    if (lease.checkpoint !== undefined && lease.checkpoint.position >= 0)
+      this.checkpoints.move(lease.checkpoint, nowMs);
+  }
+
   /** All leases: at the primary the one that ends first comes first, elsewhere in id order. */
   get leaseIds(): readonly LeaseId[] {
     const leases = [...this.leases.values()];
@@ -227,10 +288,31 @@ export class Lessor {
 
   // ---- helpers -------------------------------------------------------------------------------------------------
 
-  private schedule(lease: Lease, expiryMs: number): void {
+  private schedule(lease: Lease, expiryMs: number, nowMs: number): void {
     lease.expiryMs = expiryMs;
     lease.dueMs = expiryMs;
     this.queue.add(lease);
+    this.planCheckpoint(lease, nowMs);
+  }
+
+  /** The next one comes an interval from now, unless the lease has ended by then. */
+  private planCheckpoint(lease: Lease, nowMs: number): void {
+    const { leaseCheckpoints, leaseCheckpointMs } = this.config;
+    if (!leaseCheckpoints || lease.expiryMs - nowMs <= leaseCheckpointMs) {
+      this.planNoCheckpoint(lease);
+      return;
+    }
+    const dueMs = nowMs + leaseCheckpointMs;
+    lease.checkpoint ??= { leaseId: lease.leaseId, dueMs, position: -1 };
+    if (lease.checkpoint.position >= 0) this.checkpoints.move(lease.checkpoint, dueMs);
+    else {
+      lease.checkpoint.dueMs = dueMs;
+      this.checkpoints.add(lease.checkpoint);
+    }
+  }
+
+  private planNoCheckpoint(lease: Lease): void {
+    if (lease.checkpoint !== undefined && lease.checkpoint.position >= 0) this.checkpoints.remove(lease.checkpoint);
   }
 
   private store(lease: Lease): void {
@@ -239,7 +321,17 @@ export class Lessor {
 }
 
 function newLease(leaseId: LeaseId, ttlSeconds: number, remainingTtlSeconds: number): Lease {
-  return { leaseId, ttlSeconds, remainingTtlSeconds, keys: new Set(), expiryMs: 0, dueMs: 0, position: -1 };
+  return {
+    leaseId,
+    ttlSeconds,
+    remainingTtlSeconds,
+    keys: new Set(),
+    expiryMs: 0,
+    dueMs: 0,
+    position: -1,
+    checkpoint: undefined,
+    checkpointsSent: 0,
+  };
 }
 
 const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,18 +1,19 @@
 /*
- * What a member does without being asked, once it leads: it ends leases that are past their time and compacts history
- * that its retention no longer protects. All of it goes through the log like a client's write, so a chore that was refused or lost with its
+ * What a member does without being asked, once it leads: it ends leases that are past their time, writes
+ * down how much long ones have left, and compacts history that its retention no longer protects. All of it goes through the log like a client's write, so a chore that was refused or lost with its
  * leader simply comes up again at a later look.
  */
 import type { CommandRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
 import type { MemberConfig } from "../config.ts";
-import type { RaftView } from "../raft/ready.ts";
+import type { RefusalName } from "../errors.ts";
+import type { Raft } from "../raft/raft.ts";
 import { AutoCompaction } from "./auto-compaction.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Proposals } from "./proposals.ts";
 
 export interface ChoresOptions {
-  readonly raft: RaftView;
+  readonly raft: Raft;
   readonly machine: Machine;
   readonly config: MemberConfig;
   readonly proposals: Proposals;
@@ -32,18 +33,23 @@ export class Chores {
   }
 
   tick(nowMs: number): void {
-    this.#revokeExpiredLeases(nowMs);
+    this.#lookAtLeases(nowMs);
     this.#compact(nowMs);
   }
 
-  #revokeExpiredLeases(nowMs: number): void {
+  #lookAtLeases(nowMs: number): void {
     const { raft, machine, config } = this.#options;
     if (nowMs - this.#leasesCheckedMs < config.leaseCheckMs) return;
     this.#leasesCheckedMs = nowMs;
-    if (raft.role !== "leader") return;
+    // While leadership is handed over nothing is proposed here; who takes over looks for itself.
+    if (raft.role !== "leader" || raft.transferee !== undefined) return;
     for (const leaseId of machine.lessor.expired(nowMs, config.leaseRevokesPerCheckMax)) {
       this.#propose({ type: "leaseRevoke", leaseId }, nowMs);
     }
+    const checkpoints = machine.lessor.checkpointsDue(nowMs, config.leaseCheckpointsPerCheckMax);
+    if (checkpoints.length === 0) return;
+    if (this.#propose({ type: "leaseCheckpoint", checkpoints }, nowMs) === undefined) return;
+    for (const { leaseId } of checkpoints) machine.lessor.checkpointRefused(leaseId, nowMs);
   }
 
   #compact(nowMs: number): void {
@@ -58,7 +64,7 @@ export class Chores {
   }
 
   /** A refused one comes up again at the next look. */
-  #propose(request: CommandRequest, nowMs: number): void {
-    this.#options.proposals.propose(request, { requestId: undefined, nowMs });
+  #propose(request: CommandRequest, nowMs: number): RefusalName | undefined {
+    return this.#options.proposals.propose(request, { requestId: undefined, nowMs });
   }
 }

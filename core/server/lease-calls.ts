@@ -2,6 +2,7 @@
  * Keep-alives and time-to-live questions. Only the leader's timers can answer them, and only while it can prove that it
  * still leads: a cut-off leader that renewed from memory would acknowledge leases that the rest has let expire. So a
  * call at the leader waits for the same proof as a linearizable read, and a call elsewhere is forwarded to the leader.
+ * A renewal of a lease that was checkpointed waits, besides, until the checkpoint is undone through the log.
  * Calls of one stream are answered in the order in which they came.
  */
 import { refusalOfShownKeys } from "../auth/access.ts";
@@ -15,6 +16,7 @@ import type { Lessor } from "../lease/lessor.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { LeaseTimeToLiveRequest } from "../request.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Proposals } from "./proposals.ts";
 import type { LeaseQuestion, Reads } from "./reads.ts";
 
 type Asker =
@@ -36,6 +38,13 @@ interface LeaseCall {
   askedMs: number;
 }
 
+/** Renewals of one lease that wait for its checkpoint to be undone. */
+interface Reset {
+  readonly askedMs: number;
+  readonly callIds: number[];
+  readonly questions: LeaseQuestion[];
+}
+
 interface KeepAliveStream {
   readonly waiting: LeaseId[];
   busy: boolean;
@@ -46,6 +55,7 @@ interface LeaseCallsOptions {
   readonly reads: Reads;
   readonly config: MemberConfig;
   readonly outbox: Outbox;
+  readonly proposals: Proposals;
   readonly incarnation: number;
   /** The state machine's lessor and revision, looked up at each use: a snapshot replaces them. */
   readonly state: {
@@ -61,6 +71,8 @@ export class LeaseCalls {
   #lastCallId = 0;
   readonly #calls = new Map<number, LeaseCall>();
   readonly #streams = new Map<StreamId, KeepAliveStream>();
+  /** Each lives at most `readRetryMs`; its renewals are asked for again. */
+  readonly #resets = new Map<LeaseId, Reset>();
 
   constructor(options: LeaseCallsOptions) {
     this.#options = options;
@@ -99,8 +111,11 @@ export class LeaseCalls {
       this.#ask(call, nowMs);
       return;
     }
-    if (call.asker.type === "stream") this.#finishRenewal(call, lessor.renew(call.leaseId, nowMs), nowMs);
-    else {
+    if (call.asker.type === "stream") {
+      const reset = this.#resetFirst(call.leaseId, nowMs);
+      if (reset !== undefined) reset.callIds.push(callId);
+      else this.#finishRenewal(call, lessor.renew(call.leaseId, nowMs), nowMs);
+    } else {
       const lease = lessor.timeToLive(call.leaseId, nowMs);
       this.#finishQuery(call, lease ?? goneLease);
     }
@@ -116,6 +131,11 @@ export class LeaseCalls {
       incarnation: question.incarnation,
     };
     if (question.type === "leaseRenew") {
+      const reset = lessor.isPrimary ? this.#resetFirst(question.leaseId, nowMs) : undefined;
+      if (reset !== undefined) {
+        reset.questions.push(question);
+        return;
+      }
       const ttlSeconds = lessor.isPrimary ? lessor.renew(question.leaseId, nowMs) : undefined;
       this.#options.outbox.send({ type: "leaseRenewReply", ...address, ttlSeconds });
       return;
@@ -135,7 +155,7 @@ export class LeaseCalls {
       case "leaseRenew":
       case "leaseQuery":
         if (
-          !this.#options.state.lessor.isPrimary ||
+          this.#options.raft.role !== "leader" ||
           !this.#options.reads.add({ type: "leasePeer", question: message }, nowMs)
         ) {
           this.servePeer(message, nowMs);
@@ -159,14 +179,48 @@ export class LeaseCalls {
     }
   }
 
+  /** More entries were applied: what waited for a checkpoint to be undone may go on. */
+  applied(nowMs: number): void {
+    if (this.#resets.size === 0) return;
+    const { lessor } = this.#options.state;
+    for (const [leaseId, reset] of this.#resets) {
+      if (lessor.isPrimary && lessor.mustResetBeforeRenewal(leaseId)) continue;
+      this.#resets.delete(leaseId);
+      for (const callId of reset.callIds) this.serve(callId, nowMs);
+      for (const question of reset.questions) this.servePeer(question, nowMs);
+    }
+  }
+
   tick(nowMs: number): void {
     const { config } = this.#options;
+    for (const [leaseId, reset] of this.#resets) {
+      if (nowMs - reset.askedMs < config.readRetryMs) continue;
+      this.#resets.delete(leaseId);
+      for (const callId of reset.callIds) {
+        const call = this.#calls.get(callId);
+        if (call !== undefined) call.askedOf = undefined;
+      }
+    }
     for (const call of this.#calls.values()) {
       if (nowMs - call.startedMs >= config.requestTimeoutMs) this.#fail(call);
       else if (call.askedOf !== "self" && (call.askedOf === undefined || nowMs - call.askedMs >= config.readRetryMs)) {
         this.#ask(call, nowMs);
       }
     }
+  }
+
+  /** What a renewal of that lease has to wait for; undefined: nothing. */
+  #resetFirst(leaseId: LeaseId, nowMs: number): Reset | undefined {
+    const { state, proposals } = this.#options;
+    if (!state.lessor.mustResetBeforeRenewal(leaseId)) return undefined;
+    const known = this.#resets.get(leaseId);
+    if (known !== undefined) return known;
+    const reset: Reset = { askedMs: nowMs, callIds: [], questions: [] };
+    this.#resets.set(leaseId, reset);
+    const checkpoints = [{ leaseId, remainingTtlSeconds: 0 }];
+    // Refused or lost, it is proposed again with the renewals.
+    proposals.propose({ type: "leaseCheckpoint", checkpoints }, { requestId: undefined, nowMs });
+    return reset;
   }
 
   #advanceStream(streamId: StreamId, nowMs: number): void {

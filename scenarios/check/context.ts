@@ -21,6 +21,8 @@ export interface CheckOptions {
   readonly leaseEarlySlackMs?: number;
   /** How much later than allowed (TTL + election timeout after the last renewal, leader or fault). Default 3,000. */
   readonly leaseLateSlackMs?: number;
+  /** Longest time between two checkpoints of a lease; 0: none are made, and new leaders start leases anew. Default 0. */
+  readonly leaseCheckpointMs?: number;
   /** An open watch must have brought what was acknowledged so long before the end of the final phase. Default 3,000. */
   readonly watchDelayMs?: number;
   /** Keys under this prefix are locks: "prefix/name/holder". Default "lock/". */
@@ -31,6 +33,7 @@ export const defaultCheckOptions: Required<CheckOptions> = {
   progressBoundMs: 20_000,
   leaseEarlySlackMs: 0,
   leaseLateSlackMs: 3_000,
+  leaseCheckpointMs: 0,
   watchDelayMs: 3_000,
   lockPrefix: "lock/",
 };

@@ -20,6 +20,8 @@ interface LeaseStory {
   readonly revokes: Op[];
   /** The server said: no such lease. */
   readonly denials: Op[];
+  /** Answered with the time that is left. */
+  readonly questions: Op[];
 }
 
 export function checkLeases(context: CheckContext): CheckResult {
@@ -46,7 +48,7 @@ function collectStories(ops: readonly Op[]): LeaseStory[] {
   const story = (lease: string): LeaseStory => {
     let found = stories.get(lease);
     if (found === undefined) {
-      found = { lease, grants: [], renewals: [], openRenewals: [], revokes: [], denials: [] };
+      found = { lease, grants: [], renewals: [], openRenewals: [], revokes: [], denials: [], questions: [] };
       stories.set(lease, found);
     }
     return found;
@@ -63,6 +65,8 @@ function collectStories(ops: readonly Op[]): LeaseStory[] {
       if (answer?.op !== "leaseKeepAlive") story(source.lease).openRenewals.push(op);
       else if (answer.ttlSeconds > 0) story(source.lease).renewals.push(op);
       else story(source.lease).denials.push(op);
+    } else if (answer?.op === "leaseTimeToLive" && answer.ttlSeconds >= 0) {
+      if (source.op === "leaseTimeToLive") story(source.lease).questions.push(op);
     }
   }
   return [...stories.values()].sort((a, b) => compareText(a.lease, b.lease));
@@ -71,7 +75,7 @@ function collectStories(ops: readonly Op[]): LeaseStory[] {
 class LeaseJudge {
   readonly #context: CheckContext;
   /** Leader changes, faults, starts and stops. */
-  readonly #restarts: readonly number[];
+  readonly #restarts: readonly Restart[];
   /** From here on clocks may have jumped; early ends prove nothing. */
   readonly #clockFaultMs: number;
   /** Per revision: latest call of an answered ordered operation there. */
@@ -106,6 +110,7 @@ class LeaseJudge {
     for (const revoke of story.revokes) {
       if (revoke.outcome === "ok") yield* this.#renewedAfter(story, revoke.ret, `was revoked by call ${revoke.id}`);
     }
+    yield* this.#timeLeft(story);
     if (!exact) return;
     const attached = new Set<string>();
     let since = 0;
@@ -157,26 +162,69 @@ class LeaseJudge {
       const op = this.#latestCall[revision];
       if (op !== undefined) witness = op;
     }
-    if (witness === undefined || story.openRenewals.some((op) => op.callMs <= (witness?.callMs ?? 0))) return;
-    if (story.grants.some((op) => op.outcome !== "ok")) return;
-    const renewals = [...story.grants, ...story.renewals].filter((op) => op.callMs <= (witness?.callMs ?? 0));
+    if (witness === undefined) return;
+    const bound = this.#latestEnd(story, witness.callMs);
+    if (bound === undefined || witness.callMs <= bound.latestEndMs + this.#context.options.leaseLateSlackMs) return;
+    yield {
+      rule: "lease-late",
+      text: `lease ${story.lease} should have ended by ${bound.latestEndMs} ms, yet call ${witness.id} at ${witness.callMs} ms still found its keys`,
+      calls: [...bound.renewals.slice(-1), witness].map((op) => op.id),
+      watches: [],
+    };
+  }
+
+  /** When the lease has to have ended, as known from what was called by then; undefined: nothing is known. */
+  #latestEnd(
+    story: LeaseStory,
+    byMs: number,
+  ): { readonly latestEndMs: number; readonly renewals: readonly Op[] } | undefined {
+    if (story.openRenewals.some((op) => op.callMs <= byMs)) return undefined;
+    if (story.grants.some((op) => op.outcome !== "ok")) return undefined;
+    const renewals = [...story.grants, ...story.renewals].filter((op) => op.callMs <= byMs);
     const happened: LeaseEvent[] = renewals.map((op) => ({
       type: "renewed",
       calledMs: op.callMs,
       answeredMs: op.retMs,
       ttlMs: ttlMsOf(op),
     }));
-    for (const atMs of this.#restarts) if (atMs <= witness.callMs) happened.push({ type: "restarted", atMs });
-    const window = leaseWindow(happened, this.#context.options);
-    if (window === undefined) return;
-    const lateMs = witness.callMs - window.latestEndMs - this.#context.options.leaseLateSlackMs;
-    if (lateMs <= 0) return;
-    yield {
-      rule: "lease-late",
-      text: `lease ${story.lease} should have ended by ${window.latestEndMs} ms, yet call ${witness.id} at ${witness.callMs} ms still found its keys`,
-      calls: [...renewals.slice(-1), witness].map((op) => op.id),
-      watches: [],
-    };
+    for (const restart of this.#restarts) if (restart.atMs <= byMs) happened.push({ type: "restarted", ...restart });
+    const { electionTimeoutMs, leaseCheckpointMs: checkpointMs } = this.#context.options;
+    const window = leaseWindow(happened, { electionTimeoutMs, checkpointMs });
+    return window === undefined ? undefined : { latestEndMs: window.latestEndMs, renewals };
+  }
+
+  /** What the server says is left must be what the last proof of life promised at least, and what is owed at most. */
+  *#timeLeft(story: LeaseStory): Generator<Violation> {
+    const { leaseEarlySlackMs, leaseLateSlackMs } = this.#context.options;
+    for (const question of story.questions) {
+      const { answer } = question;
+      if (answer?.op !== "leaseTimeToLive" || question.retMs >= this.#clockFaultMs) continue;
+      // Whole seconds are told, rounded down.
+      const toldMs = (answer.ttlSeconds + 1) * 1_000;
+      for (const life of [...story.grants, ...story.renewals]) {
+        if (life.outcome !== "ok" || life.ret > question.call) continue;
+        const promisedMs = life.callMs + ttlMsOf(life) - leaseEarlySlackMs;
+        if (question.retMs + toldMs > promisedMs) continue;
+        yield {
+          rule: "lease-time-left",
+          text: `call ${question.id} at ${question.retMs} ms was told that lease ${story.lease} has ${answer.ttlSeconds} s left; call ${life.id} promised life until ${promisedMs} ms`,
+          calls: [life.id, question.id],
+          watches: [],
+        };
+        return;
+      }
+      const bound = this.#latestEnd(story, question.retMs);
+      if (bound === undefined) continue;
+      const endMs = question.callMs + answer.ttlSeconds * 1_000;
+      if (endMs <= bound.latestEndMs + leaseLateSlackMs) continue;
+      yield {
+        rule: "lease-time-left",
+        text: `call ${question.id} at ${question.callMs} ms was told that lease ${story.lease} has ${answer.ttlSeconds} s left; it has to end by ${bound.latestEndMs} ms`,
+        calls: [...bound.renewals.slice(-1), question].map((op) => op.id),
+        watches: [],
+      };
+      return;
+    }
   }
 
   *#renewedAfter(story: LeaseStory, endedAt: number, what: string): Generator<Violation> {
@@ -203,7 +251,7 @@ class LeaseJudge {
         if (life.outcome !== "ok" || life.ret > denial.call) continue;
         const endMs = life.callMs + ttlMsOf(life) - this.#context.options.leaseEarlySlackMs;
         if (denial.retMs >= endMs) continue;
-        if (this.#restarts.some((atMs) => atMs >= life.callMs && atMs <= denial.retMs)) continue;
+        if (this.#restarts.some(({ atMs }) => atMs >= life.callMs && atMs <= denial.retMs)) continue;
         yield {
           rule: "lease-early",
           text: `call ${denial.id} at ${denial.retMs} ms was told that lease ${story.lease} is gone; expected it to live until ${endMs} ms after call ${life.id}`,
@@ -239,13 +287,29 @@ function ttlMsOf(op: Op): number {
   return 0;
 }
 
-function restartsOf(events: readonly HistoryEvent[]): number[] {
-  const times: number[] = [];
+interface Restart {
+  readonly atMs: number;
+  readonly outageMs?: number;
+}
+
+/**
+ * Of a new leader: nobody may have led since the first thing that went wrong after the leader before it began. A member
+ * that starts again stops no leader.
+ */
+function restartsOf(events: readonly HistoryEvent[]): Restart[] {
+  const restarts: Restart[] = [];
+  let disturbedMs: number | undefined = 0;
   for (const event of events) {
-    if (event.type === "role" && event.role === "leader") times.push(event.atMs);
-    else if (event.type === "fault" || event.type === "life") times.push(event.atMs);
+    if (event.type === "role" && event.role === "leader") {
+      restarts.push({ atMs: event.atMs, outageMs: disturbedMs === undefined ? 0 : event.atMs - disturbedMs });
+      disturbedMs = undefined;
+    } else if (event.type === "fault" || event.type === "life") {
+      restarts.push({ atMs: event.atMs });
+      const isStart = event.type === "fault" ? event.fault === "restart" : event.event === "started";
+      if (!isStart) disturbedMs ??= event.atMs;
+    }
   }
-  return times;
+  return restarts;
 }
 
 /** Jumps are never judged; drift is, when the caller gave a slack for it. */

@@ -10,6 +10,8 @@ export interface LeaseOptions {
   readonly weight: number;
   /** Times to live are drawn within these; etcd raises what is below 1.5 election timeouts. */
   readonly ttlSeconds: { readonly min: number; readonly max: number };
+  /** How often one lease is used before it is left alone; absent: 3 to 10 times. */
+  readonly uses?: { readonly min: number; readonly max: number };
 }
 
 /** Beyond what anyone types by hand, and positive. */
@@ -28,7 +30,11 @@ export const leases = (options: LeaseOptions): OperationSource => ({
     let held: HeldLease | undefined;
     return (call) => {
       if (held === undefined) {
-        held = { id: String(firstLeaseId + call.callId), usesLeft: between(call.random, { min: 3, max: 10 }), keys: 0 };
+        held = {
+          id: String(firstLeaseId + call.callId),
+          usesLeft: between(call.random, options.uses ?? { min: 3, max: 10 }),
+          keys: 0,
+        };
         return { op: "leaseGrant", lease: held.id, ttlSeconds: between(call.random, options.ttlSeconds) };
       }
       held.usesLeft -= 1;

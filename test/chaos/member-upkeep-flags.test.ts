@@ -59,3 +59,30 @@ test("a compaction's steps and pauses go by their present names and by the forme
     "cannot set --experimental-compaction-batch-limit and --compaction-batch-limit at the same time, please use --compaction-batch-limit only",
   );
 });
+
+describe("lease checkpoints", () => {
+  test("are off unless asked for, by the feature's name or by its former switch", () => {
+    expect(configOf([])).toMatchObject({ leaseCheckpoints: false, leaseCheckpointMs: 300_000 });
+    for (const argv of [
+      ["--feature-gates=LeaseCheckpoint=true,LeaseCheckpointPersist=true"],
+      ["--experimental-enable-lease-checkpoint", "--experimental-enable-lease-checkpoint-persist"],
+      ["--feature-gates=AllAlpha=true"],
+    ]) {
+      expect(configOf(argv).leaseCheckpoints).toBe(true);
+    }
+    expect(configOf(["--lease-checkpoint-interval=2s"]).leaseCheckpointMs).toBe(2_000);
+  });
+
+  test("cannot be kept where none are made", () => {
+    expect(refusal("--feature-gates=LeaseCheckpointPersist=true")).toBe(
+      "enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint",
+    );
+  });
+});
+
+test("a feature gate that is unknown, has no value, or cannot be changed here is refused by its name", () => {
+  expect(refusal("--feature-gates=Magic=true")).toBe("unrecognized feature gate: Magic");
+  expect(refusal("--feature-gates=LeaseCheckpoint")).toMatch(/^invalid value of LeaseCheckpoint: /);
+  expect(refusal("--feature-gates=SetMemberLocalAddr=true")).toMatch(/SetMemberLocalAddr=true is not supported/);
+  expect(configOf(["--feature-gates=SetMemberLocalAddr=false,TxnModeWriteWithSharedBuffer=true"])).toBeDefined();
+});

@@ -3,7 +3,7 @@
  */
 import { afterEach, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
-import type { Request } from "../../core/index.ts";
+import { leaseIdOf, type Request } from "../../core/index.ts";
 import { type RealCluster, startCluster } from "../kit/real-members.ts";
 import { put, range } from "../kit/requests.ts";
 
@@ -44,4 +44,37 @@ test("history beyond the retention is compacted without anybody asking, on every
   }
   const [cluster] = clusters;
   expect(cluster?.members.some((each) => each.log.includes("starting auto periodic compaction"))).toBe(true);
+});
+
+test("a lease goes on from its checkpoint when its leader is killed, and when all start again", async () => {
+  const args = ["--feature-gates=LeaseCheckpoint=true", "--lease-checkpoint-interval=1s"];
+  const members = await start(3, args);
+  const [cluster] = clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  const leaseId = leaseIdOf(77n);
+  const [any] = members;
+  if (any === undefined) throw new Error("no member");
+  expect(await outcome(any, { type: "leaseGrant", leaseId, ttlSeconds: 1_000 })).toBe("ok");
+  const grantedMs = performance.now();
+  const left = async (): Promise<number> => {
+    for (;;) {
+      for (const member of members) {
+        const { result } = member.call({ type: "leaseTimeToLive", leaseId, keys: false }, { timeoutMs: 2_000 });
+        const found = await result;
+        if (found.type === "reply" && found.reply.answer.type === "leaseTimeToLive")
+          return found.reply.answer.ttlSeconds;
+      }
+    }
+  };
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  const leaderAt = cluster.members.findLastIndex((each) => /became leader at term/.test(each.log));
+  await cluster.members[leaderAt]?.end("SIGKILL");
+  // A leader may have been in office for a while without a checkpoint since its last one: 1 s, and a second of slack.
+  const most = (): number => 1_000 - Math.floor((performance.now() - grantedMs) / 1_000) + 5;
+  expect(await left()).toBeLessThanOrEqual(most());
+  for (const each of cluster.members) await each.close();
+  for (const each of cluster.members) each.start();
+  const afterRestart = await left();
+  expect(afterRestart).toBeLessThanOrEqual(997);
+  expect(afterRestart).toBeGreaterThan(900);
 });

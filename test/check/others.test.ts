@@ -104,6 +104,30 @@ describe("leases", () => {
     expect(judge("leases", granted().add(leader).at(20_000).get(3, "k", 2, k2))?.verdict).toBe("holds");
   });
 
+  const asked = (recorder: Recorder, atMs: number, ttlSeconds: number): Recorder =>
+    recorder
+      .at(atMs)
+      .call(8, { op: "leaseTimeToLive", lease: "7" })
+      .ok(8, 2, { op: "leaseTimeToLive", ttlSeconds, grantedTtlSeconds: 5 });
+
+  test("the time a lease is said to have left is what was promised at least, and what is owed at most", () => {
+    expect(judge("leases", asked(granted(), 2_000, 3))?.verdict).toBe("holds");
+    rejects("leases", asked(granted(), 2_000, 1), "lease-time-left");
+    rejects("leases", asked(granted(), 4_000, 7), "lease-time-left");
+  });
+
+  test("where leases are checkpointed, new leaders do not give them their time anew", () => {
+    const history = granted();
+    for (const atMs of [4_000, 8_000, 12_000]) {
+      history.add({ type: "role", atMs, member: "b", role: "leader", term: atMs });
+    }
+    history.at(16_500).get(3, "k", 2, k2);
+    expect(judge("leases", history, { electionTimeoutMs: 200 })?.verdict).toBe("holds");
+    const checkpointed = { electionTimeoutMs: 200, leaseCheckpointMs: 300 };
+    const result = judge("leases", history, checkpointed);
+    expect(result?.violations.map(({ rule }) => rule)).toEqual(["lease-late"]);
+  });
+
   test("a lease that was seen to have ended is not renewed", () => {
     const recorder = granted().at(5_200).get(3, "k", 3).call(4, { op: "leaseKeepAlive", lease: "7" });
     rejects("leases", recorder.ok(4, 3, { op: "leaseKeepAlive", ttlSeconds: 5 }), "lease-renewed-after-end");
