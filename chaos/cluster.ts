@@ -22,6 +22,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { compareIds, type MemberId, type Random } from "../core/index.ts";
 import type { PlannedMember } from "../scenarios/plan.ts";
 import { EtcdClient } from "./client/client.ts";
+import { Transport } from "./client/transport.ts";
+import { type DrillCertificates, makeCertificates } from "./drill-certificates.ts";
 import { LinkNetwork } from "./link/proxy.ts";
 import { type ProcessEnd, type ProcessState, Supervisor } from "./supervisor.ts";
 import { commandOf, type MemberAddresses, type Target } from "./target.ts";
@@ -78,9 +80,18 @@ export class Cluster {
       return cluster;
     }
     const processes = await MemberProcesses.open({ ...options, target });
-    const clients = processes.addresses.map(
-      ({ clientUrl }) => new EtcdClient({ endpoint: clientUrl.replace("http://", "") }),
-    );
+    const { certificates } = processes;
+    const transport = new Transport({
+      ...(certificates === undefined
+        ? {}
+        : { cacert: certificates.caFile, cert: certificates.certFile, key: certificates.keyFile }),
+      insecureTransport: true,
+      insecureSkipTlsVerify: false,
+    });
+    const clients = processes.addresses.map(({ clientUrl }) => {
+      const { target: endpoint, credentials } = transport.reach(clientUrl);
+      return new EtcdClient({ endpoint, credentials });
+    });
     const cluster = new Cluster(processes.names, clients, processes);
     try {
       await Promise.all(cluster.founders.map((name) => processes.start(name)));
@@ -179,6 +190,8 @@ export class MemberProcesses {
   readonly #options: OwnClusterOptions;
   readonly #supervisor: Supervisor;
   readonly #root: string;
+  /** What members and their clients show each other; undefined: plain text. */
+  readonly certificates: DrillCertificates | undefined;
   /** Logs damaged so far. */
   #damages = 0;
   readonly #belonging = new Map<string, Belonging>();
@@ -195,10 +208,12 @@ export class MemberProcesses {
       readonly addresses: readonly MemberAddresses[];
       readonly links: LinkNetwork;
       readonly supervisor: Supervisor;
+      readonly certificates: DrillCertificates | undefined;
     },
   ) {
     this.#options = options;
     this.#root = parts.root;
+    this.certificates = parts.certificates;
     this.#supervisor = parts.supervisor;
     this.addresses = parts.addresses;
     this.links = parts.links;
@@ -216,6 +231,8 @@ export class MemberProcesses {
       random: options.random.fork("links"),
     });
     const root = mkdtempSync(join(tmpdir(), "faultline-drill-"));
+    const certificates = options.target.tls === true ? await makeCertificates(root) : undefined;
+    const scheme = certificates === undefined ? "http" : "https";
     const addresses: MemberAddresses[] = [];
     const ports = await freePorts(names.length * 2);
     for (const [position, name] of names.entries()) {
@@ -224,12 +241,12 @@ export class MemberProcesses {
       addresses.push({
         name,
         dataDir: join(root, name),
-        clientUrl: `http://127.0.0.1:${clientPort}`,
-        peerListenUrl: `http://127.0.0.1:${peerPort}`,
-        peerUrl: `http://127.0.0.1:${await links.addHop(name, peerPort)}`,
+        clientUrl: `${scheme}://127.0.0.1:${clientPort}`,
+        peerListenUrl: `${scheme}://127.0.0.1:${peerPort}`,
+        peerUrl: `${scheme}://127.0.0.1:${await links.addHop(name, peerPort)}`,
       });
     }
-    return new MemberProcesses(options, { root, addresses, links, supervisor });
+    return new MemberProcesses(options, { root, addresses, links, supervisor, certificates });
   }
 
   stateOf(name: string): ProcessState {
@@ -283,6 +300,7 @@ export class MemberProcesses {
       state: among === undefined ? "new" : "existing",
       token: `drill-${this.#root.split("-").at(-1) ?? ""}`,
       planned,
+      certificates: this.certificates,
     });
     const { PATH, HOME, TMPDIR } = process.env;
     await this.#supervisor.start({

@@ -20,13 +20,14 @@ import type { RunResult } from "../scenarios/run.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { ClusterProblem } from "./cluster.ts";
 import { seededRandom } from "./member/random.ts";
-import { parseTarget, type Target, targetName } from "./target.ts";
+import { overTls, parseTarget, type Target, targetName } from "./target.ts";
 import { runDrill } from "./world.ts";
 
 interface DrillFlags {
   readonly target: string;
   readonly seed?: number;
   readonly network: string;
+  readonly tls?: boolean;
   readonly out: string;
   readonly json?: boolean;
 }
@@ -47,6 +48,7 @@ export function run(argv: readonly string[]): Promise<number> {
       )
       .option("--seed <n>", "seed of plans (default: a new one)", wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }))
       .option("--network <how>", "how links are cut: proxy (a hop before each member) or netns", "proxy")
+      .option("--tls", "TLS with certificates on every port, made for this drill")
       .option("--out <dir>", "where run directories go", "reports/out")
       .option("--json", "one JSON object a run on standard output")
       .addHelpText("after", examples)
@@ -59,6 +61,7 @@ export function run(argv: readonly string[]): Promise<number> {
 const examples = `
 Examples:
   faultline drill leader-killed --target etcd --seed 7
+  faultline drill leader-cut-off --tls
   faultline drill --target 127.0.0.1:2379,127.0.0.1:22379 steady
 `;
 
@@ -78,7 +81,8 @@ function chosenScenarios(names: readonly string[]): readonly Scenario[] {
 }
 
 async function drillAll(chosen: readonly Scenario[], flags: DrillFlags): Promise<number> {
-  const target = parseTarget(flags.target);
+  const parsed = parseTarget(flags.target);
+  const target = flags.tls === true && !("problem" in parsed) ? overTls(parsed) : parsed;
   if ("problem" in target) throw new UsageError(target.problem);
   if (flags.network === "netns") {
     throw new UsageError("--network netns is not there yet; --network proxy cuts links without privileges");

@@ -6,10 +6,11 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { PlannedMember } from "../scenarios/plan.ts";
+import { type DrillCertificates, tlsFlags } from "./drill-certificates.ts";
 
 export type Target =
-  | { readonly kind: "faultline" }
-  | { readonly kind: "etcd"; readonly binary: string }
+  | { readonly kind: "faultline"; readonly tls?: boolean }
+  | { readonly kind: "etcd"; readonly binary: string; readonly tls?: boolean }
   /** host:port of each member. */
   | { readonly kind: "endpoints"; readonly endpoints: readonly string[] };
 
@@ -21,6 +22,10 @@ export const stockEtcdBinary = "/usr/bin/etcd";
  * @returns a sentence naming what is wrong and the remedy when it is no target
  */
 export function parseTarget(text: string): Target | { readonly problem: string } {
+  if (text === "faultline-tls" || text === "etcd-tls") {
+    const plain = parseTarget(text.replace(/-tls$/, ""));
+    return "problem" in plain ? plain : overTls(plain);
+  }
   if (text === "faultline") return { kind: "faultline" };
   if (text === "etcd") {
     const binary = process.env["FAULTLINE_ETCD"] ?? stockEtcdBinary;
@@ -39,7 +44,15 @@ export function parseTarget(text: string): Target | { readonly problem: string }
 
 /** Name of a target in histories and reports. */
 export const targetName = (target: Target): string =>
-  target.kind === "endpoints" ? target.endpoints.join(",") : target.kind;
+  target.kind === "endpoints" ? target.endpoints.join(",") : `${target.kind}${target.tls === true ? "-tls" : ""}`;
+
+/** The same target with TLS on every port. @returns a sentence when its ports are not ours to choose */
+export function overTls(target: Target): Target | { readonly problem: string } {
+  if (target.kind !== "endpoints") return { ...target, tls: true };
+  return {
+    problem: "--tls: members that run already have their own certificates; it is for --target faultline or etcd",
+  };
+}
 
 export interface MemberAddresses {
   readonly name: string;
@@ -60,6 +73,8 @@ export function commandOf(
     readonly state: "new" | "existing";
     readonly token: string;
     readonly planned: PlannedMember;
+    /** undefined: plain text. */
+    readonly certificates: DrillCertificates | undefined;
   },
 ): { readonly command: string; readonly args: readonly string[] } {
   const flags = [
@@ -74,6 +89,7 @@ export function commandOf(
     `--initial-cluster-state=${cluster.state}`,
     "--logger=zap",
     "--log-outputs=stderr",
+    ...(cluster.certificates === undefined ? [] : tlsFlags(cluster.certificates)),
     ...configFlags(cluster.planned, target.kind === "etcd" ? etcdFlagNames : ourFlagNames),
   ];
   if (target.kind === "etcd") return { command: target.binary, args: flags };

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Cluster } from "../../chaos/cluster.ts";
 import { judge } from "../../chaos/drill-command.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
-import { parseTarget, type Target } from "../../chaos/target.ts";
+import { overTls, parseTarget, type Target } from "../../chaos/target.ts";
 import { runDrill } from "../../chaos/world.ts";
 import { longestWriteGap } from "../../reports/summary.ts";
 import { drawPlan } from "../../scenarios/draw.ts";
@@ -66,9 +66,18 @@ const faultsOf = (run: RunResult) =>
 const leftBehind = () => readdirSync(temporary).filter((name) => name.startsWith("faultline-drill-"));
 
 describe("targets", () => {
+  test("may have TLS on every port, but for a cluster that runs already", () => {
+    expect(overTls({ kind: "faultline" })).toEqual({ kind: "faultline", tls: true });
+    expect(overTls({ kind: "endpoints", endpoints: ["h:1"] })).toHaveProperty(
+      "problem",
+      expect.stringContaining("--tls: members that run already"),
+    );
+  });
+
   test("a name, or host:port of each member; anything else is refused by what is wrong with it", () => {
     expect(parseTarget("faultline")).toEqual({ kind: "faultline" });
     expect(parseTarget("127.0.0.1:1, http://h:2")).toEqual({ kind: "endpoints", endpoints: ["127.0.0.1:1", "h:2"] });
+    expect(parseTarget("faultline-tls")).toEqual({ kind: "faultline", tls: true });
     expect(parseTarget("nonsense")).toHaveProperty("problem", expect.stringContaining('"nonsense" is no endpoint'));
   });
 });
@@ -106,6 +115,26 @@ async function drillOfMembers(target: Target): Promise<void> {
 
 test("members of ours come, are promoted, take the lead and go while clients work", async () => {
   await drillOfMembers({ kind: "faultline" });
+});
+
+test("with TLS on every port a leader is cut off and killed while clients work, and every check holds", async () => {
+  const plan = shortPlan(
+    [
+      { atMs: 800, fault: { fault: "isolate", target: "leader" } },
+      { atMs: 3_000, fault: { fault: "healNetwork" } },
+      { atMs: 4_000, fault: { fault: "kill", target: "leader", powerLoss: false } },
+      { atMs: 5_500, fault: { fault: "restart", target: "all" } },
+    ],
+    6_500,
+  );
+  const { run } = await drill(plan, { kind: "faultline", tls: true });
+  expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+  expect(faultsOf(run).map(({ result }) => result)).toEqual(["done", "done", "done", "done", "done"]);
+  const terms = run.history.flatMap((event) => (event.type === "role" && event.role === "leader" ? [event.term] : []));
+  expect(new Set(terms).size).toBeGreaterThan(1);
+  expect(run.history.some((event) => event.type === "return" && event.outcome === "ok")).toBe(true);
+  expect(readFileSync(join(logs, "n1.log"), "utf8")).toContain("serving client traffic securely");
+  expect(leftBehind()).toEqual([]);
 });
 
 describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
