@@ -1,76 +1,117 @@
 /*
- * The figures of `npm run bench`: each bench in a short form and a process of its own, one after the other, and beside
- * each figure its goal on an idle machine of two cores. One run of one machine: compare two only when both were made in
- * the same minutes.
+ * The figures of `npm run bench`: each bench in a short form and a process of its own, one after the other. Beside our
+ * figure stands that of a stock etcd, measured in the same run by turns; where there is no such thing to measure, the
+ * goal on an idle machine of two cores. One run of one machine: compare two only when both were made in the same
+ * minutes. About fifteen minutes; --only NAME[,NAME…] runs some.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
-interface Figure {
-  readonly name: string;
+interface Row {
+  readonly what: string;
   readonly unit: string;
   readonly ours: number;
-  readonly goal: number;
-  /** Which side of the goal is the good one. */
-  readonly better: "more" | "less";
+  readonly other: number;
+  /** 1 or more: ours is not worse. */
+  readonly ratio: number;
 }
 
-function figuresOf(bench: string, args: readonly string[]): { readonly [field: string]: number } {
+/** What a bench printed: one JSON object a line. */
+function linesOf(bench: string, args: readonly string[]): { readonly [field: string]: unknown }[] {
   const path = join(import.meta.dirname, bench);
   process.stderr.write(`${bench} ${args.join(" ")} …\n`);
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", path, ...args], {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(`${bench} ended with ${status}:\n${stderr}`);
-  return JSON.parse(stdout);
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
 }
 
-const of = (figures: { readonly [field: string]: number }, field: string): number => {
-  const figure = figures[field];
-  if (figure === undefined) throw new Error(`the bench gave no ${field}`);
-  return figure;
+function numberOf(fields: { readonly [field: string]: unknown }, field: string): number {
+  const value = fields[field];
+  if (typeof value !== "number") throw new Error(`the bench gave no ${field}`);
+  return value;
+}
+
+/** Benches that print what they compared. */
+const compared = (bench: string, ...args: string[]): Row[] =>
+  linesOf(bench, args).map((line) => ({
+    what: String(line["what"]),
+    unit: String(line["unit"]),
+    ours: numberOf(line, "ours"),
+    other: numberOf(line, "etcd"),
+    ratio: numberOf(line, "ratio"),
+  }));
+
+function pair(members: number, clients: string): Row[] {
+  const args = ["--members", String(members), "--clients", clients, "--rounds", "2", "--seconds", "2"];
+  return linesOf("pair.ts", args).flatMap((line) => {
+    const { ours, other, call } = line as { ours: Fields; other: Fields; call: string };
+    const what = `${call}, ${members === 1 ? "one member" : "three members"}, ${line["clients"]} clients`;
+    const row = (unit: string, field: string, better: "more" | "less"): Row => {
+      const own = numberOf(ours, field);
+      const anchor = numberOf(other, field);
+      return { what, unit, ours: own, other: anchor, ratio: better === "more" ? own / anchor : anchor / own };
+    };
+    return [
+      row("calls/s", "callsPerSecond", "more"),
+      row("ms, p99", "p99Ms", "less"),
+      row("µs of CPU a call", "cpuMicroseconds", "less"),
+    ];
+  });
+}
+type Fields = { readonly [field: string]: unknown };
+
+function simulator(): Row[] {
+  const [figures = {}] = linesOf("sim.ts", ["steady", "20", "--json"]);
+  const seconds = numberOf(figures, "wallMs") / 1_000;
+  const what = "simulator, 3 members, all checks, one thread (goal)";
+  const row = (unit: string, count: number, goal: number): Row => {
+    return { what, unit, ours: count / seconds, other: goal, ratio: count / seconds / goal };
+  };
+  return [
+    row("events/s", numberOf(figures, "events"), 1_500_000),
+    row("simulated s/s", numberOf(figures, "simulatedMs") / 1_000, 2_500),
+    row("runs/s", numberOf(figures, "runs"), 37),
+  ];
+}
+
+function checking(): Row[] {
+  const [figures = {}] = linesOf("checking.ts", ["100000", "--json"]);
+  const ours = numberOf(figures, "checkMs");
+  const what = "linearizability of 100,000 operations with revisions (goal)";
+  return [{ what, unit: "ms", ours, other: 40, ratio: 40 / ours }];
+}
+
+const benches: { readonly [name: string]: () => Row[] } = {
+  pair: () => pair(1, "1,64,256"),
+  pair3: () => pair(3, "1,64,256"),
+  watchers: () => compared("watchers.ts"),
+  large: () => compared("large.ts", "--revisions", "100000"),
+  "large-1m": () => compared("large.ts"),
+  "long-log": () => compared("large.ts", "--long-log"),
+  "catch-up": () => compared("catch-up.ts"),
+  failover: () => compared("failover.ts"),
+  snapshot: () => compared("snapshot.ts"),
+  simulator,
+  checking,
 };
 
-function simulator(): Figure[] {
-  const figures = figuresOf("sim.ts", ["steady", "20", "--json"]);
-  const seconds = of(figures, "wallMs") / 1_000;
-  const of3 = "simulator, 3 members, all checks, one thread";
-  return [
-    { name: of3, unit: "events/s", ours: of(figures, "events") / seconds, goal: 1_500_000, better: "more" },
-    {
-      name: of3,
-      unit: "simulated s/s",
-      ours: of(figures, "simulatedMs") / 1_000 / seconds,
-      goal: 2_500,
-      better: "more",
-    },
-    { name: of3, unit: "runs/s", ours: of(figures, "runs") / seconds, goal: 37, better: "more" },
-  ];
-}
-
-function checking(): Figure[] {
-  const figures = figuresOf("checking.ts", ["100000", "--json"]);
-  const name = "linearizability of 100,000 operations with revisions";
-  return [{ name, unit: "ms", ours: of(figures, "checkMs"), goal: 40, better: "less" }];
-}
-
-function member(): Figure[] {
-  const figures = figuresOf("member.ts", ["--clients", "64", "--seconds", "3", "--warmup", "3", "--keys", "20000"]);
-  const name = "one member, 64 clients, every write synced";
-  return [
-    { name, unit: "puts/s", ours: of(figures, "putsPerSecond"), goal: 22_000, better: "more" },
-    { name, unit: "µs cpu/put", ours: of(figures, "cpuMicrosecondsPerPut"), goal: 41, better: "less" },
-    { name: "kill −9 to the first put", unit: "ms", ours: of(figures, "recoveryMs"), goal: 2_000, better: "less" },
-  ];
-}
-
+const { values } = parseArgs({ options: { only: { type: "string", default: Object.keys(benches).join(",") } } });
 const shown = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString("en"));
 
-process.stdout.write(`${"".padEnd(68)} ${"ours".padStart(10)} ${"goal".padStart(10)}   ratio (1 or more: reached)\n`);
-for (const bench of [simulator, checking, member]) {
-  for (const { name, unit, ours, goal, better } of bench()) {
-    const ratio = better === "more" ? ours / goal : goal / ours;
-    const what = `${name}, ${unit}`.padEnd(68);
-    process.stdout.write(`${what} ${shown(ours).padStart(10)} ${shown(goal).padStart(10)}   ${ratio.toFixed(2)}\n`);
+process.stdout.write(
+  `${"".padEnd(84)} ${"ours".padStart(10)} ${"etcd, goal".padStart(10)}   ratio (1 or more: not worse)\n`,
+);
+for (const name of values.only.split(",")) {
+  const bench = benches[name];
+  if (bench === undefined) throw new Error(`no bench is named ${name}; there are ${Object.keys(benches).join(", ")}`);
+  for (const { what, unit, ours, other, ratio } of bench()) {
+    const row = `${what}, ${unit}`.padEnd(84);
+    process.stdout.write(`${row} ${shown(ours).padStart(10)} ${shown(other).padStart(10)}   ${ratio.toFixed(2)}\n`);
   }
 }

@@ -3,8 +3,10 @@
  * library spends more on a call than the server it measures. Every client has one call under way; clients share few
  * connections. Only what such a run needs is here: one method a run, answers counted and not decoded.
  *
- *     node --import tsx test/bench/load.ts --port 2379 [--call put|range] [--clients 64] [--connections 4]
- *         [--seconds 5] [--warmup 2] [--keys 10000] [--value 256]
+ *     node --import tsx test/bench/load.ts --port 2379[,2380…] [--call put|range] [--clients 64] [--connections 4]
+ *         [--seconds 5] [--warmup 2] [--keys 10000] [--value 256] [--calls N]
+ *
+ * With --calls it ends after so many answers, not after a time.
  *
  * Sources: RFC 9113 (frames), RFC 7541 (header blocks), gRPC over HTTP/2.
  */
@@ -12,12 +14,15 @@ import { connect, type Socket } from "node:net";
 import { parseArgs } from "node:util";
 
 export interface LoadOptions {
-  readonly port: number;
+  /** Connections go to these in turn. */
+  readonly ports: readonly number[];
   readonly call: "put" | "range";
   readonly clients: number;
   readonly connections: number;
   readonly warmupMs: number;
   readonly durationMs: number;
+  /** Ends when so many were answered, warm-up and time aside; undefined: after the time. */
+  readonly callsMax?: number;
   /** Keys are used in turn, over and over; 0: every one is new. */
   readonly keys: number;
   readonly valueBytes: number;
@@ -39,14 +44,18 @@ export interface LoadResult {
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const meter = new Meter();
   const next = requests(options);
-  const lanes = Array.from({ length: Math.min(options.connections, options.clients) }, () => {
-    return new Lane(options.port, options.call === "put" ? "/etcdserverpb.KV/Put" : "/etcdserverpb.KV/Range", {
-      next,
-      meter,
-    });
+  const path = options.call === "put" ? "/etcdserverpb.KV/Put" : "/etcdserverpb.KV/Range";
+  const lanes = Array.from({ length: Math.min(options.connections, options.clients) }, (_none, number) => {
+    return new Lane(options.ports[number % options.ports.length] ?? 0, path, { next, meter });
   });
   await Promise.all(lanes.map((lane) => lane.opened));
   for (let client = 0; client < options.clients; client++) lanes[client % lanes.length]?.addClient();
+  if (options.callsMax !== undefined) {
+    while (meter.answered + meter.failed < options.callsMax) await after(10);
+    if (meter.failed > 0) throw new Error(`${meter.failed} calls failed`);
+    await Promise.all(lanes.map((lane) => lane.close()));
+    return { ...meter.result(1), generatorCpuMicroseconds: 0 };
+  }
   await after(options.warmupMs);
   options.onWarm?.();
   meter.reset();
@@ -330,12 +339,12 @@ function headerBlocks(authority: string, path: string): { readonly first: Buffer
   const first = Buffer.concat([
     Buffer.from([method, scheme]),
     ...[Buffer.from([0x41]), text(authority)],
+    ...[Buffer.from([0x44]), text(path)],
     ...[Buffer.from([0x5f]), text("application/grpc")],
     ...[Buffer.from([0x40]), text("te"), text("trailers")],
     ...[Buffer.from([0x7a]), text("load")],
-    ...[Buffer.from([0x44]), text(path)],
   ]);
-  const later = Buffer.from([method, scheme, 0x80 | 62, 0x80 | 66, 0x80 | 65, 0x80 | 64, 0x80 | 63]);
+  const later = Buffer.from([method, scheme, 0x80 | 66, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
   return { first, later };
 }
 
@@ -350,10 +359,11 @@ if (process.argv[1] === import.meta.filename) {
       warmup: { type: "string", default: "2" },
       keys: { type: "string", default: "10000" },
       value: { type: "string", default: "256" },
+      calls: { type: "string" },
     },
   });
   const result = await runLoad({
-    port: Number(values.port),
+    ports: values.port.split(",").map(Number),
     call: values.call === "range" ? "range" : "put",
     clients: Number(values.clients),
     connections: Number(values.connections),
@@ -361,6 +371,7 @@ if (process.argv[1] === import.meta.filename) {
     warmupMs: 1_000 * Number(values.warmup),
     keys: Number(values.keys),
     valueBytes: Number(values.value),
+    ...(values.calls === undefined ? {} : { callsMax: Number(values.calls) }),
     onWarm: () => process.stdout.write("warm\n"),
   });
   process.stdout.write(`${JSON.stringify(result)}\n`);
