@@ -106,13 +106,16 @@ const refusalOfDuplicates = (operations: readonly TxnOperation[]): RefusalName |
 /**
  * No key may be put twice in one list, or put and deleted; deletes may overlap. The order in which nested transactions
  * are visited is part of the rule: nested [put q] and then nested [delete q] is legal, the reverse is not, because a
- * nested transaction's deletes count only for those visited after it.
+ * nested transaction's deletes count only for those visited after it. A delete without an upper end counts for nothing:
+ * to etcd, from 3.4 to 3.6, its interval ends before it begins.
  */
 function touchedBy(operations: readonly TxnOperation[]): Touched | "duplicateKey" {
   const puts = new Set<string>();
   const deletes: KeyInterval[] = [];
   for (const operation of operations) {
-    if (operation.type === "deleteRange") deletes.push(intervalOf(operation));
+    if (operation.type !== "deleteRange") continue;
+    const interval = intervalOf(operation);
+    if (interval.to !== undefined) deletes.push(interval);
   }
   for (const operation of operations) {
     if (operation.type !== "txn") continue;

@@ -79,10 +79,17 @@ describe("the duplicate-key rule", () => {
   test("put and put, put and overlapping delete in any order are refused; deletes may overlap; ranges never conflict", () => {
     refused(putOf("a"), putOf("a"));
     refused(putOf("b"), deleteOf("a", "c"));
-    refused(deleteOf("a", "\0"), putOf("b"));
+    refused(deleteOf("a", "c"), putOf("b"));
     legal(deleteOf("a", "c"), deleteOf("b", "\0"), deleteOf("b"));
     legal(putOf("a"), rangeOf("a"), rangeOf("\0", "\0"));
     legal(putOf("c"), deleteOf("a", "c"));
+  });
+
+  test("a delete without an upper end conflicts with no put, before or after it, nested or not", () => {
+    legal(deleteOf("a", "\0"), putOf("b"));
+    legal(putOf("b"), deleteOf("\0", "\0"));
+    legal(inTxn(deleteOf("a", "\0")), inTxn(putOf("b")));
+    refused(deleteOf("a", "\0"), putOf("b"), putOf("b"));
   });
 
   test("nested put and then nested delete is legal, the reverse is not", () => {
@@ -107,7 +114,7 @@ describe("the duplicate-key rule", () => {
     legal(txnOf({ success: [putOf("q")], failure: [deleteOf("q")] }));
   });
 
-  test("two keys changed twice in one revision can only be a nested put with a later nested delete", () => {
+  test("a key changed twice in one revision is put and then deleted, unless a delete has no upper end", () => {
     fc.assert(
       fc.property(txns(2), (request) => {
         const found = refusalOf(request);
@@ -116,7 +123,9 @@ describe("the duplicate-key rule", () => {
           path.forEach((first, at) => {
             for (const later of path.slice(at + 1)) {
               if (first.type === "put" && later.type === "put") expect(first.key).not.toEqual(later.key);
-              if (first.type === "deleteRange" && later.type === "put") expect(covers(first, later.key)).toBe(false);
+              if (first.type === "deleteRange" && later.type === "put" && !isOpenEnded(first)) {
+                expect(covers(first, later.key)).toBe(false);
+              }
             }
           });
         }
@@ -139,8 +148,10 @@ function pathsOf(request: TxnRequest): Exclude<TxnOperation, TxnRequest>[][] {
   );
 }
 
+const isOpenEnded = ({ rangeEnd }: KeyRange): boolean =>
+  rangeEnd !== undefined && textOfBytes(rangeEnd) === textOfBytes(bytes("\0"));
+
 function covers(range: KeyRange, key: Uint8Array): boolean {
   if (range.rangeEnd === undefined) return textOfBytes(range.key) === textOfBytes(key);
-  const openEnded = textOfBytes(range.rangeEnd) === textOfBytes(bytes("\0"));
-  return textOfBytes(key) >= textOfBytes(range.key) && (openEnded || textOfBytes(key) < textOfBytes(range.rangeEnd));
+  return textOfBytes(key) >= textOfBytes(range.key) && textOfBytes(key) < textOfBytes(range.rangeEnd);
 }
