@@ -126,7 +126,9 @@ export class Desk {
         this.#write(requestId, request, call, request.physical ? request.revision : undefined);
         return;
       case "leaseGrant":
-        this.#write(requestId, this.#chosenGrant(request), call);
+        if (request.ttlSeconds <= this.#options.config.leaseTtlMaxSeconds) {
+          this.#write(requestId, this.#chosenGrant(request), call);
+        } else this.#refuseTtl(requestId, request, call.identity);
         return;
       case "alarm":
         if (request.action === "get") this.serve(requestId, request, call.credential, call.nowMs);
@@ -298,6 +300,14 @@ export class Desk {
               { requestId, nowMs, identity: memberItself, refuseWith: "noSpace" },
             );
     if (refusal !== undefined) outbox.refuse(requestId, refusal);
+  }
+
+  /** etcd looks at the time to live last, when it applies: alarms and rights speak first. */
+  #refuseTtl(requestId: RequestId, request: Extract<Request, { type: "leaseGrant" }>, identity: Identity): void {
+    const { machine, outbox } = this.#options;
+    const byAlarm = machine.alarms.refusalOf(request);
+    if (byAlarm !== undefined) outbox.refuse(requestId, byAlarm);
+    else if (this.#isAllowed(requestId, request, identity)) outbox.refuse(requestId, "leaseTtlTooLarge");
   }
 
   /** Every member must store the same lease, so its id and time to live are settled before it is proposed. */

@@ -13,7 +13,7 @@ import type { PutRequest, RangeRequest, Request, TxnOperation, TxnRequest } from
 /** The first thing wrong with the request; undefined when it may go on. */
 export function refusalOfRequest(
   request: Request,
-  config: Pick<MemberConfig, "txnOperationsMax" | "leaseTtlMaxSeconds">,
+  config: Pick<MemberConfig, "txnOperationsMax">,
 ): RefusalName | undefined {
   switch (request.type) {
     case "range":
@@ -33,8 +33,6 @@ export function refusalOfRequest(
     case "userAdd":
     case "userChangePassword":
       return utf8Encode(request.password).length > passwordBytesMax ? "passwordTooLong" : undefined;
-    case "leaseGrant":
-      return request.ttlSeconds > config.leaseTtlMaxSeconds ? "leaseTtlTooLarge" : undefined;
     default:
       return undefined;
   }

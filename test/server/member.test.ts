@@ -229,6 +229,20 @@ describe("leases", () => {
     accepted(cluster.call(cluster.leader, { type: "leaseGrant", leaseId: lease, ttlSeconds }));
   };
 
+  test("a lease may last as long as allowed and no longer; an alarm that stops it is told first", () => {
+    const cluster = electedCluster(1);
+    const grant = (ttlSeconds: number) =>
+      cluster.call(cluster.leader, { type: "leaseGrant", leaseId: leaseIdOf(0n), ttlSeconds });
+    expect(grant(9_000_000_000)).toMatchObject({ ok: true, answer: { ttlSeconds: 9_000_000_000 } });
+    expect(grant(-1)).toMatchObject({ ok: true, answer: { ttlSeconds: 2 } });
+    expect(grant(9_000_000_001)).toEqual({ ok: false, refusal: "leaseTtlTooLarge" });
+    const memberId = memberIdOf(1n);
+    accepted(cluster.call(cluster.leader, { type: "alarm", action: "activate", memberId, alarm: "noSpace" }));
+    expect(grant(9_000_000_001)).toEqual({ ok: false, refusal: "noSpace" });
+    accepted(cluster.call(cluster.leader, { type: "alarm", action: "activate", memberId, alarm: "corrupt" }));
+    expect(grant(9_000_000_001)).toEqual({ ok: false, refusal: "corrupt" });
+  });
+
   test("a member chooses an unused positive id, and raises a short time to live to the least", () => {
     const cluster = electedCluster(3);
     const answer = accepted(

@@ -7,7 +7,7 @@ import { refusalOfRequest } from "../../core/server/validate.ts";
 import { bytes, compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
 import { txns } from "../kit/request-arbitraries.ts";
 
-const config = { txnOperationsMax: 128, leaseTtlMaxSeconds: 9_000_000_000 };
+const config = { txnOperationsMax: 128 };
 const refusalOf = (request: Request, more: Partial<typeof config> = {}) =>
   refusalOfRequest(request, { ...config, ...more });
 const inTxn = (...success: TxnOperation[]): TxnRequest => txnOf({ success });
@@ -62,13 +62,6 @@ describe("static checks", () => {
     expect(refusalOf(txnOf({ success: duplicate, failure: [putOf("")] }))).toBe("emptyKey");
     expect(refusalOf(txnOf({ success: duplicate }))).toBe("duplicateKey");
     expect(refusalOf(txnOf({ failure: duplicate }))).toBe("duplicateKey");
-  });
-
-  test("a lease may last as long as allowed and no longer", () => {
-    const grant = (ttlSeconds: number): Request => ({ type: "leaseGrant", leaseId: leaseIdOf(0n), ttlSeconds });
-    expect(refusalOf(grant(9_000_000_000))).toBeUndefined();
-    expect(refusalOf(grant(-1))).toBeUndefined();
-    expect(refusalOf(grant(9_000_000_001))).toBe("leaseTtlTooLarge");
   });
 });
 
