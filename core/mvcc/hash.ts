@@ -16,6 +16,9 @@ import type { TreeIndex } from "./tree-index.ts";
 
 const bucketName = utf8Encode("key");
 
+/** The hash of a history without entries. */
+export const hashOfNothing = crc32c(bucketName);
+
 export interface HashedState {
   readonly backend: BackendReader;
   readonly index: TreeIndex;

@@ -18,7 +18,7 @@ import type { Backend } from "../ports.ts";
 import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
 import type { Change, HistorySource } from "./change.ts";
 import { Compaction } from "./compaction.ts";
-import { hashOfHistory, RunningHash } from "./hash.ts";
+import { hashOfHistory, hashOfNothing, RunningHash } from "./hash.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
@@ -211,8 +211,10 @@ export class Store implements HistorySource {
   ): ({ readonly ok: true } & StoredHash) | { readonly ok: false; readonly refusal: RefusalName } {
     const refusal = this.refusalAt(revision);
     if (refusal !== undefined) return { ok: false, refusal };
-    const hashRevision = revision > 0 ? revision : this.current;
     const compactRevision = this.compacted;
+    // Nothing is stored before revision 1: a hash from there is of no entry, not of the current state.
+    if (revision < 0) return { ok: true, hash: hashOfNothing, compactRevision, hashRevision: revision };
+    const hashRevision = revision > 0 ? revision : this.current;
     const hash = hashOfHistory({ backend: this.backend, index: this.index, compactRevision, revision: hashRevision });
     return { ok: true, hash, compactRevision, hashRevision };
   }

@@ -10,6 +10,13 @@ describe("HashKV", () => {
     expect(member.machine.hashKv(1)).toMatchObject({ hash: 1084519789, hashRevision: 1 });
   });
 
+  test("a revision below 0 is a time before every entry, not the current one", () => {
+    const member = new TestMachine();
+    member.do(putOf("a", "1"));
+    const ofNothing = { ok: true, hash: 1084519789, compactRevision: -1 };
+    expect(member.machine.hashKv(-1)).toEqual({ ...ofNothing, hashRevision: -1 });
+  });
+
   test("a revision in the future or compacted is refused, the compacted one itself is not", () => {
     const member = new TestMachine();
     for (const value of ["1", "2", "3"]) member.do(putOf("a", value));
