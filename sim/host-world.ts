@@ -32,6 +32,8 @@ export type StartMember = (
   | { readonly ok: true; readonly member: SimMember; readonly outputs: readonly Output[] }
   | { readonly ok: false; readonly reason: string };
 
+export type PasswordWork = Extract<Output, { readonly type: "hashPassword" | "checkPassword" }>;
+
 /** What a machine needs of the world around it. */
 export interface HostWorld {
   readonly schedule: Schedule;
@@ -41,6 +43,8 @@ export interface HostWorld {
   replied(host: MemberHost, requestId: number, reply: Reply): void;
   streamReplied(host: MemberHost, streamId: number, reply: StreamReply): void;
   streamEnded(host: MemberHost, streamId: number, refusal: RefusalName | undefined): void;
+  /** A password to hash or to compare; the world steps the member with the result when it pleases. */
+  passwordGiven(host: MemberHost, work: PasswordWork): void;
   roleChanged(host: MemberHost, role: Role, term: number): void;
   compactedByItself(host: MemberHost, revision: number, retention: Retention): void;
   stepped(host: MemberHost): void;

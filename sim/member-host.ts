@@ -319,7 +319,8 @@ export class MemberHost {
         return;
       case "hashPassword":
       case "checkPassword":
-        throw new Error("simulated clients have no passwords");
+        world.passwordGiven(this, output);
+        return;
       case "event":
         this.#note(output.event);
         return;

@@ -159,6 +159,10 @@ export class World implements HostWorld {
     this.#links.streamEnded(host, streamId, refusal);
   }
 
+  passwordGiven(): void {
+    throw new Error("simulated clients have no passwords");
+  }
+
   roleChanged(host: MemberHost, role: Role, term: number): void {
     this.recorder.record({ type: "role", atMs: this.#nowMs, member: host.name, role, term });
   }

@@ -1,0 +1,101 @@
+/*
+ * Many sequences, one after the other, until so many requests were compared: which kinds there are, and what a failing
+ * one is shrunk to. A seed gives the same sequences again.
+ */
+import * as fc from "fast-check";
+import { dataSequences } from "./data-arbitraries.ts";
+import type { Lane } from "./lane.ts";
+import { printed } from "./messages.ts";
+import type { Sequence, Step } from "./steps.ts";
+
+interface Family {
+  readonly name: string;
+  /** Of a campaign's requests, beside those of the others. */
+  readonly share: number;
+  readonly sequences: fc.Arbitrary<Sequence>;
+}
+
+export const families: readonly Family[] = [{ name: "data", share: 100, sequences: dataSequences(80) }];
+
+export interface CampaignOptions {
+  readonly lane: Lane;
+  readonly seed: number;
+  readonly requests: number;
+  readonly families: readonly Family[];
+  /** Where in a draw a known failure is: the draw's own seed is then `seed`. */
+  readonly path?: string;
+  readonly onProgress?: (requests: number) => void;
+  /** Looked at between two draws: somebody else has seen enough. */
+  readonly isOver?: () => boolean;
+}
+
+export interface CampaignResult {
+  readonly requests: number;
+  readonly sequences: number;
+  /** Differences by the entry that explains them. */
+  readonly explained: ReadonlyMap<string, number>;
+  /** The first failing sequence, shrunk, and where the answers differ; undefined when all agreed. */
+  readonly failure: string | undefined;
+}
+
+/** Sequences drawn under one seed. */
+const sequencesPerDraw = 20;
+/** Shrinking goes on for so long at most; what was found by then is shown. */
+const drawMs = 90_000;
+
+export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
+  const { lane, path } = options;
+  const shares = options.families.reduce((sum, { share }) => sum + share, 0);
+  const explained = new Map<string, number>();
+  let requests = 0;
+  let sequences = 0;
+  for (const { name, share, sequences: arbitrary } of options.families) {
+    const goal = requests + Math.ceil((options.requests * share) / shares);
+    for (let seed = options.seed; requests < goal && options.isOver?.() !== true; seed++) {
+      const property = fc.asyncProperty(arbitrary, async (sequence) => {
+        const verdict = await compare(lane, sequence);
+        if (verdict.unexplained !== undefined) throw new Error(verdict.unexplained);
+        requests += requestsIn(sequence);
+        sequences += 1;
+        for (const [entry, count] of verdict.explained) explained.set(entry, (explained.get(entry) ?? 0) + count);
+        options.onProgress?.(requests);
+      });
+      const place = path === undefined ? {} : { path };
+      const settings = { seed, numRuns: sequencesPerDraw, interruptAfterTimeLimit: drawMs, ...place };
+      const result = await fc.check(property, settings);
+      if (result.failed) {
+        const again = `--family ${name} --seed ${seed} --path ${result.counterexamplePath ?? "0"}`;
+        const why = result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
+        const [sequence] = result.counterexample ?? [[]];
+        return { requests, sequences, explained, failure: `${again}\n${describe(sequence)}\n${why}` };
+      }
+      if (path !== undefined) break;
+    }
+  }
+  return { requests, sequences, explained, failure: undefined };
+}
+
+/** What a target must never do ends up as a failure too; the next sequence then finds fresh ones. */
+async function compare(lane: Lane, sequence: Sequence): ReturnType<Lane["compare"]> {
+  try {
+    return await lane.compare(sequence);
+  } catch (error) {
+    await lane.restart();
+    throw error;
+  }
+}
+
+function requestsIn(sequence: Sequence): number {
+  return sequence.flat().reduce((sum, step) => sum + weightOf(step), 0);
+}
+
+function weightOf(step: Step): number {
+  if (step.do === "keepAlive") return step.leases.length;
+  return step.do === "pass" ? 0 : 1;
+}
+
+const describe = (sequence: Sequence): string =>
+  sequence
+    .flat()
+    .map((step, position) => `  ${position + 1} ${printed(step)}`)
+    .join("\n");
