@@ -62,7 +62,14 @@ export class SmallCluster {
     this.#codebook = new Codebook(this.messages);
     this.#flight = new Flight(this.messages, scenario.links);
     this.#rules = new Rules({ locals: this.locals, annals: this.annals, members: scenario.members });
-    this.signature = new Signature(this.#flight, folded.length);
+    this.signature = new Signature({
+      locals: this.locals,
+      annals: this.annals.hashes,
+      messages: this.messages.hashes,
+      flight: this.#flight,
+      members: scenario.members,
+      renamings: folded,
+    });
     this.#checksQuorum = configOf(scenario).checkQuorum;
   }
 
@@ -136,18 +143,6 @@ export class SmallCluster {
     if (this.broken !== undefined) return "broken";
     this.#fly(state, step, sent);
     return "moved";
-  }
-
-  /** Sets {@link signature} to that of a state. */
-  sign(state: Row): void {
-    const { signature } = this;
-    signature.begin(state.cells[this.#budgetAt] as number);
-    for (let slot = 0; slot < this.scenario.members; slot++) {
-      signature.add(this.locals.hashes, state.cells[slot] as number);
-    }
-    signature.add(this.annals.hashes, state.cells[this.#annalsAt] as number);
-    signature.addFlight(this.messages.hashes, state, this.#flightAt);
-    signature.finish();
   }
 
   /** Numbers of the messages in flight. */

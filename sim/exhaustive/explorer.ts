@@ -49,7 +49,7 @@ export class Explorer {
     this.cluster = new SmallCluster(scenario);
     this.#bounds = bounds;
     const start = this.cluster.start();
-    this.cluster.sign(start);
+    this.cluster.signature.sign(start);
     this.#visited.add(this.cluster.signature);
     this.#level.push(start);
     this.#parents[0] = -1;
@@ -105,7 +105,7 @@ export class Explorer {
         this.#ending = "violated";
         return;
       }
-      cluster.sign(cluster.next);
+      cluster.signature.sign(cluster.next);
       const found = this.#visited.count;
       if (!this.#visited.add(cluster.signature)) continue;
       this.#note(found, number, code);

@@ -29,6 +29,8 @@ export interface Local {
   /** Term on its disk: no crash takes it below that. */
   readonly diskTerm: number;
   readonly hasPendingWrites: boolean;
+  /** Equal for members that cannot be told apart without names. */
+  readonly rank: number;
 }
 
 /** What one choice makes of one state. */
@@ -59,6 +61,7 @@ export class Locals {
   readonly #messages: Messages;
   readonly #numbers = new Map<string, number>();
   readonly #all: Known[] = [];
+  readonly #ranks = new Map<string, number>();
   readonly #logNumbers = new Map<string, number>();
   readonly #logs: (readonly string[])[] = [];
   /** By state and renaming. */
@@ -175,6 +178,7 @@ export class Locals {
         diskLog: this.#logNumberOf(disk.entries),
         diskTerm: disk.hardState.term,
         hasPendingWrites: member.hasPendingWrites,
+        rank: this.#rankOf(member),
       },
       from,
       choice,
@@ -187,6 +191,19 @@ export class Locals {
       this.hashes.push(hashText(renamed, 1), hashText(renamed, 2));
     }
     return known;
+  }
+
+  #rankOf({ id, raft, disk, hasPendingWrites }: SmallMember): number {
+    const { role, term, votedFor, leaderId, commitIndex, lastIndex, stableIndex } = raft;
+    const toIt = (other: bigint | undefined): string =>
+      other === undefined ? "none" : other === id ? "self" : "other";
+    const { term: diskTerm } = disk.hardState;
+    const place = [term, commitIndex, lastIndex, stableIndex, raft.appliedIndex, diskTerm, disk.entries.length];
+    const text = [role, ...place, toIt(votedFor), toIt(leaderId), hasPendingWrites].join(" ");
+    const known = this.#ranks.get(text);
+    if (known !== undefined) return known;
+    this.#ranks.set(text, this.#ranks.size);
+    return this.#ranks.size - 1;
   }
 
   #logNumberOf(entries: readonly Entry[]): number {

@@ -113,7 +113,7 @@ describe("what is one state", () => {
   }
 
   function signatureOf(cluster: SmallCluster, state: Row): string {
-    cluster.sign(state);
+    cluster.signature.sign(state);
     return `${cluster.signature.low} ${cluster.signature.high}`;
   }
 
