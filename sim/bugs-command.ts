@@ -1,134 +1,134 @@
 /*
  * `faultline bugs`: how good is the harness? Each planted bug is a patch against core, applied to a copy of the sources,
- * never a switch in the product. The copy is simulated until a check is violated or the budget is spent; found is good.
+ * never a switch in the product. The copy is simulated until a check is violated or the budget is spent; a patch may
+ * name a small scenario besides, and then everything that may happen in it is tried. Found is good.
  */
-import { spawn } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { Option } from "commander";
 import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
-import { applyPatch, parsePatch } from "./patch.ts";
+import { type PlantedBug, PlantedCopy, patchesFolder, plantedBugs } from "./planted-copy.ts";
 import { namesNear } from "./selection.ts";
 
 interface Flags {
   readonly budgetS: number;
   readonly jobs?: number;
+  readonly by?: "seeds" | "exhaustive";
   readonly json?: true;
 }
 
 interface BugReport {
   readonly bug: string;
   readonly found: boolean;
-  /** Seeds simulated, the one that found it included. */
+  /** Seeds simulated, the one that found it included; 0 when none were asked for. */
   readonly seeds: number;
   readonly wallMs: number;
-  /** The check that turned red first, and what it said. */
+  /** The check that turned red first, and what it said; null when no seed found it. */
   readonly check: string | null;
   readonly detail: string | null;
+  /** null: the patch names no small scenario, or it was not asked for. */
+  readonly exhaustive: ExhaustiveHunt | null;
 }
 
-/** The source checkout: above this folder, or above `dist` when this runs compiled. */
-const root =
-  [new URL("..", import.meta.url), new URL("../..", import.meta.url)]
-    .map((url) => fileURLToPath(url))
-    .find((folder) => existsSync(join(folder, "test", "planted"))) ?? fileURLToPath(new URL("..", import.meta.url));
-const patches = join(root, "test", "planted");
-const copied = ["core", "scenarios", "sim", "reports", "faultline.ts", "package.json"];
+interface ExhaustiveHunt {
+  readonly scenario: string;
+  readonly found: boolean;
+  readonly states: number;
+  /** Steps of the shortest path to it; when it was missed, steps within which everything was tried. */
+  readonly depth: number;
+  readonly wallMs: number;
+  readonly rule: string | null;
+  readonly text: string | null;
+}
+
 const seedsMax = 1_000_000;
 
 export function run(argv: readonly string[]): Promise<number> {
   return runVerb("faultline bugs", argv, (program, setExit) => {
     program
-      .description("Plants known bugs, one at a time, in a copy of the sources, and simulates until one is found.")
-      .argument("[name...]", "names, as listed below; none: all")
-      .option("--budget-s <S>", "seconds for each bug", wholeNumber({ min: 1, max: 86_400 }), 60)
-      .option("--jobs <J>", "threads", wholeNumber({ min: 1, max: 1_024 }))
-      .option("--json", "one JSON object a bug on standard output")
-      .addHelpText(
-        "after",
-        () =>
-          `\nBugs:\n${knownBugs()
-            .map((name) => `  ${name.padEnd(42)} ${meaningOf(name)}\n`)
-            .join("")}`,
+      .description(
+        "Plants known bugs, one at a time, in a copy of the sources, and simulates until one is found. Where the patch\n" +
+          "names a small scenario, everything that may happen in it is tried too.",
       )
+      .argument("[name...]", "names, as listed below; none: all")
+      .option("--budget-s <S>", "seconds for each bug and way", wholeNumber({ min: 1, max: 86_400 }), 60)
+      .option("--jobs <J>", "threads for seeds", wholeNumber({ min: 1, max: 1_024 }))
+      .addOption(new Option("--by <WAY>", "only one way (default: both)").choices(["seeds", "exhaustive"]))
+      .option("--json", "one JSON object a bug on standard output")
+      .addHelpText("after", () => `\nBugs:\n${plantedBugs().map(helpOf).join("")}`)
       .action(async (names: readonly string[], flags: Flags) => setExit(await hunt(names, flags)));
   });
 }
 
+const helpOf = ({ name, meaning, smallScenario }: PlantedBug): string =>
+  `  ${name.padEnd(42)} ${meaning}${smallScenario === undefined ? "" : ` [${smallScenario}]`}\n`;
+
 async function hunt(names: readonly string[], flags: Flags): Promise<number> {
   let missed = 0;
-  for (const name of bugsNamed(names)) {
-    const report = await huntOne(name, flags);
+  for (const bug of bugsNamed(names)) {
+    const report = await huntOne(bug, flags);
     if (!report.found) missed += 1;
     if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-    const seconds = (report.wallMs / 1_000).toFixed(1);
-    process.stderr.write(
-      report.found
-        ? `found    ${name}: ${report.seeds} seeds, ${seconds} s, ${report.check}: ${report.detail}\n`
-        : `missed   ${name}: ${report.seeds} seeds in ${seconds} s, all held\n`,
-    );
+    process.stderr.write(`${textOf(report, flags)}\n`);
   }
   return missed > 0 ? exitCodes.failed : exitCodes.passed;
 }
 
-/** Names in order; empty outside of a source checkout. */
-function knownBugs(): readonly string[] {
-  if (!existsSync(patches)) return [];
-  return readdirSync(patches)
-    .filter((file) => file.endsWith(".patch"))
-    .map((file) => file.slice(0, -".patch".length))
-    .sort((a, b) => (a < b ? -1 : 1));
+function textOf(report: BugReport, flags: Flags): string {
+  const parts: string[] = [];
+  if (flags.by !== "exhaustive") {
+    const counted = `${report.seeds} seeds, ${secondsOf(report.wallMs)}`;
+    parts.push(report.check === null ? `${counted}, all held` : `${counted}, ${report.check}: ${report.detail}`);
+  }
+  const { exhaustive } = report;
+  if (exhaustive !== null) {
+    const { scenario, found, states, depth, wallMs, rule, text } = exhaustive;
+    const counted = `${states} states of ${scenario}, ${secondsOf(wallMs)}`;
+    parts.push(found ? `${counted}, ${depth} steps, ${rule}: ${text}` : `${counted}, all held to depth ${depth}`);
+  }
+  return `${report.found ? "found " : "missed"}   ${report.bug}: ${parts.join("; ")}`;
 }
 
-/** The first line of a patch says what the bug does. */
-const meaningOf = (name: string): string =>
-  parsePatch(readFileSync(join(patches, `${name}.patch`), "utf8")).about.split("\n")[0] ?? "";
+const secondsOf = (wallMs: number): string => `${(wallMs / 1_000).toFixed(1)} s`;
 
-function bugsNamed(names: readonly string[]): readonly string[] {
-  const known = knownBugs();
-  if (known.length === 0) throw new UsageError(`${patches} holds no bugs; they are planted in a source checkout only`);
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    const near = namesNear(name, known);
+function bugsNamed(names: readonly string[]): readonly PlantedBug[] {
+  const known = plantedBugs();
+  if (known.length === 0)
+    throw new UsageError(`${patchesFolder} holds no bugs; they are planted in a source checkout only`);
+  if (names.length === 0) return known;
+  return names.map((name) => {
+    const bug = known.find((one) => one.name === name);
+    if (bug !== undefined) return bug;
+    const near = namesNear(
+      name,
+      known.map((one) => one.name),
+    );
     throw new UsageError(
       `no bug is named "${name}"; ${near.length === 0 ? "faultline bugs --help shows all" : `did you mean ${near.join(" or ")}?`}`,
     );
-  }
-  return names.length === 0 ? known : names;
+  });
 }
 
-async function huntOne(name: string, flags: Flags): Promise<BugReport> {
-  const copy = mkdtempSync(join(tmpdir(), "faultline-bug-"));
+async function huntOne(bug: PlantedBug, flags: Flags): Promise<BugReport> {
+  if (flags.by === "exhaustive" && bug.smallScenario === undefined) {
+    throw new UsageError(`bug ${bug.name} names no small scenario; hunt it by seeds, or add a line to its patch`);
+  }
+  const copy = planted(bug);
   try {
-    for (const entry of copied) cpSync(join(root, entry), join(copy, entry), { recursive: true });
-    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-    plant(name, copy);
-    return await simulate(name, copy, flags);
+    const none = { seeds: 0, wallMs: 0, check: null, detail: null };
+    const bySeeds = flags.by === "exhaustive" ? none : await simulate(bug, copy, flags);
+    const exhaustive = flags.by === "seeds" ? null : await explore(bug, copy, flags);
+    const found = bySeeds.check !== null || exhaustive?.found === true;
+    return { bug: bug.name, found, ...bySeeds, exhaustive };
   } finally {
-    rmSync(copy, { recursive: true, force: true });
+    copy.remove();
   }
 }
 
-function plant(name: string, copy: string): void {
-  const { files } = parsePatch(readFileSync(join(patches, `${name}.patch`), "utf8"));
-  for (const file of files) {
-    const path = join(copy, file.path);
-    try {
-      writeFileSync(path, applyPatch(readFileSync(path, "utf8"), file));
-    } catch (error) {
-      throw new UsageError(`bug ${name} cannot be planted: ${error instanceof Error ? error.message : String(error)}`);
-    }
+function planted({ name }: PlantedBug): PlantedCopy {
+  try {
+    return new PlantedCopy(name);
+  } catch (error) {
+    throw new UsageError(`bug ${name} cannot be planted: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -138,44 +138,57 @@ interface RunLine {
   readonly checks: readonly { readonly name: string; readonly verdict: string; readonly detail: string }[];
 }
 
-async function simulate(name: string, copy: string, flags: Flags): Promise<BugReport> {
+async function simulate(
+  { name }: PlantedBug,
+  copy: PlantedCopy,
+  flags: Flags,
+): Promise<Pick<BugReport, "seeds" | "wallMs" | "check" | "detail">> {
   const progress = new Progress();
-  const startedMs = performance.now();
   const jobs = flags.jobs === undefined ? [] : ["--jobs", `${flags.jobs}`];
-  const simulator = spawn(
-    process.execPath,
-    ["--import", "tsx", "faultline.ts", "sim", "--seeds", `${seedsMax}`, "--json", "--out", join(copy, "out"), ...jobs],
-    { cwd: copy, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  const timer = setTimeout(() => simulator.kill(), flags.budgetS * 1_000);
-  let errors = "";
-  simulator.stderr.on("data", (text: Buffer) => {
-    errors = `${errors}${text.toString()}`.slice(-2_000);
-  });
-  const ended = new Promise<number | null>((resolve) => simulator.on("close", resolve));
+  const args = ["sim", "--seeds", `${seedsMax}`, "--json", "--out", join(copy.path, "out"), ...jobs];
   let seeds = 0;
   let red: RunLine | undefined;
-  for await (const line of createInterface({ input: simulator.stdout })) {
+  const { code, errors, wallMs } = await copy.run(args, flags.budgetS * 1_000, (line) => {
     const runLine = JSON.parse(line) as RunLine;
     seeds += 1;
     progress.show(`${name}: ${seeds} seeds`);
-    if (runLine.verdict !== "violated") continue;
-    red = runLine;
-    break;
-  }
-  simulator.kill();
-  clearTimeout(timer);
-  const code = await ended;
+    if (runLine.verdict === "violated") red = runLine;
+    return red === undefined;
+  });
   progress.clear();
   if (seeds === 0) throw new UsageError(`bug ${name} does not run (exit ${code}):\n${errors}`);
   const check = red?.checks.find(({ verdict }) => verdict === "violated");
-  const wallMs = Math.round(performance.now() - startedMs);
-  return {
-    bug: name,
-    found: red !== undefined,
-    seeds,
-    wallMs,
-    check: check?.name ?? null,
-    detail: check?.detail ?? null,
-  };
+  return { seeds, wallMs, check: check?.name ?? null, detail: check?.detail ?? null };
+}
+
+/** The fields of an exhaustive run's JSON line that are looked at. */
+interface ExhaustiveLine {
+  readonly scenario: string;
+  readonly verdict: string;
+  readonly states: number;
+  readonly depth: number;
+  readonly rule: string | null;
+  readonly text: string | null;
+}
+
+/** Time to load the sources, for a copy that is not compiled. */
+const startMs = 20_000;
+
+async function explore(bug: PlantedBug, copy: PlantedCopy, flags: Flags): Promise<ExhaustiveHunt | null> {
+  if (bug.smallScenario === undefined) return null;
+  const progress = new Progress();
+  progress.show(`${bug.name}: everything in ${bug.smallScenario}`, true);
+  const args = ["sim", "--exhaustive", bug.smallScenario, "--budget-s", `${flags.budgetS}`, "--json"];
+  let line: ExhaustiveLine | undefined;
+  const limitMs = flags.budgetS * 1_000 + startMs;
+  const { code, errors, wallMs } = await copy.run([...args, "--out", join(copy.path, "out")], limitMs, (text) => {
+    line = JSON.parse(text) as ExhaustiveLine;
+    return false;
+  });
+  progress.clear();
+  if (line === undefined) {
+    throw new UsageError(`bug ${bug.name} does not run in ${bug.smallScenario} (exit ${code}):\n${errors}`);
+  }
+  const { scenario, states, depth, rule, text } = line;
+  return { scenario, found: line.verdict === "violated", states, depth, wallMs, rule, text };
 }
