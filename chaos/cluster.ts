@@ -13,20 +13,27 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { compareIds, type MemberId, type Random } from "../core/index.ts";
+import { compareIds, type MemberId, memberIdOf, type Random } from "../core/index.ts";
 import type { PlannedMember } from "../scenarios/plan.ts";
 import { EtcdClient } from "./client/client.ts";
 import { Transport } from "./client/transport.ts";
 import { type DrillCertificates, makeCertificates } from "./drill-certificates.ts";
 import { LinkNetwork } from "./link/proxy.ts";
+import { type FaultPoint, faultPointsVariable } from "./member/fault-points.ts";
 import { type ProcessEnd, type ProcessState, Supervisor } from "./supervisor.ts";
 import { commandOf, type MemberAddresses, type Target } from "./target.ts";
+
+/** With which a member of ours ends when its disk fails. */
+const diskExitCode = 74;
+const disarmMs = 5_000;
+const disarmEveryMs = 300;
 
 /** What one member says of itself. */
 export interface MemberStatus {
@@ -57,6 +64,8 @@ const readyWithinMs = 30_000;
 export class Cluster {
   readonly names: readonly string[];
   readonly clients: readonly EtcdClient[];
+  #disarmUntilMs = 0;
+  #disarming: Promise<void> | undefined;
   /** undefined: the processes are not ours. */
   readonly processes: MemberProcesses | undefined;
 
@@ -150,7 +159,36 @@ export class Cluster {
     return result.type === "status" ? result.text : "the leader does not answer";
   }
 
+  /**
+   * Takes NOSPACE alarms away for some seconds: a member notices only after a while that its disk has room, and raises
+   * its alarm again until then.
+   */
+  disarm(): void {
+    this.#disarmUntilMs = performance.now() + disarmMs;
+    this.#disarming ??= this.#keepDisarming().finally(() => {
+      this.#disarming = undefined;
+    });
+  }
+
+  async #keepDisarming(): Promise<void> {
+    const list = { type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "noSpace" } as const;
+    while (performance.now() < this.#disarmUntilMs) {
+      for (const client of this.clients) {
+        const listed = await client.call(list, { timeoutMs: 1_000 }).result;
+        if (listed.type !== "reply" || listed.reply.answer.type !== "alarm") continue;
+        for (const { memberId, alarm } of listed.reply.answer.alarms) {
+          // One that failed comes up again at the next look.
+          await client.call({ type: "alarm", action: "deactivate", memberId, alarm }, { timeoutMs: 1_000 }).result;
+        }
+        break;
+      }
+      await pause(disarmEveryMs);
+    }
+  }
+
   async close(): Promise<void> {
+    this.#disarmUntilMs = 0;
+    await this.#disarming;
     for (const client of this.clients) client.close();
     await this.processes?.close();
   }
@@ -192,6 +230,8 @@ export class MemberProcesses {
   readonly #root: string;
   /** What members and their clients show each other; undefined: plain text. */
   readonly certificates: DrillCertificates | undefined;
+  /** Members whose disk was made to fail in this life of theirs. */
+  readonly #failingDisks = new Set<string>();
   /** Logs damaged so far. */
   #damages = 0;
   readonly #belonging = new Map<string, Belonging>();
@@ -289,7 +329,13 @@ export class MemberProcesses {
     this.#supervisor.expectEnd(name);
   }
 
+  /** Whether that end is what a member owes to a disk that was made to fail: it may not go on. */
+  isOwedToDisk({ name, how }: ProcessEnd): boolean {
+    return this.#failingDisks.has(name) && how === `exit code ${diskExitCode}`;
+  }
+
   async start(name: string): Promise<void> {
+    if (!existsSync(this.#pointsOf(name))) this.#failingDisks.delete(name);
     const member = this.#addressOf(name);
     const planned = this.#options.planned.find((candidate) => candidate.name === name);
     if (planned === undefined) throw new Error(`no planned member ${name}`);
@@ -307,7 +353,7 @@ export class MemberProcesses {
       name,
       command,
       args,
-      env: { PATH, HOME, TMPDIR },
+      env: { PATH, HOME, TMPDIR, [faultPointsVariable]: this.#pointsOf(name) },
       logFile: this.#options.logFileOf(name),
     });
   }
@@ -339,6 +385,22 @@ export class MemberProcesses {
     rmSync(dataDir, { recursive: true, force: true });
     cpSync(copy.path, dataDir, { recursive: true });
     return copy.owner;
+  }
+
+  /**
+   * Makes the member's disk fail at that point, or nowhere any more. @returns why it cannot be made to; undefined: done
+   */
+  setFaultPoint(name: string, point: FaultPoint | undefined): string | undefined {
+    if (point !== undefined) this.#failingDisks.add(name);
+    if (this.#options.target.kind !== "faultline")
+      return "only faultline's own member has points where its disk can fail";
+    if (point === undefined) rmSync(this.#pointsOf(name), { force: true });
+    else writeFileSync(this.#pointsOf(name), point);
+    return undefined;
+  }
+
+  #pointsOf(name: string): string {
+    return join(this.#root, `${name}.faults`);
   }
 
   /**

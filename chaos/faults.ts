@@ -127,11 +127,18 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
     case "slowDisk":
       return skipped("slowing syncs needs a shim in front of the disk", namesIn(fault.target));
     case "fillDisk":
-      return skipped("the members share one disk with the drill", namesIn(fault.target));
+      return withMember(fault.target, cluster, async (name) =>
+        setPoint(processes, name, "no-room", "its disk is full"),
+      );
     case "disarmAlarms":
-      return skipped("no disk was filled");
+      cluster.disarm();
+      return { members: cluster.names, detail: "NOSPACE alarms are taken away for some seconds" };
     case "failSync":
-      return skipped("failing a sync needs a shim under the member", namesIn(fault.target));
+      return withMember(fault.target, cluster, async (name) =>
+        fault.persistent
+          ? setPoint(processes, name, "fail-sync", "every sync of its log fails")
+          : setPoint(processes, name, "fail-sync-once", "the next sync of its log fails"),
+      );
     case "damageLog":
       return withMember(fault.target, cluster, async (name) => {
         const place = await processes.damageLog(name);
@@ -140,7 +147,7 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
           : { members: [name], detail: `killed, a bit of ${place} flipped${roleNote(fault.target)}` };
       });
     case "mendDisk":
-      return skipped("its disk was not broken", namesIn(fault.target));
+      return withMember(fault.target, cluster, async (name) => setPoint(processes, name, undefined, "its disk works"));
     case "clogLinks":
       return withLinks(() =>
         withMember(fault.target, cluster, async (name) => {
@@ -162,12 +169,14 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
       });
     case "healCore": {
       processes.links.healAmong(fault.members);
+      mendDisks(cluster, processes);
       const resumed = resumePaused(processes, fault.members);
       const started = await startDown(processes, fault.members);
       return { members: fault.members, detail: `links healed; ${resumed.detail}; ${started.detail}` };
     }
     case "healAll": {
       processes.links.heal();
+      mendDisks(cluster, processes);
       const resumed = resumePaused(processes, processes.names);
       const started = await startDown(processes, processes.names);
       return { members: processes.names, detail: `links healed; ${resumed.detail}; ${started.detail}` };
@@ -175,6 +184,22 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
     default:
       return unreachable(fault);
   }
+}
+
+/** One full disk stops the writes of all: it has room again whoever is healed. */
+function mendDisks(cluster: Cluster, processes: MemberProcesses): void {
+  for (const name of processes.names) processes.setFaultPoint(name, undefined);
+  cluster.disarm();
+}
+
+function setPoint(
+  processes: MemberProcesses,
+  name: string,
+  point: Parameters<MemberProcesses["setFaultPoint"]>[1],
+  detail: string,
+): Made {
+  const problem = processes.setFaultPoint(name, point);
+  return problem === undefined ? { members: [name], detail } : skipped(problem, [name]);
 }
 
 const roleNote = (target: FaultTarget): string =>

@@ -53,6 +53,7 @@ class DrillRun {
   readonly #unexpectedEnds: string[] = [];
   #roles: RoleObserver | undefined;
   #closing = false;
+  #cluster: Cluster | undefined;
 
   constructor(options: DrillOptions) {
     this.#options = options;
@@ -70,6 +71,7 @@ class DrillRun {
       signal,
       onEnd: (end) => this.#handleEnd(end),
     });
+    this.#cluster = cluster;
     let outcome: StageOutcome;
     try {
       const startRevision = await emptyStoreRevision(cluster);
@@ -102,12 +104,14 @@ class DrillRun {
     }
   }
 
-  #handleEnd({ name, how, expected }: ProcessEnd): void {
+  #handleEnd(end: ProcessEnd): void {
     if (this.#closing || this.#zeroMs === 0) return;
+    const { name, how, expected } = end;
     const detail = expected ? how : `${how}, on its own`;
     this.#recorder.record({ type: "life", atMs: this.#nowMs(), member: name, event: "ended", detail });
     this.#roles?.note(name, "down");
-    if (expected) return;
+    // A member may not go on with a disk that the drill made fail.
+    if (expected || this.#cluster?.processes?.isOwedToDisk(end) === true) return;
     const words = lastWords(this.#options.logFileOf(name));
     const quoted = words === undefined ? "; its log is empty" : `; the last its log says: ${words}`;
     this.#unexpectedEnds.push(`${name} ended on its own at ${Math.round(this.#nowMs())} ms (${how})${quoted}`);

@@ -471,13 +471,20 @@ class Install implements BackendInstall {
   #flush(): void {
     const writes = this.#writes;
     if (writes.length === 0) return;
-    this.#environment.root.transactionSync(() => {
-      for (const { bucket, key, value, append } of writes) {
-        const database = this.#environment.databases[bucket];
-        if (value === undefined) database.removeSync(key);
-        else database.putSync(key, value, append ? { append } : {});
-      }
-    });
+    try {
+      this.#environment.root.transactionSync(() => {
+        for (const { bucket, key, value, append } of writes) {
+          const database = this.#environment.databases[bucket];
+          if (value === undefined) database.removeSync(key);
+          else database.putSync(key, value, append ? { append } : {});
+        }
+      });
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      throw new BackendProblem(
+        `a copy of the backend could not be written to ${this.#environment.directory}: ${cause}`,
+      );
+    }
     this.#writes = [];
     this.#bytes = 0;
   }

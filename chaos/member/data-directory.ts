@@ -3,6 +3,7 @@
  *
  *     <data-dir>/            0700
  *       member/
+ *         reserve            room set aside for the log, for when the disk is full
  *         lock               held by the one process that uses the directory
  *         identity.json      who this member is; written last, so that a failed first start leaves no member
  *         wal/               segments of the log
@@ -16,6 +17,7 @@ import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
 import { type LmdbBackend, openBackend } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
+import { FaultPoints, faultPointsVariable } from "./fault-points.ts";
 import type { MemberFlags } from "./flags.ts";
 import {
   bootstrapMembers,
@@ -30,6 +32,7 @@ import {
 import { bootstrapProblem } from "./initial-cluster.ts";
 import { type DirectoryLock, tryLock } from "./lock.ts";
 import type { Log } from "./log.ts";
+import { Room } from "./room.ts";
 import { syncDirectory } from "./sync.ts";
 
 /** The start cannot go on; `message` is the log line, `error` its cause in etcd's words. */
@@ -49,6 +52,8 @@ export interface OpenedDirectory {
   readonly segments: SegmentFile[];
   readonly walDirectory: string;
   readonly lock: DirectoryLock;
+  readonly room: Room;
+  readonly points: FaultPoints;
 }
 
 /** What a first start learns from other members. */
@@ -76,6 +81,8 @@ export async function openDataDirectory(
   prepare(flags.dataDirectory, memberDirectory, log);
   const lock = await waitForLock(memberDirectory, log);
   try {
+    const points = new FaultPoints(process.env[faultPointsVariable]);
+    const room = new Room({ directory: memberDirectory, points });
     const walDirectory = join(memberDirectory, "wal");
     const backendDirectory = join(memberDirectory, "snap");
     const found = readIdentity(memberDirectory);
@@ -86,7 +93,7 @@ export async function openDataDirectory(
       const segments = readSegments(walDirectory);
       writeIdentity(memberDirectory, identity);
       syncDirectory(flags.dataDirectory);
-      return { identity, backend, segments, walDirectory, lock };
+      return { identity, backend, segments, walDirectory, lock, room, points };
     }
     const { explicit, clusterToken, initialCluster } = flags;
     const foreign = foreignDirectory(found, {
@@ -107,7 +114,7 @@ export async function openDataDirectory(
     const { backend } = openBackend(backendDirectory);
     const identity = { ...found, incarnation: nextIncarnation(found.incarnation, Date.now()) };
     writeIdentity(memberDirectory, identity);
-    return { identity, backend, segments, walDirectory, lock };
+    return { identity, backend, segments, walDirectory, lock, room, points };
   } catch (error) {
     lock.release();
     throw error;

@@ -10,8 +10,9 @@
  * Segments grow ahead of their content by steps of zeros, so that most syncs change no file metadata. What follows the
  * last record of a segment may therefore be zeros; the log's own format tells records from zeros.
  *
- * A failed call ends everything: nothing is retried, nothing more is written, and the owner is told once. After a
- * failed fsync the kernel may have dropped the dirty pages, so a second try would lie.
+ * A write that finds no room takes what was set aside (room.ts) and is made again. Any other failed call, and every failed
+ * sync, ends everything: nothing is retried, nothing more is written, and the owner is told once. After a failed fsync
+ * the kernel may have dropped the dirty pages, so a second try would lie.
  */
 import {
   close,
@@ -33,6 +34,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { LogOperation, WriteId } from "../../core/index.ts";
 import { assert } from "../../core/index.ts";
+import type { FaultPoints } from "./fault-points.ts";
+import type { Room } from "./room.ts";
 import { syncDirectory } from "./sync.ts";
 
 export interface LogDiskOptions {
@@ -43,6 +46,9 @@ export interface LogDiskOptions {
   readonly onDone: (writeId: WriteId) => void;
   /** Called at most once; nothing is written afterwards. */
   readonly onFailure: (error: Error) => void;
+  /** Absent: the log ends when it finds no room. */
+  readonly room?: Pick<Room, "explains" | "takeReserve" | "beforeGrowth" | "isFull">;
+  readonly points?: Pick<FaultPoints, "takeSyncFailure">;
   /** One batch went to the disk: how long the sync took, and how many bytes it covered. */
   readonly onBatch?: (batch: { readonly syncMs: number; readonly bytes: number }) => void;
 }
@@ -168,7 +174,7 @@ export class LogDisk {
     switch (operation.type) {
       case "create": {
         assert(!this.#segments.has(operation.segment), "a new segment has a new name", operation.segment);
-        const handle = await openAsync(this.#path(operation.segment), "wx+", 0o600);
+        const handle = await this.#withRoom(() => openAsync(this.#path(operation.segment), "wx+", 0o600));
         this.#segments.set(operation.segment, {
           handle,
           allocatedBytes: 0,
@@ -199,7 +205,7 @@ export class LogDisk {
         return;
       }
       case "setAside":
-        this.#setAside(operation.segment);
+        await this.#withRoom(() => this.#setAside(operation.segment));
         return;
     }
   }
@@ -225,13 +231,34 @@ export class LogDisk {
       writeSmall(segment.handle, joined(buffers, this.#slab), offset);
       return;
     }
-    let all = isSmall ? [joined(buffers, this.#slab)] : buffers;
-    if (end > segment.allocatedBytes) {
-      const ahead = Math.min(Math.ceil((end + 1) / stepBytes) * stepBytes, Math.max(segment.expectedBytes, end));
-      if (ahead > end) all = [...all, zeros.subarray(0, ahead - end)];
-      segment.allocatedBytes = ahead;
+    const content = isSmall ? [joined(buffers, this.#slab)] : buffers;
+    if (end <= segment.allocatedBytes) {
+      await writeFully(segment.handle, content, offset);
+      return;
     }
-    await writeFully(segment.handle, all, offset);
+    await this.#withRoom(async () => {
+      const ahead = this.#aheadOf(end, segment);
+      this.#options.room?.beforeGrowth(ahead - segment.allocatedBytes);
+      await writeFully(segment.handle, ahead > end ? [...content, zeros.subarray(0, ahead - end)] : content, offset);
+    });
+    segment.allocatedBytes = fstatSync(segment.handle).size;
+  }
+
+  /** How long to make a file that has to hold so many bytes: a full disk has none to spare. */
+  #aheadOf(end: number, segment: OpenSegment): number {
+    if (this.#options.room?.isFull === true) return end;
+    return Math.min(Math.ceil((end + 1) / stepBytes) * stepBytes, Math.max(segment.expectedBytes, end));
+  }
+
+  /** Does it again in the place of what was set aside when there is no room. What a first try wrote is written over. */
+  async #withRoom<Result>(body: () => Result | Promise<Result>): Promise<Result> {
+    try {
+      return await body();
+    } catch (error) {
+      const { room } = this.#options;
+      if (room === undefined || !room.explains(error) || !room.takeReserve()) throw error;
+      return await body();
+    }
   }
 
   async #segment(name: string): Promise<OpenSegment> {
@@ -250,6 +277,8 @@ export class LogDisk {
     for (const segment of this.#segments.values()) {
       if (!segment.dirty) continue;
       segment.dirty = false;
+      if (this.#options.points?.takeSyncFailure() === true)
+        throw new Error("EIO: i/o error, fdatasync (a fault point)");
       await fdatasyncAsync(segment.handle);
     }
     if (this.#directoryDirty) {

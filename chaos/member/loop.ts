@@ -2,12 +2,13 @@
  * The loop of a real member: inputs come in from clock, network, disk and clients; each is one step, and its outputs
  * are carried out in order before the next. Also where the backend is committed: between steps, never inside one.
  */
-import { type Input, InvariantViolation, type MemberEvent, type Output, unreachable } from "../../core/index.ts";
-import type { LmdbBackend } from "./backend.ts";
+import { type Input, type MemberEvent, type Output, unreachable, type WriteId } from "../../core/index.ts";
+import { BackendProblem, type LmdbBackend } from "./backend.ts";
 import { nowMs, startTicks, type Ticking } from "./clock.ts";
 import type { LogDisk } from "./disk.ts";
 import type { PeerNetwork } from "./network.ts";
 import type { Passwords } from "./passwords.ts";
+import type { Room } from "./room.ts";
 import type { Seam } from "./seam.ts";
 
 type WithoutTime<Type> = Type extends unknown ? Omit<Type, "nowMs"> : never;
@@ -25,6 +26,7 @@ export interface LoopOptions {
   readonly commitWrites: number;
   readonly backend: LmdbBackend;
   readonly disk: Pick<LogDisk, "write">;
+  readonly room: Pick<Room, "explains" | "noteFull" | "beforeGrowth" | "isFull">;
   readonly network: Pick<PeerNetwork, "send">;
   readonly seam: Pick<Seam, "reply" | "streamReply" | "streamEnded">;
   readonly passwords: Pick<Passwords, "hash" | "check">;
@@ -34,9 +36,9 @@ export interface LoopOptions {
   readonly onCommit?: (durationMs: number) => void;
 }
 
-/** `disk`: the world failed. `invariant`: the member found itself wrong. `removed`: it belongs no more, in good order. */
+/** `disk`: it failed, and nothing more is promised. `listener`: a port failed. `invariant`: the member found itself wrong. `removed`: it belongs no more, in good order. */
 export interface StopReason {
-  readonly kind: "disk" | "invariant" | "removed";
+  readonly kind: "disk" | "listener" | "invariant" | "removed";
   readonly text: string;
 }
 
@@ -49,6 +51,8 @@ export class Loop {
   #stopped = false;
   #ticking: Ticking | undefined;
   #commitTimer: NodeJS.Timeout | undefined;
+  /** Backend syncs that wait for room on the disk: at most one a kind, so few. */
+  #heldSyncs: WriteId[] = [];
 
   constructor(member: Steppable, options: LoopOptions) {
     this.#member = member;
@@ -73,11 +77,22 @@ export class Loop {
   step(input: UntimedInput): void {
     this.#waiting.push(input);
     if (this.#stepping) return;
+    this.#guarded(() => this.#stepWaiting());
+  }
+
+  #stepWaiting(): void {
+    for (let next = this.#waiting.shift(); next !== undefined && !this.#stopped; next = this.#waiting.shift()) {
+      this.#carryOut(this.#member.step({ ...next, nowMs: nowMs() } as Input));
+      if (this.#options.backend.pendingWrites >= this.#options.commitWrites) this.#commit();
+    }
+  }
+
+  /** Tries again what found no room on the disk. */
+  retryCommit(): void {
     this.#guarded(() => {
-      for (let next = this.#waiting.shift(); next !== undefined && !this.#stopped; next = this.#waiting.shift()) {
-        this.#carryOut(this.#member.step({ ...next, nowMs: nowMs() } as Input));
-        if (this.#options.backend.pendingWrites >= this.#options.commitWrites) this.#commit();
-      }
+      if (!this.#tryCommit()) return;
+      for (const writeId of this.#heldSyncs.splice(0)) this.#waiting.push({ type: "backendSynced", writeId });
+      this.#stepWaiting();
     });
   }
 
@@ -95,7 +110,7 @@ export class Loop {
       body();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      const world = !(error instanceof InvariantViolation) && error instanceof CommitFailure;
+      const world = error instanceof CommitFailure || error instanceof BackendProblem;
       this.fail({ kind: world ? "disk" : "invariant", text });
     } finally {
       this.#stepping = false;
@@ -113,9 +128,9 @@ export class Loop {
           disk.write(output.writeId, output.operations, output.sync);
           break;
         case "syncBackend": {
-          this.#commit();
           const { writeId } = output;
-          this.#waiting.push({ type: "backendSynced", writeId });
+          if (this.#commit()) this.#waiting.push({ type: "backendSynced", writeId });
+          else this.#heldSyncs.push(writeId);
           break;
         }
         case "reply":
@@ -145,15 +160,29 @@ export class Loop {
     }
   }
 
-  #commit(): void {
-    if (this.#options.backend.pendingWrites === 0) return;
+  /** False: the disk has no room; what is to be committed waits in memory, and is in the log. */
+  #commit(): boolean {
+    return !this.#options.room.isFull && this.#tryCommit();
+  }
+
+  #tryCommit(): boolean {
+    const { backend, room, onCommit } = this.#options;
+    if (backend.pendingWrites === 0) return true;
     const startedMs = performance.now();
     try {
-      this.#options.backend.commit();
+      room.beforeGrowth(1);
+      backend.commit();
     } catch (error) {
-      throw new CommitFailure(`the backend could not be committed: ${error instanceof Error ? error.message : error}`);
+      if (!room.explains(error)) {
+        throw new CommitFailure(
+          `the backend could not be committed: ${error instanceof Error ? error.message : error}`,
+        );
+      }
+      room.noteFull();
+      return false;
     }
-    this.#options.onCommit?.(performance.now() - startedMs);
+    onCommit?.(performance.now() - startedMs);
+    return true;
   }
 }
 

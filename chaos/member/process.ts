@@ -49,8 +49,17 @@ export interface ProcessStart {
   readonly entrances: Entrances;
 }
 
-/** The disk or an operator's mistake: 1. A member that found itself wrong: 2, as etcd's panics. */
-const exitCodes = { asked: 0, failed: 1, broken: 2 } as const;
+/**
+ * An operator's mistake or a port: 1. A member that found itself wrong: 2, as etcd's panics. A disk that failed: 74, the
+ * system's own number for it (EX_IOERR), so that whoever starts members again can tell that a start alone will not help.
+ */
+const exitCodes = { asked: 0, failed: 1, broken: 2, disk: 74 } as const;
+const exitCodeOf = {
+  disk: exitCodes.disk,
+  listener: exitCodes.failed,
+  invariant: exitCodes.broken,
+  removed: exitCodes.asked,
+};
 /** How long calls under way may take to finish when the process is asked to end. */
 const graceMs = 2_000;
 
@@ -106,6 +115,10 @@ export class MemberProcess {
     });
     process.#network.start();
     process.#loop.start(started.outputs);
+    directory.room.watch({
+      onChange: (isFull) => process.#loop.step({ type: "diskSpace", isFull }),
+      onCheck: () => process.#loop.retryCommit(),
+    });
     return process;
   }
 
@@ -168,7 +181,10 @@ export class MemberProcess {
       directory: directory.walDirectory,
       fsync: flags.fsync,
       onDone: (writeId) => this.#loop.step({ type: "writeDone", writeId }),
-      onFailure: (error) => this.#loop.fail({ kind: "disk", text: `the log could not be written: ${error.message}` }),
+      onFailure: (error) =>
+        this.#loop.fail({ kind: "disk", text: `the log could not be written: ${error.message}; ${remedyFor(error)}` }),
+      room: directory.room,
+      points: directory.points,
       onBatch: (batch) => this.#noteBatch(batch),
     });
     this.#loop = new Loop(member, {
@@ -177,6 +193,7 @@ export class MemberProcess {
       commitWrites: flags.backendCommitWrites,
       backend,
       disk: this.#disk,
+      room: directory.room,
       network: this.#network,
       seam: this.#seam,
       passwords: this.#passwords,
@@ -268,7 +285,7 @@ export class MemberProcess {
     try {
       await this.#front.openClients();
     } catch (error) {
-      this.#loop.fail({ kind: "disk", text: `listener failed: ${error instanceof Error ? error.message : error}` });
+      this.#loop.fail({ kind: "listener", text: `listener failed: ${error instanceof Error ? error.message : error}` });
     }
   }
 
@@ -415,16 +432,15 @@ export class MemberProcess {
   /** Ends at once: nothing is promised any more, and nothing more is written. */
   #fail(reason: StopReason): void {
     this.#ending = true;
-    this.#start.log.fatal(reason.kind === "disk" ? "stopping: a disk or listener failed" : "stopping: panic", {
-      error: reason.text,
-    });
+    this.#start.log.fatal(`stopping: ${endTexts[reason.kind]}`, { error: reason.text });
     this.#seam.abandon();
     void this.#grpc.stop(0);
     this.#closeRest();
-    this.#end(reason.kind === "disk" ? exitCodes.failed : exitCodes.broken);
+    this.#end(exitCodeOf[reason.kind]);
   }
 
   #closeRest(): void {
+    this.#start.directory.room.stop();
     this.#passwords.stop();
     this.#front.destroyClients();
     this.#network.stop();
@@ -444,6 +460,19 @@ function signedTokens(options: TokenOptions): SignedTokens | undefined {
     throw new StartProblem("cannot start", `auth: invalid auth options: ${reason}`);
   }
 }
+
+const endTexts: { readonly [Kind in StopReason["kind"]]: string } = {
+  disk: "the disk failed",
+  listener: "a listener failed",
+  invariant: "panic",
+  removed: "the member was removed",
+};
+
+/** Of a log that could not be written. What was promised is on the disk, or the promise never left. */
+const remedyFor = (error: Error): string =>
+  "code" in error && error.code === "ENOSPC"
+    ? "free some space on this disk and start the member again: nothing it promised is lost"
+    : "look after the disk, then start the member again: nothing it promised is lost";
 
 /** etcd's bound for a sync worth a warning. */
 const slowSyncMs = 1_000;

@@ -12,8 +12,7 @@ import { standardWorkload } from "../workload/mix.ts";
 export default scenario({
   name: "disk-full",
   why: "A full disk stops writes, with an alarm that says so; it loses none, and they go on when there is room again.",
-  worlds: ["sim"],
-  worldsWhy: "A drill's members share one disk, and filling it would break the drill.",
+  worlds: ["sim", "real"],
   cluster: { voters: [3, 3, 5] },
   workload: standardWorkload(),
   faults: (context) => [
@@ -22,6 +21,6 @@ export default scenario({
     ...strikes(powerLosses, context, { quietMs: 12_000, lengthMs: 1_000 }),
     ...strikes(isolation, context, { quietMs: 12_000, lengthMs: 2_000 }),
   ],
-  durationMs: { sim: 55_000, real: 20_000 },
+  durationMs: { sim: 55_000, real: 24_000 },
   checks: standardChecks,
 });
