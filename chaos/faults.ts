@@ -139,6 +139,8 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
           ? setPoint(processes, name, "fail-sync", "every sync of its log fails")
           : setPoint(processes, name, "fail-sync-once", "the next sync of its log fails"),
       );
+    case "flipValue":
+      return skipped("the backend of a running process cannot be changed under it", namesIn(fault.target));
     case "damageLog":
       return withMember(fault.target, cluster, async (name) => {
         const place = await processes.damageLog(name);

@@ -40,6 +40,9 @@ export interface MemberConfig {
   readonly autoCompactionPeriodMs: number;
   readonly autoCompactionRevisions: number;
   readonly autoCompactionCheckMs: number;
+  readonly corruptCheckMs: number;
+  readonly initialCorruptCheck: boolean;
+  readonly compactHashCheckMs: number;
   readonly quotaBytes: number;
   readonly simpleTokens: boolean;
   readonly tokenTtlSeconds: number;
@@ -260,6 +263,24 @@ export const memberConfigFields = {
     300_000,
     [1, 86_400_000],
     "Time between two looks for revisions beyond autoCompactionRevisions.",
+  ),
+  corruptCheckMs: count(
+    "ms",
+    0,
+    [0, 315_360_000_000],
+    "Time between two comparisons of all members' hashes by the leader; 0: none (etcd: corrupt-check-time).",
+  ),
+  initialCorruptCheck: {
+    kind: "switch",
+    default: false,
+    meaning:
+      "Compare hashes with the other members before serving, and end when they differ (etcd: InitialCorruptCheck).",
+  },
+  compactHashCheckMs: count(
+    "ms",
+    0,
+    [0, 315_360_000_000],
+    "Time between two comparisons of what compactions left, by the leader; 0: none (etcd: compact-hash-check-time).",
   ),
   quotaBytes: count(
     "bytes",

@@ -17,7 +17,7 @@ export {
 export { crc32c } from "./crc32c.ts";
 export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers } from "./errors.ts";
 export * from "./ids.ts";
-export type { Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
+export type { HashMessage, Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
 export { type Member, type MemberIdentity, type MemberStart, type MemberStarted, startMember } from "./member.ts";
 export type { LogOperation, MemberEvent, Output, Retention } from "./output.ts";
 export {

@@ -4,7 +4,8 @@
  */
 import type { Credential } from "./auth/identity.ts";
 import type { RefusalName } from "./errors.ts";
-import type { LeaseId, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
+import type { LeaseId, LogIndex, MemberId, RequestId, StreamId, WriteId } from "./ids.ts";
+import type { CompactionHash } from "./mvcc/hash.ts";
 import type { RaftMessage } from "./raft/message.ts";
 import type { Request, StreamRequest } from "./request.ts";
 
@@ -62,8 +63,36 @@ export type MembershipMessage =
       readonly refusal: RefusalName;
     };
 
+/** Members compare what they hold: see server/corruption.ts. */
+export type HashMessage =
+  | {
+      readonly type: "hashQuery";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      /** Answered once the receiver has applied so far. */
+      readonly index: LogIndex;
+      /** Whose hash is wanted; 0: none, the hashes of compactions are enough. */
+      readonly revision: number;
+    }
+  | {
+      readonly type: "hashReply";
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly callId: number;
+      readonly incarnation: number;
+      readonly appliedIndex: LogIndex;
+      readonly currentRevision: number;
+      /** −1 when never compacted. */
+      readonly compactRevision: number;
+      /** undefined: not asked for, compacted, or a revision this member never had. */
+      readonly hash: number | undefined;
+      readonly compactions: readonly CompactionHash[];
+    };
+
 /** Anything one member sends another. */
-export type PeerMessage = RaftMessage | LeaseForward | MembershipMessage;
+export type PeerMessage = RaftMessage | LeaseForward | MembershipMessage | HashMessage;
 
 export type StreamKind = "watch" | "leaseKeepAlive";
 

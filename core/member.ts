@@ -21,10 +21,11 @@ import type { Backend, Random } from "./ports.ts";
 import type { Entry, ForwardedConfiguration } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
 import type { RaftView, Ready, Role } from "./raft/ready.ts";
-import type { MemberRecord } from "./request.ts";
+import type { AlarmRecord, MemberRecord } from "./request.ts";
 import { AuthDesk } from "./server/auth-desk.ts";
 import { Chores } from "./server/chores.ts";
 import { refusalOfPromote } from "./server/cluster.ts";
+import { CorruptionCheck } from "./server/corruption.ts";
 import { Desk } from "./server/desk.ts";
 import { Gate } from "./server/gate.ts";
 import { LeaseCalls } from "./server/lease-calls.ts";
@@ -108,6 +109,7 @@ export class Member {
   readonly #space: Space;
   readonly #desk: Desk;
   readonly #chores: Chores;
+  readonly #corruption: CorruptionCheck;
   readonly #writer: LogWriter;
   readonly #snapshots: Snapshots;
   #nowMs: number;
@@ -118,6 +120,7 @@ export class Member {
   #seenLeaderId: MemberId | undefined;
   /** What was last said about this member's standing. */
   #standingTold: string | undefined;
+  #seenAlarms: readonly AlarmRecord[];
   /** Ticks until a member that was removed ends; undefined: it belongs. */
   #farewellTicks: number | undefined;
 
@@ -127,6 +130,7 @@ export class Member {
     this.#config = start.config;
     this.#machine = machine;
     this.#nowMs = start.nowMs;
+    this.#seenAlarms = machine.alarms.records;
     const { memberId, clusterId } = start.identity;
     const { config, incarnation } = start;
     const raft = new Raft({
@@ -200,6 +204,15 @@ export class Member {
       links: this.#links,
       space: this.#space,
       random: start.random.fork("lease-id"),
+    });
+    this.#corruption = new CorruptionCheck({
+      raft,
+      machine,
+      config,
+      outbox,
+      proposals: this.#proposals,
+      incarnation,
+      nowMs: start.nowMs,
     });
     this.#chores = new Chores({ raft, machine, config, proposals: this.#proposals, outbox, nowMs: start.nowMs });
     this.#writer = new LogWriter({ raft, log: log.store, outbox });
@@ -347,6 +360,7 @@ export class Member {
     this.#tickFarewell();
     this.#publish();
     this.#chores.tick(this.#nowMs);
+    this.#endIf(this.#corruption.tick(this.#nowMs));
   }
 
   #receive(message: PeerMessage): void {
@@ -356,6 +370,10 @@ export class Member {
       case "leaseQuery":
       case "leaseQueryReply":
         this.#leaseCalls.handlePeer(message, this.#nowMs);
+        return;
+      case "hashQuery":
+      case "hashReply":
+        this.#endIf(this.#corruption.handle(message));
         return;
       case "snapshotChunk":
         this.#snapshots.receive(message);
@@ -472,6 +490,8 @@ export class Member {
     this.#maybeBecomePrimary();
     this.#gate.applied();
     this.#leaseCalls.applied(this.#nowMs);
+    this.#corruption.applied();
+    this.#noteAlarms();
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
     this.#snapshots.maybeCompactLog();
   }
@@ -557,6 +577,17 @@ export class Member {
     if (this.#farewellTicks <= 0) this.#end();
   }
 
+  #endIf(reason: string | undefined): void {
+    if (reason !== undefined) this.#outbox.push({ type: "stop", reason, removed: false });
+  }
+
+  #noteAlarms(): void {
+    const alarms = this.#machine.alarms.records;
+    if (alarms === this.#seenAlarms) return;
+    this.#seenAlarms = alarms;
+    this.#outbox.event({ type: "alarmsChanged", alarms });
+  }
+
   #end(): void {
     const reason = "the member has been permanently removed from the cluster";
     this.#outbox.push({ type: "stop", reason, removed: true });
@@ -564,7 +595,7 @@ export class Member {
 
   /** Clients are served only once the cluster knows this member by name; asked again until it does. */
   #publish(): void {
-    if (this.#published || this.#raft.leaderId === undefined) return;
+    if (this.#published || this.#raft.leaderId === undefined || !this.#corruption.mayServe) return;
     if (this.#nowMs - this.#publishAskedMs < this.#config.electionTicks * this.#config.tickMs) return;
     this.#publishAskedMs = this.#nowMs;
     const { memberId, name, clientUrls } = this.#identity;

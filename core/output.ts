@@ -6,7 +6,7 @@ import type { RefusalName } from "./errors.ts";
 import type { LogIndex, MemberId, RequestId, Revision, StreamId, Term, WriteId } from "./ids.ts";
 import type { PeerMessage } from "./input.ts";
 import type { Role } from "./raft/ready.ts";
-import type { Reply, StreamReply } from "./request.ts";
+import type { AlarmRecord, Reply, StreamReply } from "./request.ts";
 
 /** One change to the log disk. Segments are named files of bytes. */
 export type LogOperation =
@@ -35,6 +35,8 @@ export type MemberEvent =
   | { readonly type: "membersChanged" }
   | { readonly type: "snapshotInstalled"; readonly index: LogIndex }
   | { readonly type: "logCompacted"; readonly firstIndex: LogIndex }
+  /** Other alarms stand now than before; in order of member, then kind. */
+  | { readonly type: "alarmsChanged"; readonly alarms: readonly AlarmRecord[] }
   /** This member, leading, asks for a compaction on its own account; `retention` is what it must leave readable. */
   | { readonly type: "autoCompaction"; readonly revision: Revision; readonly retention: Retention }
   | {

@@ -53,6 +53,8 @@ export type Fault =
   | { readonly fault: "failSync"; readonly target: FaultTarget; readonly persistent: boolean }
   /** Kill the member, flip one bit anywhere in its log, leave it down. */
   | { readonly fault: "damageLog"; readonly target: FaultTarget }
+  /** One bit of a value in the member's backend flips, and nobody notices: the member goes on as it is. */
+  | { readonly fault: "flipValue"; readonly target: FaultTarget }
   /** The member's disk works again: there is room, syncs succeed, as fast as ever. The member stays as it is. */
   | { readonly fault: "mendDisk"; readonly target: FaultTarget }
   /** Links from and to the member hold everything back, up to a bound, until they are healed: then it all arrives. */
@@ -101,6 +103,7 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   fillDisk: "A member's disk has no room left.",
   disarmAlarms: "An operator takes away the alarms that refuse writes.",
   failSync: "A sync of a member's disk reports an error: what was not synced may be gone.",
+  flipValue: "A bit of a stored value flips, and nobody notices.",
   damageLog: "A bit of a member's log flips while it is down.",
   mendDisk: "A member's disk works again.",
   clogLinks: "The links of a member hold everything back, and release it all at once.",

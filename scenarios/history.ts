@@ -225,6 +225,14 @@ export interface AutoCompactionEvent {
   readonly revision: number;
   readonly retention: Retention;
 }
+/** Alarms that stand at a member from now on; `member` is empty where nobody knows whose the alarm is. */
+export interface AlarmsEvent {
+  readonly type: "alarms";
+  readonly atMs: number;
+  /** Where they stand. */
+  readonly member: string;
+  readonly alarms: readonly { readonly member: string; readonly alarm: "noSpace" | "corrupt" }[];
+}
 
 export type HistoryEvent =
   | HistoryMeta
@@ -238,4 +246,5 @@ export type HistoryEvent =
   | LifeEvent
   | PhaseEvent
   | ReplicaEvent
-  | AutoCompactionEvent;
+  | AutoCompactionEvent
+  | AlarmsEvent;

@@ -34,6 +34,7 @@ import type { Scenario } from "./scenario.ts";
 import steady from "./steady.ts";
 import autoCompaction from "./upkeep/auto-compaction.ts";
 import leaseCheckpoints from "./upkeep/lease-checkpoints.ts";
+import silentCorruption from "./upkeep/silent-corruption.ts";
 
 /** In the order of their names. */
 export const scenarios: readonly Scenario[] = [
@@ -63,6 +64,7 @@ export const scenarios: readonly Scenario[] = [
   readIndexClocksApart,
   replaceMember,
   rollingRestart,
+  silentCorruption,
   slowDisks,
   slowFollowerSnapshot,
   staleDuringElection,

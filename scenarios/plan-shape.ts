@@ -142,6 +142,7 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   disarmAlarms: {},
   failSync: { target: name, persistent: trueOrFalse },
   damageLog: { target: name },
+  flipValue: { target: name },
   mendDisk: { target: name },
   clogLinks: { target: name },
   addMember: { target: name, learner: trueOrFalse },

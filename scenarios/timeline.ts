@@ -27,6 +27,7 @@ export interface Moment {
   disarmAlarms(): PlannedFault;
   failSync(target: FaultTarget, how: { readonly persistent: boolean }): PlannedFault;
   damageLog(target: FaultTarget): PlannedFault;
+  flipValue(target: FaultTarget): PlannedFault;
   mendDisk(target: FaultTarget): PlannedFault;
   clogLinks(target: FaultTarget): PlannedFault;
   addVoter(target: string): PlannedFault;
@@ -64,6 +65,7 @@ export function at(ms: number): Moment {
     disarmAlarms: () => planned({ fault: "disarmAlarms" }),
     failSync: (target, { persistent }) => planned({ fault: "failSync", target, persistent }),
     damageLog: (target) => planned({ fault: "damageLog", target }),
+    flipValue: (target) => planned({ fault: "flipValue", target }),
     mendDisk: (target) => planned({ fault: "mendDisk", target }),
     clogLinks: (target) => planned({ fault: "clogLinks", target }),
     addVoter: (target) => planned({ fault: "addMember", target, learner: false }),

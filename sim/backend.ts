@@ -216,6 +216,27 @@ export class SimBackend implements Backend {
     return this.#durableCommits + this.#commits.length;
   }
 
+  /**
+   * Flips the lowest bit of the last byte of one entry of bucket `key`, one of the older half: what is new may still be
+   * undone by a crash and written again. Nobody is told. @returns which; undefined: there is none
+   */
+  flipValue(drawn: number): string | undefined {
+    const bucket = this.#contents.key;
+    const filled: Uint8Array[] = [];
+    bucket.scan(new Uint8Array(1), undefined, (key, value) => {
+      if (value.length > 0) filled.push(key);
+      return true;
+    });
+    const number = drawn % Math.max(1, filled.length >> 1);
+    const key = filled[number];
+    const value = key === undefined ? undefined : bucket.get(key);
+    if (key === undefined || value === undefined) return undefined;
+    const flipped = value.slice();
+    flipped[flipped.length - 1] = (flipped[flipped.length - 1] ?? 0) ^ 1;
+    bucket.set(key, flipped);
+    return `stored entry ${number + 1} of ${filled.length}`;
+  }
+
   /** Commits that a power loss might still take back. */
   get unsyncedCommits(): number {
     return this.#commits.length;

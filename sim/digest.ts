@@ -172,6 +172,26 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
       digest.add(message.transferId);
       digest.add(message.nextChunk);
       return;
+    case "hashQuery":
+      digest.add(26);
+      digest.add(message.callId);
+      digest.add(message.incarnation);
+      digest.add(message.index);
+      digest.add(message.revision);
+      return;
+    case "hashReply":
+      digest.add(27);
+      digest.add(message.callId);
+      digest.add(message.incarnation);
+      digest.add(message.appliedIndex);
+      digest.add(message.currentRevision);
+      digest.add(message.compactRevision);
+      digest.add(message.hash ?? -1);
+      for (const { revision, hash } of message.compactions) {
+        digest.add(revision);
+        digest.add(hash);
+      }
+      return;
     case "leaseRenew":
     case "leaseQuery":
       digest.add(message.type === "leaseRenew" ? 19 : 20);

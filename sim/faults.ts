@@ -6,6 +6,7 @@ import { unreachable } from "../core/index.ts";
 import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
 import type { DiskCopy } from "./host-disk.ts";
+import type { Invariants } from "./invariants.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
 import { type Change, isChange, type Operator } from "./operator.ts";
@@ -16,6 +17,7 @@ interface FaultWorld {
   readonly timeUs: number;
   readonly hosts: readonly MemberHost[];
   readonly network: SimNetwork;
+  readonly invariants: Invariants;
 }
 
 /** Whom it touched; `skipped` says why it could not be made. */
@@ -170,6 +172,15 @@ export class Faults {
         const place = host.damageLog();
         return place === undefined
           ? { hosts: [host], skipped: "its log is empty" }
+          : { hosts: [host], detail: `a bit of ${place} flipped` };
+      }
+      case "flipValue": {
+        const host = this.#resolve(fault.target);
+        if (host === undefined) return { hosts: [], skipped: `there is no ${fault.target} now` };
+        const place = host.disk.backend.flipValue(combine32(this.#seed, this.#made));
+        if (place !== undefined) this.#world.invariants.dataChanged(host.slot);
+        return place === undefined
+          ? { hosts: [host], skipped: "it stores nothing yet" }
           : { hosts: [host], detail: `a bit of ${place} flipped` };
       }
       case "mendDisk":

@@ -3,6 +3,7 @@
  * made of. A world of tests may put anything behind it that steps like a member.
  */
 import type {
+  AlarmRecord,
   ClusterId,
   Input,
   MemberConfig,
@@ -46,6 +47,7 @@ export interface HostWorld {
   /** A password to hash or to compare; the world steps the member with the result when it pleases. */
   passwordGiven(host: MemberHost, work: PasswordWork): void;
   roleChanged(host: MemberHost, role: Role, term: number): void;
+  alarmsChanged(host: MemberHost, alarms: readonly AlarmRecord[]): void;
   compactedByItself(host: MemberHost, revision: number, retention: Retention): void;
   stepped(host: MemberHost): void;
   lifeStarted(host: MemberHost): void;

@@ -45,6 +45,8 @@ export class Invariants {
   /** Index → revision after it was applied; undefined where no step has stopped. */
   readonly #revisions: (number | undefined)[] = [];
   #broken: BrokenInvariant | undefined;
+  /** Slots whose stored data was changed from outside. */
+  readonly #changed = new Set<number>();
   #checked = 0;
 
   constructor(names: readonly string[]) {
@@ -120,6 +122,8 @@ export class Invariants {
    */
   sweep(members: readonly (Watched | undefined)[], how: { readonly whole: boolean }): void {
     const hashes: (Hashed | undefined)[] = [];
+    const hashOf = (slot: number, member: Watched): Hashed | undefined =>
+      this.#changed.has(slot) ? undefined : (hashes[slot] ?? hashedOf(member, how.whole));
     for (let slot = 0; slot < members.length; slot++) {
       const member = members[slot];
       if (member === undefined) continue;
@@ -130,11 +134,16 @@ export class Invariants {
         this.#checkLogs(slot, member.raft, other, peer.raft);
         if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) continue;
         if (isSettled(member) && isSettled(peer)) this.#checkConfigurations(slot, member.raft, other, peer.raft);
-        hashes[slot] ??= hashedOf(member, how.whole);
-        hashes[other] ??= hashedOf(peer, how.whole);
+        hashes[slot] = hashOf(slot, member);
+        hashes[other] = hashOf(other, peer);
         this.#checkHashes(slot, hashes[slot], other, hashes[other]);
       }
     }
+  }
+
+  /** What that member stores was changed under it: its hash is no evidence any more. */
+  dataChanged(slot: number): void {
+    this.#changed.add(slot);
   }
 
   #checkVote(slot: number, raft: RaftView, seen: Seen): void {

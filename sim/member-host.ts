@@ -334,6 +334,7 @@ export class MemberHost {
   #note(event: MemberEvent): void {
     if (event.type === "roleChanged") this.#world.roleChanged(this, event.role, event.term);
     else if (event.type === "autoCompaction") this.#world.compactedByItself(this, event.revision, event.retention);
+    else if (event.type === "alarmsChanged") this.#world.alarmsChanged(this, event.alarms);
   }
 
   /** False: the member lost count of its own disk, or has no room for its log, and is dead. */

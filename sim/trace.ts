@@ -49,6 +49,8 @@ function messageText(message: PeerMessage): string {
     case "leaseQueryReply":
     case "memberRemoved":
     case "configurationRefused":
+    case "hashQuery":
+    case "hashReply":
       return `${hexOf(message.from)}→${hexOf(message.to)} ${plainText(message)}`;
     default:
       return describeMessage(message);

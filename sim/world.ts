@@ -4,6 +4,7 @@
  * into the digest. The first broken invariant ends the run, with all state still there to look at.
  */
 import {
+  type AlarmRecord,
   clusterIdOf,
   defaultMemberConfig,
   type MemberConfig,
@@ -165,6 +166,14 @@ export class World implements HostWorld {
 
   roleChanged(host: MemberHost, role: Role, term: number): void {
     this.recorder.record({ type: "role", atMs: this.#nowMs, member: host.name, role, term });
+  }
+
+  alarmsChanged(host: MemberHost, records: readonly AlarmRecord[]): void {
+    const alarms = records.flatMap(({ memberId, alarm }) => {
+      const member = this.hosts.find((other) => other.memberId === memberId)?.name ?? "";
+      return alarm === "none" ? [] : [{ member, alarm }];
+    });
+    this.recorder.record({ type: "alarms", atMs: this.#nowMs, member: host.name, alarms });
   }
 
   compactedByItself(host: MemberHost, revision: number, retention: Retention): void {
@@ -369,6 +378,9 @@ export class World implements HostWorld {
       case "replica":
         digest.add(event.hash);
         digest.add(event.revision);
+        return;
+      case "alarms":
+        for (const { member, alarm } of event.alarms) digest.addText(`${member} ${alarm}`);
         return;
       case "autoCompaction":
         digest.add(event.revision);

@@ -22,8 +22,8 @@ interface Row {
 }
 
 const rows: { readonly [Name in FeatureName]: Row } = {
-  CompactHashCheck: { standard: false, stage: "alpha", canChange: false },
-  InitialCorruptCheck: { standard: false, stage: "alpha", canChange: false },
+  CompactHashCheck: { standard: false, stage: "alpha", canChange: true },
+  InitialCorruptCheck: { standard: false, stage: "alpha", canChange: true },
   LeaseCheckpoint: { standard: false, stage: "alpha", canChange: true },
   LeaseCheckpointPersist: { standard: false, stage: "alpha", canChange: true },
   SetMemberLocalAddr: { standard: false, stage: "alpha", canChange: false },

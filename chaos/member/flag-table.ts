@@ -109,8 +109,26 @@ export const flagTable = {
     "10ms",
     "Least pause between two steps of a compaction; a heartbeat interval has one step at most.",
   ),
-  "corrupt-check-time": fixed("duration", "0s", "it has only what etcd does without the flag"),
-  "compact-hash-check-time": fixed("duration", "1m", "it has only what etcd does without the flag"),
+  "corrupt-check-time": used(
+    "duration",
+    "0s",
+    "Time between two comparisons of the members' hashes by the leader; 0: none.",
+  ),
+  "compact-hash-check-time": used(
+    "duration",
+    "1m",
+    "Time between two comparisons of what compactions left, with --feature-gates CompactHashCheck=true.",
+  ),
+  "experimental-initial-corrupt-check": used(
+    "switch",
+    "false",
+    "Compare hashes with the other members before serving; so does --feature-gates InitialCorruptCheck=true.",
+  ),
+  "experimental-compact-hash-check-enabled": used(
+    "switch",
+    "false",
+    "Compare what compactions left; so does --feature-gates CompactHashCheck=true.",
+  ),
   "downgrade-check-time": fixed("duration", "5s", "it has only what etcd does without the flag"),
   // Clustering.
   "initial-advertise-peer-urls": used("list", "http://localhost:2380", "Peer URLs of this member, as others reach it."),
@@ -266,9 +284,11 @@ export const flagTable = {
 
 /** Flags of 3.5 that 3.6 calls otherwise and still takes. */
 export const formerFlags: { readonly [former: string]: FlagName } = {
+  "experimental-compact-hash-check-time": "compact-hash-check-time",
   "experimental-compaction-batch-limit": "compaction-batch-limit",
   "experimental-compaction-sleep-interval": "compaction-sleep-interval",
   "experimental-bootstrap-defrag-threshold-megabytes": "bootstrap-defrag-threshold-megabytes",
+  "experimental-corrupt-check-time": "corrupt-check-time",
   "experimental-distributed-tracing-address": "distributed-tracing-address",
   "experimental-distributed-tracing-instance-id": "distributed-tracing-instance-id",
   "experimental-distributed-tracing-sampling-rate": "distributed-tracing-sampling-rate",

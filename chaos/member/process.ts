@@ -315,6 +315,11 @@ export class MemberProcess {
       case "logCompacted":
         log.info("compacted Raft logs", { "compact-index": event.firstIndex });
         break;
+      case "alarmsChanged":
+        log.warn("alarms changed", {
+          alarms: event.alarms.map((each) => `${hexOf(each.memberId)} ${each.alarm}`).join(", "),
+        });
+        break;
       case "autoCompaction": {
         const { revision, retention } = event;
         const kept =

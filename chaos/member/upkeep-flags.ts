@@ -12,6 +12,10 @@ export type UpkeepFlag =
   | "auto-compaction-retention"
   | "compaction-batch-limit"
   | "compaction-sleep-interval"
+  | "compact-hash-check-time"
+  | "corrupt-check-time"
+  | "experimental-compact-hash-check-enabled"
+  | "experimental-initial-corrupt-check"
   | "experimental-enable-lease-checkpoint"
   | "experimental-enable-lease-checkpoint-persist"
   | "feature-gates"
@@ -30,12 +34,19 @@ export function readUpkeepFlags(
   if (typeof retention === "string") return retention;
   const ownSwitch = (flag: UpkeepFlag): boolean | undefined => (isGiven(flag) ? switchOf(text(flag)) : undefined);
   const features = readFeatures(text("feature-gates"), {
+    CompactHashCheck: ownSwitch("experimental-compact-hash-check-enabled"),
+    InitialCorruptCheck: ownSwitch("experimental-initial-corrupt-check"),
     LeaseCheckpoint: ownSwitch("experimental-enable-lease-checkpoint"),
     LeaseCheckpointPersist: ownSwitch("experimental-enable-lease-checkpoint-persist"),
   });
   if (typeof features === "string") return features;
   return {
     ...retention,
+    corruptCheckMs: Math.round(durationMs(text("corrupt-check-time")) ?? 0),
+    initialCorruptCheck: features.InitialCorruptCheck,
+    compactHashCheckMs: features.CompactHashCheck
+      ? Math.round(durationMs(text("compact-hash-check-time")) ?? 60_000)
+      : 0,
     leaseCheckpoints: features.LeaseCheckpoint,
     leaseCheckpointMs: Math.round(durationMs(text("lease-checkpoint-interval")) ?? 300_000),
     compactionEntriesPerTickMax: Number(text("compaction-batch-limit")),

@@ -7,16 +7,24 @@
  *   none ──start(R)──▶ pending(R) ──step … last step──▶ none, R recorded as finished
  *                        └──start(R′ > R)──▶ pending(R′), scan from the start
  *
+ * Where it is asked for, the work also hashes what it keeps. That is the same on every member, whenever it works and
+ * however often it has to begin again, so members may compare it.
+ *
  * Source: etcd v3 API, KV.Compact; meta keys scheduledCompactRev and finishedCompactRev.
  */
 import { textOfBytes, utf8Encode } from "../bytes.ts";
+import { crc32c } from "../crc32c.ts";
 import type { Backend } from "../ports.ts";
+import type { CompactionHash } from "./hash.ts";
 import { decodeKey } from "./key-value.ts";
 import { encodeRevision, mainRevisionOf, subRevisionOf } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
 const scheduledKey = utf8Encode("scheduledCompactRev");
 const finishedKey = utf8Encode("finishedCompactRev");
+
+/** Hashes remembered; the oldest goes first. */
+const hashesMax = 10;
 
 export class Compaction {
   private readonly backend: Backend;
@@ -27,10 +35,20 @@ export class Compaction {
   private cursor: Uint8Array = encodeRevision(0, 0, false);
   /** Highest revision whose old entries are gone from this backend; −1 when none was ever. */
   finishedRevision = -1;
+  private readonly hashes: CompactionHash[] | undefined;
+  /** CRC-32C over what the pieces so far kept. */
+  private crc = 0;
 
-  constructor(backend: Backend, index: TreeIndex) {
+  /** @param options.hashing whether to hash what is kept */
+  constructor(backend: Backend, index: TreeIndex, options: { readonly hashing: boolean }) {
     this.backend = backend;
     this.index = index;
+    this.hashes = options.hashing ? [] : undefined;
+  }
+
+  /** Of the last compactions finished in this life, oldest first. */
+  get recentHashes(): readonly CompactionHash[] {
+    return this.hashes ?? [];
   }
 
   get isPending(): boolean {
@@ -41,7 +59,7 @@ export class Compaction {
   reload(): number {
     this.finishedRevision = this.recorded(finishedKey);
     const scheduled = this.recorded(scheduledKey);
-    this.cursor = encodeRevision(0, 0, false);
+    this.rewind();
     this.target = scheduled > this.finishedRevision ? scheduled : undefined;
     return Math.max(scheduled, this.finishedRevision);
   }
@@ -50,7 +68,7 @@ export class Compaction {
   start(revision: number): void {
     this.backend.put("meta", scheduledKey, encodeRevision(revision, 0, false));
     this.target = revision;
-    this.cursor = encodeRevision(0, 0, false);
+    this.rewind();
   }
 
   /** Looks at no more than so many stored revisions and drops those the compaction does not keep. */
@@ -62,6 +80,7 @@ export class Compaction {
     let last: Uint8Array | undefined;
     this.backend.scan("key", { from: this.cursor, to: encodeRevision(target + 1, 0, false) }, (key, value) => {
       if (!this.keeps(key, value, target)) doomed.push(key);
+      else if (this.hashes !== undefined) this.crc = crc32c(value, crc32c(key, this.crc));
       last = key;
       seen += 1;
       return seen < entriesMax;
@@ -74,6 +93,14 @@ export class Compaction {
     this.backend.put("meta", finishedKey, encodeRevision(target, 0, false));
     this.finishedRevision = target;
     this.target = undefined;
+    if (this.hashes === undefined) return;
+    this.hashes.push({ revision: target, hash: this.crc });
+    if (this.hashes.length > hashesMax) this.hashes.shift();
+  }
+
+  private rewind(): void {
+    this.cursor = encodeRevision(0, 0, false);
+    this.crc = 0;
   }
 
   /** Decides over one stored revision, and lets the index forget what this compaction drops of that key. */

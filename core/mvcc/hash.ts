@@ -19,6 +19,13 @@ const bucketName = utf8Encode("key");
 /** The hash of a history without entries. */
 export const hashOfNothing = crc32c(bucketName);
 
+/** The hash of what a compaction left, remembered from when it was done. */
+export interface CompactionHash {
+  readonly revision: number;
+  /** Unsigned CRC-32C. */
+  readonly hash: number;
+}
+
 export interface HashedState {
   readonly backend: BackendReader;
   readonly index: TreeIndex;

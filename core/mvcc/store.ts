@@ -18,7 +18,7 @@ import type { Backend } from "../ports.ts";
 import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
 import type { Change, HistorySource } from "./change.ts";
 import { Compaction } from "./compaction.ts";
-import { hashOfHistory, hashOfNothing, RunningHash } from "./hash.ts";
+import { type CompactionHash, hashOfHistory, hashOfNothing, RunningHash } from "./hash.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
@@ -57,12 +57,12 @@ export class Store implements HistorySource {
   /** Empty until {@link reload}. */
   constructor(
     backend: Backend,
-    config: Pick<MemberConfig, "compactionEntriesPerTickMax" | "compactionPauseMs" | "tickMs">,
+    config: Pick<MemberConfig, "compactionEntriesPerTickMax" | "compactionPauseMs" | "compactHashCheckMs" | "tickMs">,
   ) {
     this.backend = backend;
-    const { compactionEntriesPerTickMax: entriesMax, compactionPauseMs, tickMs } = config;
+    const { compactionEntriesPerTickMax: entriesMax, compactionPauseMs, compactHashCheckMs, tickMs } = config;
     this.piecePlan = { entriesMax, everyTicks: Math.max(1, Math.ceil(compactionPauseMs / tickMs)) };
-    this.compaction = new Compaction(backend, this.index);
+    this.compaction = new Compaction(backend, this.index, { hashing: compactHashCheckMs > 0 });
   }
 
   /**
@@ -96,6 +96,11 @@ export class Store implements HistorySource {
 
   get compactRevision(): Revision {
     return revisionOf(Math.max(0, this.compacted));
+  }
+
+  /** Like {@link compactRevision}, and −1 when never compacted. */
+  get compactedTo(): number {
+    return this.compacted;
   }
 
   /** The revision a read inside the request under way sees: currentRevision, or one more after its first change. */
@@ -309,6 +314,11 @@ export class Store implements HistorySource {
   /** Highest compaction whose old entries are gone from this member's backend; −1 when none was ever. */
   get compactedPhysically(): number {
     return this.compaction.finishedRevision;
+  }
+
+  /** Hashes of what the last compactions left here, oldest first; empty unless members compare them. */
+  get compactionHashes(): readonly CompactionHash[] {
+    return this.compaction.recentHashes;
   }
 
   /** One bounded piece of a compaction under way, unless it is still pausing after the last. */

@@ -10,8 +10,9 @@ import { utf8Decode } from "../bytes.ts";
 import { type RefusalName, refusals } from "../errors.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
+import type { CompactionHash } from "../mvcc/hash.ts";
 import { noRegistrations } from "../raft/hard-state.ts";
-import type { Configuration, Entry, EntryKind, Held, Registration, Roll } from "../raft/message.ts";
+import type { Configuration, Entry, EntryKind, Held, RaftMessage, Registration, Roll } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
@@ -45,6 +46,8 @@ const kinds = [
   "helloReply",
   "register",
   "registerReply",
+  "hashQuery",
+  "hashReply",
 ] as const satisfies readonly PeerMessage["type"][];
 type ListedKind = (typeof kinds)[number];
 /** Fails to compile when a message kind is missing above. */
@@ -65,6 +68,8 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
     case "leaseRenewReply":
     case "leaseQuery":
     case "leaseQueryReply":
+    case "hashQuery":
+    case "hashReply":
       writer.varint(message.callId);
       writer.varint(message.incarnation);
       break;
@@ -233,6 +238,21 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.signed(message.grantedTtlSeconds);
       writeByteStrings(writer, message.keys);
       return;
+    case "hashQuery":
+      writer.varint(message.index);
+      writer.varint(message.revision);
+      return;
+    case "hashReply":
+      writer.varint(message.appliedIndex);
+      writer.varint(message.currentRevision);
+      writer.signed(message.compactRevision);
+      writeMaybeSigned(writer, message.hash);
+      writer.varint(message.compactions.length);
+      for (const { revision, hash } of message.compactions) {
+        writer.varint(revision);
+        writer.varint(hash);
+      }
+      return;
     default:
       unreachable(message);
   }
@@ -255,6 +275,19 @@ function readMessage(reader: UntrustedReader, type: ListedKind): PeerMessage {
       const grantedTtlSeconds = reader.signed();
       return { type, from, to, ...call, ttlSeconds, grantedTtlSeconds, keys: readByteStrings(reader) };
     }
+    case "hashQuery":
+      return { type, from, to, ...readCall(reader), index: readIndex(reader), revision: reader.varint() };
+    case "hashReply": {
+      const call = { ...readCall(reader), appliedIndex: readIndex(reader) };
+      const currentRevision = reader.varint();
+      const compactRevision = reader.signed();
+      const hash = readMaybeSigned(reader);
+      const compactions: CompactionHash[] = [];
+      for (let left = reader.count(); left > 0 && !reader.failed; left--) {
+        compactions.push({ revision: reader.varint(), hash: reader.varint() });
+      }
+      return { type, from, to, ...call, currentRevision, compactRevision, hash, compactions };
+    }
     case "memberRemoved":
       return { type, from, to };
     case "configurationRefused": {
@@ -266,10 +299,7 @@ function readMessage(reader: UntrustedReader, type: ListedKind): PeerMessage {
   }
 }
 
-type RaftKind = Exclude<
-  ListedKind,
-  "leaseRenew" | "leaseRenewReply" | "leaseQuery" | "leaseQueryReply" | "memberRemoved" | "configurationRefused"
->;
+type RaftKind = Exclude<ListedKind, Exclude<PeerMessage, RaftMessage>["type"]>;
 
 function readRaftMessage(
   reader: UntrustedReader,

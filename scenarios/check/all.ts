@@ -4,6 +4,7 @@
  */
 import type { HistoryEvent } from "../history.ts";
 import { CheckContext, type CheckOptions, defaultCheckOptions } from "./context.ts";
+import { checkCorruption } from "./corruption.ts";
 import { checkDurable } from "./durable.ts";
 import { checkLeases } from "./leases.ts";
 import { checkLocks } from "./locks.ts";
@@ -73,6 +74,11 @@ const judges: readonly Judge[] = [
     name: "retention",
     meaning: "Automatic compaction leaves readable what its retention protects.",
     judge: checkRetention,
+  },
+  {
+    name: "corruption",
+    meaning: "Members whose data was changed under them get the alarm, no others do, and then no write is accepted.",
+    judge: checkCorruption,
   },
 ];
 

@@ -86,3 +86,16 @@ test("a feature gate that is unknown, has no value, or cannot be changed here is
   expect(refusal("--feature-gates=SetMemberLocalAddr=true")).toMatch(/SetMemberLocalAddr=true is not supported/);
   expect(configOf(["--feature-gates=SetMemberLocalAddr=false,TxnModeWriteWithSharedBuffer=true"])).toBeDefined();
 });
+
+test("comparisons of what members hold are off unless asked for", () => {
+  const off = { corruptCheckMs: 0, initialCorruptCheck: false, compactHashCheckMs: 0 };
+  expect(configOf(["--compact-hash-check-time=5s"])).toMatchObject(off);
+  expect(configOf(["--corrupt-check-time=4m"]).corruptCheckMs).toBe(240_000);
+  expect(configOf(["--experimental-corrupt-check-time=4m"]).corruptCheckMs).toBe(240_000);
+  const gates = "--feature-gates=InitialCorruptCheck=true,CompactHashCheck=true";
+  const on = { initialCorruptCheck: true, compactHashCheckMs: 60_000 };
+  expect(configOf([gates])).toMatchObject(on);
+  expect(configOf(["--experimental-initial-corrupt-check", "--experimental-compact-hash-check-enabled"])).toMatchObject(
+    on,
+  );
+});

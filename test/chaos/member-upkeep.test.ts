@@ -1,10 +1,13 @@
 /*
  * What a cluster of real processes does by itself.
  */
+
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
-import { leaseIdOf, type Request } from "../../core/index.ts";
-import { type RealCluster, startCluster } from "../kit/real-members.ts";
+import { openBackend } from "../../chaos/member/backend.ts";
+import { hexOf, leaseIdOf, memberIdOf, type Request } from "../../core/index.ts";
+import { type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
 import { put, range } from "../kit/requests.ts";
 
 const clusters: RealCluster[] = [];
@@ -78,3 +81,51 @@ test("a lease goes on from its checkpoint when its leader is killed, and when al
   expect(afterRestart).toBeLessThanOrEqual(997);
   expect(afterRestart).toBeGreaterThan(900);
 });
+
+test("a value that changed on one member's disk ends that member before it serves, or raises the alarm for it", async () => {
+  const members = await start(3, ["--corrupt-check-time=1s"]);
+  const [first] = members;
+  const [cluster] = clusters;
+  const victim = cluster?.members[2];
+  if (first === undefined || cluster === undefined || victim === undefined) throw new Error("no member");
+  for (let round = 0; round < 10; round++) expect(await outcome(first, put("k", `${round}`))).toBe("ok");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await victim.end("SIGTERM");
+  flipOnDisk(join(cluster.directory, victim.name, "member", "snap"));
+
+  const checking = new RealMember({
+    name: victim.name,
+    logFile: join(cluster.directory, "checking.log"),
+    args: [...victim.args, "--experimental-initial-corrupt-check"],
+  });
+  checking.start();
+  expect((await checking.ended()).exitCode).not.toBe(0);
+  expect(checking.log).toContain("found data inconsistency with peers");
+  expect(checking.log).not.toContain("serving client traffic");
+
+  victim.start();
+  await expect
+    .poll(() => outcome(first, put("k", "v")), { timeout: 20_000, interval: 200 })
+    .toBe("etcdserver: corrupt cluster");
+  expect(await outcome(first, range("k"))).toBe("ok");
+  const { result } = first.call({ type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "none" });
+  const found = await result;
+  if (found.type !== "reply" || found.reply.answer.type !== "alarm") throw new Error(JSON.stringify(found));
+  const own = /"local-member-id":"([0-9a-f]+)"/.exec(victim.log)?.[1];
+  expect(found.reply.answer.alarms.map(({ memberId, alarm }) => `${hexOf(memberId)} ${alarm}`)).toEqual([
+    `${own} corrupt`,
+  ]);
+});
+
+/** Flips a bit of the first value in a backend nobody has open. */
+function flipOnDisk(directory: string): void {
+  const { backend } = openBackend(directory);
+  backend.scan("key", { from: new Uint8Array(1), to: undefined }, (key, value) => {
+    const flipped = value.slice();
+    flipped[flipped.length - 1] = (flipped.at(-1) ?? 0) ^ 1;
+    backend.put("key", key, flipped);
+    return false;
+  });
+  backend.commit();
+  backend.close();
+}

@@ -142,6 +142,7 @@ class SimCluster implements HostWorld {
   }
   lifeStarted(): void {}
   lifeEnded(): void {}
+  alarmsChanged(): void {}
   compactedByItself(): void {}
   memberFailed(host: MemberHost, rule: string, reason: string): void {
     this.#failed ??= `${host.name}: ${rule}: ${reason}`;

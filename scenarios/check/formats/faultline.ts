@@ -20,6 +20,7 @@ const eventShapes: { readonly [Type in HistoryEvent["type"]]: Shape } = {
   role: { ...at, member: "string", role: "string" },
   life: { ...at, member: "string", event: "string" },
   phase: { ...at, phase: "string" },
+  alarms: { ...at, member: "string", alarms: "array" },
   autoCompaction: { ...at, member: "string", revision: "number", retention: "object" },
   replica: { ...at, member: "string", revision: "number", compactRevision: "number", hash: "number" },
 };
