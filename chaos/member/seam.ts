@@ -22,6 +22,7 @@ import {
 import { callsByPath, type StreamCall, streamCalls, type UnaryCall, unaryCalls } from "../../core/wire/calls.ts";
 import type { ServerFacts } from "../../core/wire/maintenance.ts";
 import { Fragments } from "./fragments.ts";
+import { SharedReplies } from "./shared-replies.ts";
 
 /** A gRPC status that is not OK. */
 export interface CallStatus {
@@ -111,6 +112,7 @@ export class Seam {
   readonly #options: SeamOptions;
   readonly #waiting = new Map<RequestId, WaitingCall>();
   readonly #streams = new Map<StreamId, Stream>();
+  readonly #sharedReplies = new SharedReplies();
   #lastRequest = 0;
   #lastStream = 0;
   #stopped = false;
@@ -260,7 +262,7 @@ export class Seam {
       const pieces = stream.fragments.split(reply);
       const last = pieces.length - 1;
       for (let position = 0; position <= last; position++) {
-        const bytes = stream.call.encodeReply(pieces[position] ?? reply);
+        const bytes = this.#sharedReplies.bytesOf(pieces[position] ?? reply, stream.call.encodeReply);
         // The member counts replies, not pieces.
         stream.to.send(bytes, position === last ? () => this.#drained(streamId) : nothing);
       }
