@@ -174,6 +174,8 @@ export class LogDisk {
     switch (operation.type) {
       case "create": {
         assert(!this.#segments.has(operation.segment), "a new segment has a new name", operation.segment);
+        // A log that lacks a segment before one that is there would not be taken for the trace of a crash.
+        if (this.#directoryDirty) this.#syncNames();
         const handle = await this.#withRoom(() => openAsync(this.#path(operation.segment), "wx+", 0o600));
         this.#segments.set(operation.segment, {
           handle,
@@ -281,10 +283,12 @@ export class LogDisk {
         throw new Error("EIO: i/o error, fdatasync (a fault point)");
       await fdatasyncAsync(segment.handle);
     }
-    if (this.#directoryDirty) {
-      this.#directoryDirty = false;
-      syncDirectory(this.#options.directory);
-    }
+    if (this.#directoryDirty) this.#syncNames();
+  }
+
+  #syncNames(): void {
+    this.#directoryDirty = false;
+    if (this.#options.fsync) syncDirectory(this.#options.directory);
   }
 
   #path(segment: string): string {

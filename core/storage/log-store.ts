@@ -67,7 +67,9 @@ export function createLog(
   config: LogConfig,
   leftovers: readonly LogSegment[] = [],
 ): { store: LogStore; operations: LogOperation[] } {
-  const operations: LogOperation[] = leftovers.map(({ name }) => ({ type: "remove", segment: name }));
+  // The newest goes first, so that a crash among these leaves what still looks as if no log was begun.
+  const names = leftovers.map(({ name }) => name).sort((a, b) => (a < b ? 1 : -1));
+  const operations: LogOperation[] = names.map((segment) => ({ type: "remove", segment }));
   const store = new LogStore({
     identity,
     config,
@@ -352,14 +354,18 @@ export class LogStore {
    * How many of the oldest segments nothing needs. The log may begin with a segment when the entry before it is durable
    * in the backend and no later record overwrites at or below that entry: otherwise entries of the segments before it
    * would still count. Counterexample for the second half: segment 1 holds entries 1..10, segment 2 overwrites from 5
-   * on. Begun with segment 2, the log would seem to follow entry 10 of a past that never was.
+   * on. Begun with segment 2, the log would seem to follow entry 10 of a past that never was. And its beginning must be
+   * durable already: 1. Segment 2 is begun. 2. A compaction in it says that segment 1 is needed no more, and segment 3 is
+   * begun. 3. Power fails; segment 3 is on the disk, what was written to segment 2 is not. The log would begin nowhere.
    */
   #droppable(): number {
     let lowest = Number.POSITIVE_INFINITY;
     for (let position = this.#segments.length - 1; position > 0; position--) {
       const segment = this.#segments[position] as SegmentState;
       lowest = Math.min(lowest, segment.lowestIndex);
-      if (segment.base.index <= this.#base.index && lowest > segment.base.index) return position;
+      const start = { sequence: segment.sequence, offset: segment.startBytes };
+      const isDurable = comparePositions(start, this.#solid) <= 0;
+      if (isDurable && segment.base.index <= this.#base.index && lowest > segment.base.index) return position;
     }
     return 0;
   }

@@ -81,16 +81,28 @@ const restoreAdvice =
   "Do not start this member on this log. Put the damaged file back from an exact copy, or remove the member from the cluster and add it again with an empty data directory.";
 
 /**
- * True when the segments are what a crash during the very first start leaves: no log was ever begun, nothing was ever
- * promised, and the log may be created anew (see `createLog`). True for an empty list.
+ * True when the segments are what a crash before the very first sync leaves: nothing was ever durable, so nothing was ever
+ * promised, and the log may be created anew (see `createLog`). True for an empty list. Later segments may hold records
+ * while the first one is empty: what was written in one go may reach the disk in any order.
  */
 export function neverBegun(segments: readonly LogSegment[]): boolean {
-  return segments.every((segment) => {
+  if (segments.length === 0) return true;
+  let isFirstTorn = false;
+  for (const segment of segments) {
     const name = parseSegmentName(segment.name);
-    if (name?.sequence !== 0) return false;
-    const place = { sequence: 0, offset: 0 };
-    return recordAt(segment.bytes, place, 0) === undefined && looksTorn(segment.bytes, place, 0);
-  });
+    if (name === undefined) return false;
+    const place = { sequence: name.sequence, offset: 0 };
+    const start = startOf({ ...segment, ...name });
+    if (start === undefined) {
+      if (!looksTorn(segment.bytes, place, 0)) return false;
+      isFirstTorn ||= name.sequence === 0;
+      continue;
+    }
+    if (start.identity === undefined) return false;
+    const solid = furthestSolid(segment.bytes, place, ownerOf(start.identity));
+    if (solid !== undefined && comparePositions(solid, { sequence: 0, offset: 0 }) > 0) return false;
+  }
+  return isFirstTorn;
 }
 
 /** Replays the segments, given in any order. The list is not empty. */
@@ -100,7 +112,15 @@ export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog
   const replay = new Replay();
   const foreign = findOwner(segments, replay);
   if (foreign !== undefined) return refuse(foreign);
-  const needed = neededFrom(segments, replay.owner);
+  return readFrom(segments, neededFrom(segments, replay.owner), replay);
+}
+
+/** Replays the segments from that sequence on, all of them when it is undefined. `replay` knows whose they are. */
+function readFrom(
+  segments: readonly NamedSegment[],
+  needed: number | undefined,
+  replay: Replay,
+): RecoveredLog | RefusedLog {
   const live = segments.filter(({ sequence }) => needed === undefined || sequence >= needed);
   const missing = findMissing(live, needed);
   if (missing !== undefined) return damageBehindGap(segments, live, replay) ?? refuse(missing);
@@ -115,6 +135,13 @@ export function readLog(found: readonly LogSegment[]): RecoveredLog | RefusedLog
     };
   }
   const { identity } = replay;
+  if (needed !== undefined && problem !== undefined && replay.neededFrom < needed) {
+    // What said that older segments are needed no more is cut off with what never became durable: they still are.
+    const again = new Replay();
+    again.identity = identity;
+    again.owner = replay.owner;
+    return readFrom(segments, replay.neededFrom, again);
+  }
   if (identity === undefined) return refuse(`the log has no segment that can be read. ${restoreAdvice}`);
   const last = repaired.kept[repaired.kept.length - 1] as NamedSegment;
   const operations: LogOperation[] = [...repaired.operations];

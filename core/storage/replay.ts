@@ -47,6 +47,8 @@ export class Replay {
   link = 0;
   /** Behind the last record. */
   end: LogPosition = { sequence: 0, offset: 0 };
+  /** Segments of a lower sequence are needed no more, as the records so far say. */
+  neededFrom = 0;
   /** Base of the oldest segment: entry i stands at entries[i − oldest.index − 1]. */
   #oldest: LogBase = { index: noIndex, term: noTerm };
   #base: LogBase = this.#oldest;
@@ -71,6 +73,7 @@ export class Replay {
       return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
     }
     this.#hardState = start.hardState;
+    this.neededFrom = start.neededFrom;
     this.segments.push({
       name: segment.name,
       sequence: segment.sequence,
@@ -93,6 +96,7 @@ export class Replay {
         if (index > this.last.index) return `a base at index ${index}, beyond the last entry ${this.last.index}`;
         if (index > this.#base.index && this.#termAt(index) !== term) return `a base of another term at index ${index}`;
         if (index > this.#base.index) this.#base = moved.base;
+        this.neededFrom = moved.neededFrom;
         return undefined;
       }
       case "write": {
