@@ -112,7 +112,7 @@ export class AllAnnals {
       const known = committed[index - 1];
       if (known === undefined) committed.push({ entry, term: to.term });
       else if (known.entry !== entry) {
-        const text = `"${known.entry}" was committed at index ${index}, and now "${entry}"`;
+        const text = `${known.entry} was committed, and now ${entry}`;
         return broken(number, "committed-differs", text);
       }
     }
@@ -148,7 +148,7 @@ export class AllAnnals {
       if (term >= local.term || log[position] === entry) continue;
       return {
         rule: "leader-incomplete",
-        text: `member ${local.slot + 1} leads term ${local.term} without "${entry}", committed at index ${position + 1} in term ${term}`,
+        text: `member ${local.slot + 1} leads term ${local.term} without ${entry}, committed in term ${term}`,
       };
     }
     return undefined;

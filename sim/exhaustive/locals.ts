@@ -6,7 +6,15 @@
  * Core's machines change in place and are not copied. A member's state is made again by repeating, from its start, the
  * choices that first led to it.
  */
-import { type Entry, InvariantViolation, indexOf, memberIdOf, type RaftMessage, type Role } from "../../core/index.ts";
+import {
+  describeEntry,
+  type Entry,
+  InvariantViolation,
+  indexOf,
+  memberIdOf,
+  type RaftMessage,
+  type Role,
+} from "../../core/index.ts";
 import type { SmallScenario } from "../../scenarios/small/small-scenario.ts";
 import { type Canon, hashText, type Renaming } from "./canon.ts";
 import type { Step } from "./choices.ts";
@@ -22,6 +30,7 @@ export interface Local {
   readonly term: number;
   readonly votedFor: bigint | undefined;
   readonly commitIndex: number;
+  readonly appliedIndex: number;
   /** Number of its log; equal logs have one number. */
   readonly log: number;
   /** The same of what is on its disk. */
@@ -133,7 +142,7 @@ export class Locals {
     const { local: to } = this.#intern(local.slot, member, from, choice);
     const sent = outcome.sent.map((message) => this.#messages.numberOf(message));
     const isHeard = outcome.acknowledged.length + outcome.served.length + outcome.abandoned.length > 0;
-    const broken = choice.type === "crash" ? undefined : brokenInOneLife(local, to);
+    const broken = brokenByItself(to) ?? (choice.type === "crash" ? undefined : brokenInOneLife(local, to));
     const isForAnnals =
       isHeard ||
       to.role === "leader" ||
@@ -174,6 +183,7 @@ export class Locals {
         term: raft.term,
         votedFor: raft.votedFor,
         commitIndex: raft.commitIndex,
+        appliedIndex: raft.appliedIndex,
         log: this.#logNumberOf(entries),
         diskLog: this.#logNumberOf(disk.entries),
         diskTerm: disk.hardState.term,
@@ -207,7 +217,7 @@ export class Locals {
   }
 
   #logNumberOf(entries: readonly Entry[]): number {
-    const texts = entries.map(({ term, kind, data }) => `${term} ${kind} ${String.fromCharCode(...data)}`);
+    const texts = entries.map(describeEntry);
     const text = texts.join("\n");
     const known = this.#logNumbers.get(text);
     if (known !== undefined) return known;
@@ -215,6 +225,11 @@ export class Locals {
     this.#logs.push(texts);
     return this.#logs.length - 1;
   }
+}
+
+function brokenByItself({ appliedIndex, commitIndex }: Local): Transition["broken"] {
+  if (appliedIndex <= commitIndex) return undefined;
+  return { rule: "applied-beyond-commit", text: `it applied up to index ${appliedIndex}, committed is ${commitIndex}` };
 }
 
 /** What never goes back while a member lives. */

@@ -53,7 +53,7 @@ export class Rules {
         if (this.#locals.logAt(this.#localAt(state, slot).diskLog)[index - 1] === entry) holders += 1;
       }
       if (holders * 2 > this.#members) continue;
-      const text = `"${entry}" is committed at index ${index} and on the disks of ${holders} of ${this.#members} members`;
+      const text = `${entry} is committed and on the disks of ${holders} of ${this.#members} members`;
       return { rule: "commit-not-durable", text };
     }
     return undefined;
@@ -79,4 +79,4 @@ export class Rules {
   }
 }
 
-const termOf = (entry: string | undefined): string => (entry ?? "").split(" ", 1)[0] ?? "";
+const termOf = (entry: string | undefined): string => (entry ?? "").split("/", 1)[0] ?? "";
