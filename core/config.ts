@@ -24,6 +24,9 @@ export interface MemberConfig {
   readonly readRetryMs: number;
   readonly proposalsMax: number;
   readonly streamRequestsMax: number;
+  readonly streamsMax: number;
+  readonly watchesPerStreamMax: number;
+  readonly watchesMax: number;
   readonly watchRepliesMax: number;
   readonly watchRevisionsPerReplyMax: number;
   readonly watchersPerCatchUpMax: number;
@@ -172,6 +175,24 @@ export const memberConfigFields = {
     10_000,
     [1, 1_000_000],
     "Keep-alives one stream may have waiting; when exceeded, the stream is ended as too many requests.",
+  ),
+  streamsMax: count(
+    "count",
+    100_000,
+    [1, 10_000_000],
+    "Streams clients may have open on this member; when reached, a new one is ended as too many requests.",
+  ),
+  watchesPerStreamMax: count(
+    "count",
+    100_000,
+    [1, 10_000_000],
+    "Watches of one stream, those a compaction cancelled included; when reached, another is refused and the stream goes on.",
+  ),
+  watchesMax: count(
+    "count",
+    1_000_000,
+    [1, 100_000_000],
+    "Watches of all streams of this member; when reached, another is refused and its stream goes on.",
   ),
   watchRepliesMax: count(
     "count",
@@ -345,6 +366,9 @@ export function checkMemberConfig(config: MemberConfig): string | undefined {
     return `leaseAllowanceTicks must be less than electionTicks (${config.electionTicks}), not ${config.leaseAllowanceTicks}`;
   return undefined;
 }
+
+/** Most users, roles and permissions of a role; not for operators to change: all members must come to one verdict. */
+export const authBounds = { usersMax: 100_000, rolesMax: 100_000, permissionsMax: 10_000 } as const;
 
 /** etcd's least time to live: 1.5 election timeouts, rounded up to seconds. */
 export const leaseTtlMinSeconds = (config: Pick<MemberConfig, "tickMs" | "electionTicks">): number =>

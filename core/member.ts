@@ -437,7 +437,10 @@ export class Member {
       this.#outbox.endStream(input.streamId, "noLeader");
       return;
     }
-    this.#streams.open(input.streamId, input);
+    if (!this.#streams.open(input.streamId, input)) {
+      this.#outbox.endStream(input.streamId, "tooManyRequests");
+      return;
+    }
     if (input.kind === "watch") this.#hub.open(input.streamId);
     else this.#leaseCalls.openStream(input.streamId);
   }

@@ -9,7 +9,7 @@
 import { assert, unreachable } from "../assert.ts";
 import { bytesOfCount, readCount } from "../byte-io.ts";
 import { compareBytes, emptyBytes, utf8Encode } from "../bytes.ts";
-import type { MemberConfig } from "../config.ts";
+import { authBounds, type MemberConfig } from "../config.ts";
 import { crc32c } from "../crc32c.ts";
 import type { RefusalName } from "../errors.ts";
 import type { Backend, Bucket } from "../ports.ts";
@@ -161,7 +161,8 @@ export class AuthStore {
       case "userAdd":
         if (change.name === "") return "userEmpty";
         if (utf8Encode(change.name).length > nameBytesMax) return "requestTooLarge";
-        return this.#users.has(change.name) ? "userAlreadyExist" : undefined;
+        if (this.#users.has(change.name)) return "userAlreadyExist";
+        return this.#users.size >= authBounds.usersMax ? "tooManyRequests" : undefined;
       case "userDelete":
         if (this.#enabled && change.name === rootName) return "invalidAuthMgmt";
         return this.#refusalOfUser(change.name);
@@ -178,13 +179,17 @@ export class AuthStore {
       case "roleAdd":
         if (change.role === "") return "roleEmpty";
         if (utf8Encode(change.role).length > nameBytesMax) return "requestTooLarge";
-        return this.#roles.has(change.role) ? "roleAlreadyExist" : undefined;
+        if (this.#roles.has(change.role)) return "roleAlreadyExist";
+        return this.#roles.size >= authBounds.rolesMax ? "tooManyRequests" : undefined;
       case "roleDelete":
         if (this.#enabled && change.role === rootName) return "invalidAuthMgmt";
         return this.#refusalOfRole(change.role, false);
       case "roleGrantPermission":
         if (change.permission === undefined) return "permissionNotGiven";
         if (!isValidRange(change.permission)) return "invalidAuthMgmt";
+        if (this.#permissionsExcept(change.role, change.permission).length >= authBounds.permissionsMax) {
+          return "tooManyRequests";
+        }
         return this.#refusalOfRole(change.role, false);
       case "roleRevokePermission": {
         const role = this.#roles.get(change.role);

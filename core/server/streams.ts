@@ -25,8 +25,11 @@ export class Streams {
     this.#config = config;
   }
 
-  open(streamId: StreamId, stream: OpenStream): void {
+  /** False: as many are open as may be. */
+  open(streamId: StreamId, stream: OpenStream): boolean {
+    if (this.#open.size >= this.#config.streamsMax) return false;
     this.#open.set(streamId, stream);
+    return true;
   }
 
   close(streamId: StreamId): StreamKind | undefined {

@@ -26,7 +26,13 @@ export type { WatchReplyBody } from "./watcher.ts";
 export type WatchRequest = Exclude<StreamRequest, { readonly type: "leaseKeepAlive" }>;
 type WatchConfig = Pick<
   MemberConfig,
-  "watchRepliesMax" | "watchRevisionsPerReplyMax" | "watchersPerCatchUpMax" | "watchCatchUpMs" | "watchProgressMs"
+  | "watchesPerStreamMax"
+  | "watchesMax"
+  | "watchRepliesMax"
+  | "watchRevisionsPerReplyMax"
+  | "watchersPerCatchUpMax"
+  | "watchCatchUpMs"
+  | "watchProgressMs"
 >;
 
 interface WatchStream {
@@ -68,6 +74,8 @@ export class WatchHub {
   /** The last revision handed out: synced watches have everything up to it. */
   #revision: Revision;
   #lastSerial = 0;
+  /** Of all streams, those a compaction cancelled included: their ids are remembered. */
+  #watchCount = 0;
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
@@ -109,6 +117,7 @@ export class WatchHub {
     this.#streams.delete(streamId);
     this.#streamsInOrder.splice(positionById(this.#streamsInOrder, streamId), 1);
     for (const watcher of stream.watchers.values()) this.#detach(watcher);
+    this.#watchCount -= stream.watchers.size;
   }
 
   /** Requests on unknown streams are ignored. */
@@ -218,11 +227,17 @@ export class WatchHub {
       this.#refuse(stream, "watchDuplicateId");
       return;
     }
+    const { watchesPerStreamMax, watchesMax } = this.#config;
+    if (stream.watchers.size >= watchesPerStreamMax || this.#watchCount >= watchesMax) {
+      this.#refuse(stream, "tooManyRequests");
+      return;
+    }
     const watchId = request.watchId === 0n ? nextFreeId(stream) : request.watchId;
     const next = revisionOf(request.startRevision === 0 ? this.#revision + 1 : request.startRevision);
     this.#lastSerial += 1;
     const watcher = new Watcher(stream, { watchId, serial: this.#lastSerial, next, range }, request);
     stream.watchers.set(watchId, watcher);
+    this.#watchCount += 1;
     stream.live += 1;
     this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId, created: true });
     if (next > this.#revision) this.#synced.add(watcher);
@@ -250,6 +265,7 @@ export class WatchHub {
     const watcher = stream.watchers.get(watchId);
     if (watcher === undefined) return;
     stream.watchers.delete(watchId);
+    this.#watchCount -= 1;
     this.#detach(watcher);
     this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId, canceled: true });
     this.#maybeReportProgress(stream);

@@ -235,6 +235,12 @@ export class TestCluster {
     return { id, stream };
   }
 
+  /** The client ends the stream. */
+  close(each: TestMember, streamId: StreamId): void {
+    this.#step(each, { type: "streamClosed", nowMs: this.nowMs, streamId });
+    this.#deliver();
+  }
+
   send(each: TestMember, streamId: StreamId, request: StreamRequest): void {
     this.#step(each, { type: "streamRequest", nowMs: this.nowMs, streamId, request });
     this.#deliver();
