@@ -112,6 +112,11 @@ export class Cluster {
     }
   }
 
+  /** What its members are. */
+  get target(): Target["kind"] {
+    return this.processes?.target ?? "endpoints";
+  }
+
   /** Those the cluster begins with, in plan order. */
   get founders(): readonly string[] {
     return this.processes?.founders ?? this.names;
@@ -298,6 +303,10 @@ export class MemberProcesses {
     return this.#supervisor.lastEndOf(name)?.how ?? "it was never started";
   }
 
+  get target(): "faultline" | "etcd" {
+    return this.#options.target.kind;
+  }
+
   belongingOf(name: string): Belonging {
     return this.#belonging.get(name) ?? "nevermore";
   }
@@ -321,6 +330,10 @@ export class MemberProcesses {
 
   promote(name: string): void {
     this.#learners.delete(name);
+  }
+
+  demote(name: string): void {
+    this.#learners.add(name);
   }
 
   /** It was removed from the cluster: its process may end, and is never started again. */

@@ -7,7 +7,7 @@ import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
 import type { Cluster, MemberProcesses } from "./cluster.ts";
 import { whySendersAreUnknown } from "./link/sender.ts";
-import { changeMembers } from "./operator.ts";
+import { changeMany, changeMembers } from "./operator.ts";
 
 export interface FaultSurroundings {
   readonly cluster: Cluster;
@@ -164,6 +164,20 @@ async function makeOnProcesses(fault: Fault, cluster: Cluster, processes: Member
         const changed = await changeMembers(fault, name, { cluster, processes });
         return "done" in changed ? { members: [name], detail: changed.done } : skipped(changed.problem, [name]);
       });
+    case "changeMembers": {
+      // It is our members' own call, outside of etcd's API.
+      if (cluster.target !== "faultline") return skipped("etcd changes one member at a time");
+      const leader = await cluster.leader();
+      const nameOf = (target: FaultTarget): string =>
+        target === "leader" || target === "follower"
+          ? (cluster.names.find((name) => (name === leader) === (target === "leader")) ?? "")
+          : target;
+      const many = { ...fault, remove: fault.remove.map(nameOf), demote: fault.demote.map(nameOf) };
+      const names = [...many.remove, ...many.promote, ...many.demote, ...many.add, ...many.addLearners];
+      if (names.includes("")) return skipped("no member knows a leader now");
+      const changed = await changeMany(many, { cluster, processes });
+      return "done" in changed ? { members: names, detail: changed.done } : skipped(changed.problem, names);
+    }
     case "transferLeader":
       return withMember(fault.target, cluster, async (name) => {
         const problem = await cluster.handOver(name);

@@ -6,11 +6,20 @@
  * Source: etcd v3 API, Cluster; etcd operations guide, runtime reconfiguration.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { type MemberRecord, memberIdOf, type Request, refusals } from "../core/index.ts";
+import { type MemberId, type MemberRecord, memberIdOf, type Request, refusals } from "../core/index.ts";
 import type { Fault } from "../scenarios/faults.ts";
 import type { Cluster, MemberProcesses } from "./cluster.ts";
 
 export type MemberChange = Extract<Fault, { fault: "addMember" | "removeMember" | "promoteMember" }>;
+
+/** Several changes at once, roles looked up already. */
+export interface ManyChanges {
+  readonly add: readonly string[];
+  readonly addLearners: readonly string[];
+  readonly remove: readonly string[];
+  readonly promote: readonly string[];
+  readonly demote: readonly string[];
+}
 
 /** What came of a change: what to say, or why it could not be made. */
 export type Changed = { readonly done: string } | { readonly problem: string };
@@ -38,19 +47,73 @@ export async function changeMembers(
     const why = { later: "was not added yet", now: "belongs already", nevermore: "was removed for ever" };
     return { problem: `${name} ${why[belonging]}` };
   }
+  const changed = await untilDone((turn) => tryOnce(change, name, { cluster, processes, turn }));
+  if ("done" in changed) await carryOn(change, name, { cluster, processes });
+  return changed;
+}
+
+/** Makes several changes in one step: a call of our members alone. Names are members', no roles. */
+export async function changeMany(
+  change: ManyChanges,
+  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<Changed> {
+  const joining = [...change.add, ...change.addLearners];
+  const strange = joining.find((name) => processes.belongingOf(name) !== "later");
+  if (strange !== undefined) return { problem: `${strange} is not there to be added` };
+  const changed = await untilDone((turn) => tryMany(change, { cluster, processes, turn }));
+  if ("problem" in changed) return changed;
+  for (const name of change.remove) processes.leave(name);
+  for (const name of change.promote) processes.promote(name);
+  for (const name of change.demote) processes.demote(name);
+  const among = processes.names.filter((name) => joining.includes(name) || processes.belongingOf(name) === "now");
+  for (const name of joining) await processes.join(name, { among, asLearner: change.addLearners.includes(name) });
+  return changed;
+}
+
+/** @param tryOnce says what spoke against it this time; undefined: nothing, it took effect */
+async function untilDone(tryOnce: (turn: number) => Promise<string | undefined>): Promise<Changed> {
   const deadlineMs = performance.now() + patienceMs;
   let last = "no member answers";
   for (let tries = 1; performance.now() < deadlineMs; tries++) {
-    const said = await tryOnce(change, name, { cluster, processes, turn: tries });
-    if (said === undefined) {
-      await carryOn(change, name, { cluster, processes });
-      return { done: `carried out after ${tries} ${tries === 1 ? "try" : "tries"}` };
-    }
+    const said = await tryOnce(tries);
+    if (said === undefined) return { done: `carried out after ${tries} ${tries === 1 ? "try" : "tries"}` };
     last = said;
     await pause(betweenTriesMs);
   }
   return { problem: `given up after ${patienceMs / 1_000} s: ${last}` };
 }
+
+async function tryMany(
+  change: ManyChanges,
+  around: { readonly cluster: Cluster; readonly processes: MemberProcesses; readonly turn: number },
+): Promise<string | undefined> {
+  const { cluster, processes } = around;
+  const records = await membersNow(cluster, processes);
+  if (records === undefined) return "no member says who belongs";
+  const idOf = (name: string): MemberId => {
+    const peerUrl = processes.peerUrlOf(name);
+    return records.find((record) => record.peerUrls.includes(peerUrl))?.memberId ?? memberIdOf(0n);
+  };
+  const added = (names: readonly string[], isLearner: boolean) =>
+    names.map((name) => ({ memberId: memberIdOf(0n), peerUrls: [processes.peerUrlOf(name)], isLearner }));
+  return ask(
+    {
+      type: "memberReconfigure",
+      add: [...added(change.add, false), ...added(change.addLearners, true)],
+      remove: change.remove.map(idOf),
+      promote: change.promote.map(idOf),
+      demote: change.demote.map(idOf),
+    },
+    { ...around, except: change.remove, doneTexts: doneManyTexts },
+  );
+}
+
+const doneManyTexts: readonly string[] = [
+  refusals.peerUrlExists.text,
+  refusals.memberNotFound.text,
+  refusals.memberNotLearner.text,
+  refusals.memberNotVoter.text,
+];
 
 /** @returns undefined when it took effect, now or before; else what spoke against it */
 async function tryOnce(
@@ -70,15 +133,30 @@ async function tryOnce(
     if (memberId === undefined) return change.fault === "removeMember" ? undefined : `${name} does not belong`;
     request = { type: change.fault === "removeMember" ? "memberRemove" : "memberPromote", memberId };
   }
-  // Another member each time: one may be cut off.
-  const able = cluster.names.filter((other) => other !== name && isThere(other, processes));
+  return ask(request, { cluster, processes, turn, except: [name], doneTexts: [doneAlready[change.fault]] });
+}
+
+/** Asks another member each time: one may be cut off. @returns undefined when it took effect */
+async function ask(
+  request: Request,
+  options: {
+    readonly cluster: Cluster;
+    readonly processes: MemberProcesses;
+    readonly turn: number;
+    readonly except: readonly string[];
+    /** Refusals that say that an earlier try took effect. */
+    readonly doneTexts: readonly string[];
+  },
+): Promise<string | undefined> {
+  const { cluster, processes, turn } = options;
+  const able = cluster.names.filter((other) => !options.except.includes(other) && isThere(other, processes));
   const asked = able[turn % Math.max(1, able.length)];
   const client = asked === undefined ? undefined : cluster.clients[cluster.names.indexOf(asked)];
   if (client === undefined) return "no member runs that could be asked";
   const result = await client.call(request, { timeoutMs: answerMs }).result;
   if (result.type === "reply") return undefined;
   if (result.type !== "status") return `${asked} does not answer`;
-  return result.text === doneAlready[change.fault] ? undefined : result.text;
+  return options.doneTexts.includes(result.text) ? undefined : result.text;
 }
 
 /** What follows from a change that took effect. */

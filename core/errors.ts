@@ -72,6 +72,10 @@ const refusalTable = {
   memberBadUrls: yes("INVALID_ARGUMENT", "etcdserver: given member URLs are invalid"),
   memberNotFound: yes("NOT_FOUND", "etcdserver: member not found"),
   memberNotLearner: yes("FAILED_PRECONDITION", "etcdserver: can only promote a learner member"),
+  // These three are not etcd's: its API changes one member at a time.
+  memberNotVoter: yes("FAILED_PRECONDITION", "etcdserver: can only demote a voting member"),
+  memberNamedTwice: yes("INVALID_ARGUMENT", "etcdserver: a change of members names a member twice"),
+  changeUnderWay: yes("UNAVAILABLE", "etcdserver: another change of members is under way"),
   learnerNotReady: yes(
     "FAILED_PRECONDITION",
     "etcdserver: can only promote a learner member which is in sync with leader",

@@ -7,7 +7,7 @@
  *
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
-import { decodeCommand } from "./apply/command.ts";
+import { type CommandRequest, decodeCommand, encodeCommand } from "./apply/command.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
 import { unreachable } from "./assert.ts";
 import { refusalOfRoot } from "./auth/access.ts";
@@ -24,7 +24,7 @@ import type { RaftView, Ready, Role } from "./raft/ready.ts";
 import type { AlarmRecord, MemberRecord } from "./request.ts";
 import { AuthDesk } from "./server/auth-desk.ts";
 import { Chores } from "./server/chores.ts";
-import { refusalOfPromote } from "./server/cluster.ts";
+import { refusalOfPromote, refusalOfPromotions } from "./server/cluster.ts";
 import { CorruptionCheck } from "./server/corruption.ts";
 import { Desk } from "./server/desk.ts";
 import { Gate } from "./server/gate.ts";
@@ -146,6 +146,8 @@ export class Member {
       incarnation,
       standing: "checking",
       forgotten: log.isDamaged ? "damaged entries" : undefined,
+      leaveJoint: () =>
+        encodeCommand({ id: { origin: memberId, incarnation, sequence: 0 }, request: { type: "leaveJoint" } }),
       hasServed: (id) => machine.membership.records.some((record) => record.memberId === id && record.name !== ""),
     });
     this.#raft = raft;
@@ -414,12 +416,7 @@ export class Member {
   #refusesConfiguration(message: ForwardedConfiguration): boolean {
     if (this.#raft.role !== "leader" || message.term !== this.#raft.term) return false;
     const { id, request } = decodeCommand(message.command);
-    if (request.type !== "memberPromote") return false;
-    const refusal = refusalOfPromote(request.memberId, {
-      raft: this.#raft,
-      records: this.#machine.membership.records,
-      isStrict: this.#config.strictReconfig,
-    });
+    const refusal = this.#refusalOfPromotion(request);
     if (refusal === undefined) return false;
     this.#outbox.send({
       type: "configurationRefused",
@@ -430,6 +427,16 @@ export class Member {
       refusal,
     });
     return true;
+  }
+
+  #refusalOfPromotion(request: CommandRequest): RefusalName | undefined {
+    if (request.type === "memberReconfigure") return refusalOfPromotions(request, this.#raft);
+    if (request.type !== "memberPromote") return undefined;
+    return refusalOfPromote(request.memberId, {
+      raft: this.#raft,
+      records: this.#machine.membership.records,
+      isStrict: this.#config.strictReconfig,
+    });
   }
 
   #openStream(input: Extract<Input, { type: "streamOpened" }>): void {

@@ -133,6 +133,15 @@ export interface MemberPromoteRequest {
   readonly type: "memberPromote";
   readonly memberId: MemberId;
 }
+/** Several changes of members in one step, or none of them; no member is named twice. Not etcd's. */
+export interface MemberReconfigureRequest {
+  readonly type: "memberReconfigure";
+  readonly add: readonly Pick<MemberRecord, "memberId" | "peerUrls" | "isLearner">[];
+  readonly remove: readonly MemberId[];
+  /** Learners that become voters, voters that become learners. */
+  readonly promote: readonly MemberId[];
+  readonly demote: readonly MemberId[];
+}
 /** Answered by the leader alone, once the other one leads. */
 export interface MoveLeaderRequest {
   readonly type: "moveLeader";
@@ -229,6 +238,7 @@ export type Request =
   | MemberRemoveRequest
   | MemberUpdateRequest
   | MemberPromoteRequest
+  | MemberReconfigureRequest
   | MoveLeaderRequest
   | StatusRequest
   | HashKvRequest
@@ -306,6 +316,8 @@ export type Answer =
   | { readonly type: "memberRemove"; readonly members: readonly MemberRecord[] }
   | { readonly type: "memberUpdate"; readonly members: readonly MemberRecord[] }
   | { readonly type: "memberPromote"; readonly members: readonly MemberRecord[] }
+  /** Decided; those who go are among the members until the joint configuration is left. */
+  | { readonly type: "memberReconfigure"; readonly members: readonly MemberRecord[] }
   | { readonly type: "moveLeader" }
   | {
       readonly type: "status";

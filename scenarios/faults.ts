@@ -65,6 +65,15 @@ export type Fault =
   | { readonly fault: "removeMember"; readonly target: FaultTarget }
   /** An operator makes a learner a voter, as soon as it has caught up. */
   | { readonly fault: "promoteMember"; readonly target: string }
+  /** An operator makes several changes of members in one step. */
+  | {
+      readonly fault: "changeMembers";
+      readonly add: readonly string[];
+      readonly addLearners: readonly string[];
+      readonly remove: readonly FaultTarget[];
+      readonly promote: readonly string[];
+      readonly demote: readonly FaultTarget[];
+    }
   /** An operator asks the leader to hand over to that member. */
   | { readonly fault: "transferLeader"; readonly target: FaultTarget }
   /**
@@ -110,6 +119,7 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   addMember: "An operator adds a member to the running cluster, as a voter or as a learner.",
   removeMember: "An operator removes a member from the cluster for ever.",
   promoteMember: "An operator makes a learner a voter.",
+  changeMembers: "An operator adds, removes, promotes and demotes several members in one step.",
   transferLeader: "An operator asks the leader to hand over to another member.",
   healCore: "A quorum of members works again; the others stay as they are.",
   healAll: "Everything works again.",

@@ -24,6 +24,7 @@ import leaderRemoved from "./membership/leader-removed.ts";
 import leaderTransfer from "./membership/leader-transfer.ts";
 import learnerPromoted from "./membership/learner-promoted.ts";
 import replaceMember from "./membership/replace-member.ts";
+import replacedInOneStep from "./membership/replaced-in-one-step.ts";
 import mixedEverything from "./mixed-everything.ts";
 import cloggedLinks from "./network/clogged-links.ts";
 import flappingLinks from "./network/flapping-links.ts";
@@ -63,6 +64,7 @@ export const scenarios: readonly Scenario[] = [
   pausedLeader,
   readIndexClocksApart,
   replaceMember,
+  replacedInOneStep,
   rollingRestart,
   silentCorruption,
   slowDisks,

@@ -144,6 +144,14 @@ function targetFlaw(plan: Plan, fault: Fault, place: string): Flaw | undefined {
       return fault.target === "all" ? undefined : memberFlaw(plan, fault.target, `${place}.target`, roles);
     case "addMember":
       return joinerFlaw(plan, fault.target, `${place}.target`);
+    case "changeMembers":
+      return (
+        firstOf(fault.add, (name, at) => joinerFlaw(plan, name, `${place}.add[${at}]`)) ??
+        firstOf(fault.addLearners, (name, at) => joinerFlaw(plan, name, `${place}.addLearners[${at}]`)) ??
+        firstOf(fault.remove, (name, at) => memberFlaw(plan, name, `${place}.remove[${at}]`, roles)) ??
+        firstOf(fault.promote, (name, at) => memberFlaw(plan, name, `${place}.promote[${at}]`, [])) ??
+        firstOf(fault.demote, (name, at) => memberFlaw(plan, name, `${place}.demote[${at}]`, roles))
+      );
     case "promoteMember":
       return memberFlaw(plan, fault.target, `${place}.target`, []);
     case "cutOneWay":
@@ -155,6 +163,14 @@ function targetFlaw(plan: Plan, fault: Fault, place: string): Flaw | undefined {
     default:
       return "target" in fault ? memberFlaw(plan, fault.target, `${place}.target`, roles) : undefined;
   }
+}
+
+function firstOf(names: readonly string[], look: (name: string, at: number) => Flaw | undefined): Flaw | undefined {
+  for (const [position, name] of names.entries()) {
+    const flaw = look(name, position);
+    if (flaw !== undefined) return flaw;
+  }
+  return undefined;
 }
 
 function groupsFlaw(plan: Plan, groups: readonly (readonly string[])[], place: string): Flaw | undefined {

@@ -148,6 +148,13 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   addMember: { target: name, learner: trueOrFalse },
   removeMember: { target: name },
   promoteMember: { target: name },
+  changeMembers: {
+    add: listOf(name),
+    addLearners: listOf(name),
+    remove: listOf(name),
+    promote: listOf(name),
+    demote: listOf(name),
+  },
   transferLeader: { target: name },
   healCore: { members: listOf(name) },
   healAll: {},

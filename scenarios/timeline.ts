@@ -3,6 +3,8 @@
  */
 import type { Fault, FaultTarget, LinkLaw, PlannedFault } from "./faults.ts";
 
+type MemberChanges = Omit<Extract<Fault, { fault: "changeMembers" }>, "fault">;
+
 export interface Moment {
   kill(target: FaultTarget): PlannedFault;
   /** The machine of that member loses power: unsynced bytes go too. */
@@ -34,6 +36,8 @@ export interface Moment {
   addLearner(target: string): PlannedFault;
   removeMember(target: FaultTarget): PlannedFault;
   promoteMember(target: string): PlannedFault;
+  /** Several changes in one step; parts left out are empty. */
+  changeMembers(change: Partial<MemberChanges>): PlannedFault;
   transferLeader(target: FaultTarget): PlannedFault;
   healAll(): PlannedFault;
 }
@@ -72,6 +76,8 @@ export function at(ms: number): Moment {
     addLearner: (target) => planned({ fault: "addMember", target, learner: true }),
     removeMember: (target) => planned({ fault: "removeMember", target }),
     promoteMember: (target) => planned({ fault: "promoteMember", target }),
+    changeMembers: (change) =>
+      planned({ fault: "changeMembers", add: [], addLearners: [], remove: [], promote: [], demote: [], ...change }),
     transferLeader: (target) => planned({ fault: "transferLeader", target }),
     healAll: () => planned({ fault: "healAll" }),
   };

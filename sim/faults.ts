@@ -9,7 +9,7 @@ import type { DiskCopy } from "./host-disk.ts";
 import type { Invariants } from "./invariants.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
-import { type Change, isChange, type Operator } from "./operator.ts";
+import { type Change, isChange, type Operator, targetsOf } from "./operator.ts";
 import { combine32 } from "./random.ts";
 
 interface FaultWorld {
@@ -207,13 +207,14 @@ export class Faults {
 
   /** What becomes of it is recorded by the operator. */
   #ask(change: Change): Made {
-    const target = this.#resolve(change.target);
-    if (target === undefined) return { hosts: [], skipped: `there is no ${change.target} now` };
-    if (target.hasJoined === (change.fault === "addMember")) {
-      return { hosts: [target], skipped: target.hasJoined ? "it was added already" : "it was not added yet" };
+    const targets = targetsOf(change, (target) => this.#resolve(target));
+    if (targets === undefined) return { hosts: [], skipped: "there is no such member now" };
+    for (const host of targets.all) {
+      if (host.hasJoined !== targets.joining.includes(host)) continue;
+      return { hosts: [host], skipped: host.hasJoined ? "it was added already" : "it was not added yet" };
     }
-    this.#world.operator.begin(change, target);
-    return { hosts: [target], detail: "asked for" };
+    this.#world.operator.begin(change, targets);
+    return { hosts: targets.all, detail: "asked for" };
   }
 
   #heal(healed: readonly MemberHost[], what: "core" | "all"): Made {

@@ -3,19 +3,32 @@
  * when the answer is no or does not come, and starts the machine of a member that was added. Every request is recorded
  * when it has come to its end. Members hear from here, too, to whom they are connected.
  */
-import { type MemberId, type Reply, type Request, refusals, requestIdOf } from "../core/index.ts";
-import type { Fault } from "../scenarios/faults.ts";
+import { type MemberId, type RefusalName, type Reply, type Request, refusals, requestIdOf } from "../core/index.ts";
+import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { Recorder } from "../scenarios/session/recorder.ts";
 import { AlarmWatch } from "./alarm-watch.ts";
 import type { MemberHost } from "./member-host.ts";
 import type { SimNetwork } from "./network.ts";
 
-export type Change = Extract<Fault, { fault: "addMember" | "removeMember" | "promoteMember" | "transferLeader" }>;
+export type Change = Extract<
+  Fault,
+  { fault: "addMember" | "removeMember" | "promoteMember" | "changeMembers" | "transferLeader" }
+>;
+
+/** The machines a change names: the one that is not asked, and all by what becomes of them. */
+export interface ChangeTargets {
+  readonly target: MemberHost;
+  readonly all: readonly MemberHost[];
+  readonly joining: readonly MemberHost[];
+  readonly leaving: readonly MemberHost[];
+  readonly request: Request;
+}
 
 export const isChange = (fault: Fault): fault is Change =>
   fault.fault === "addMember" ||
   fault.fault === "removeMember" ||
   fault.fault === "promoteMember" ||
+  fault.fault === "changeMembers" ||
   fault.fault === "transferLeader";
 
 interface OperatorWorld {
@@ -26,7 +39,7 @@ interface OperatorWorld {
 
 interface Task {
   readonly change: Change;
-  readonly target: MemberHost;
+  readonly targets: ChangeTargets;
   readonly beganUs: number;
   tries: number;
   lastRefusal: string;
@@ -57,9 +70,9 @@ export class Operator {
     this.#alarms = new AlarmWatch(options.world);
   }
 
-  begin(change: Change, target: MemberHost): void {
+  begin(change: Change, targets: ChangeTargets): void {
     const beganUs = this.#world.timeUs;
-    const task: Task = { change, target, beganUs, tries: 0, lastRefusal: "", asked: undefined };
+    const task: Task = { change, targets, beganUs, tries: 0, lastRefusal: "", asked: undefined };
     this.#tasks.push(task);
     this.#try(task);
   }
@@ -77,7 +90,7 @@ export class Operator {
     );
     if (task === undefined) return false;
     task.asked = undefined;
-    if (reply.ok || reply.refusal === doneAlready[task.change.fault]) this.#end(task, "");
+    if (reply.ok || doneAlready[task.change.fault].includes(reply.refusal)) this.#end(task, "");
     else task.lastRefusal = refusals[reply.refusal].text;
     return true;
   }
@@ -110,31 +123,31 @@ export class Operator {
     host.lastRequestId += 1;
     task.asked = { host, life: host.life, requestId: host.lastRequestId, atUs: this.#world.timeUs };
     const requestId = requestIdOf(host.lastRequestId);
-    const request = requestOf(task.change, task.target);
+    const { request } = task.targets;
     host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false });
   }
 
   /** Another member each time; only the leader can hand over. */
-  #whomToAsk({ change, target, tries }: Task): MemberHost | undefined {
-    const able = this.#world.hosts.filter((host) => host.isUp && !host.paused && host !== target);
+  #whomToAsk({ change, targets, tries }: Task): MemberHost | undefined {
+    const able = this.#world.hosts.filter((host) => host.isUp && !host.paused && host !== targets.target);
     if (change.fault === "transferLeader") return able.find((host) => host.member?.raft.role === "leader");
     return able[tries % Math.max(1, able.length)];
   }
 
   #end(task: Task, skipped: string): void {
     this.#tasks = this.#tasks.filter((other) => other !== task);
-    const { change, target, tries } = task;
+    const { change, targets, tries } = task;
     this.#recorder.record({
       type: "fault",
       atMs: Math.floor(this.#world.timeUs / 1_000),
       fault: change.fault,
-      members: [target.name],
+      members: targets.all.map((host) => host.name),
       result: skipped === "" ? "done" : "skipped",
       detail: skipped === "" ? `carried out after ${tries} ${tries === 1 ? "try" : "tries"}` : skipped,
     });
     if (skipped !== "") return;
-    if (change.fault === "addMember") target.join();
-    else if (change.fault === "removeMember") target.leave();
+    for (const host of targets.joining) host.join();
+    for (const host of targets.leaving) host.leave();
   }
 
   /** A connection stands while both run and hear each other. */
@@ -158,24 +171,67 @@ export class Operator {
   }
 }
 
-/** The refusal that says that an earlier try took effect. */
-const doneAlready: { readonly [Name in Change["fault"]]: string } = {
-  addMember: "memberExists",
-  removeMember: "memberNotFound",
-  promoteMember: "memberNotLearner",
-  transferLeader: "",
+/** The refusals that say that an earlier try took effect. */
+const doneAlready: { readonly [Name in Change["fault"]]: readonly RefusalName[] } = {
+  addMember: ["memberExists"],
+  removeMember: ["memberNotFound"],
+  promoteMember: ["memberNotLearner"],
+  changeMembers: ["memberExists", "memberNotFound", "memberNotLearner", "memberNotVoter"],
+  transferLeader: [],
 };
 
-function requestOf(change: Change, target: MemberHost): Request {
-  const memberId: MemberId = target.memberId;
+/** The change with its machines; undefined when one of them cannot be told now. */
+export function targetsOf(
+  change: Change,
+  resolve: (target: FaultTarget) => MemberHost | undefined,
+): ChangeTargets | undefined {
+  if (change.fault === "changeMembers") return targetsOfMany(change, resolve);
+  const target = resolve(change.target);
+  if (target === undefined) return undefined;
+  const { memberId } = target;
+  const one = { target, all: [target], joining: [], leaving: [] };
   switch (change.fault) {
     case "addMember":
-      return { type: "memberAdd", memberId, peerUrls: [`http://${target.name}:2380`], isLearner: change.learner };
+      return { ...one, joining: [target], request: { type: "memberAdd", ...newMember(target, change.learner) } };
     case "removeMember":
-      return { type: "memberRemove", memberId };
+      return { ...one, leaving: [target], request: { type: "memberRemove", memberId } };
     case "promoteMember":
-      return { type: "memberPromote", memberId };
+      return { ...one, request: { type: "memberPromote", memberId } };
     case "transferLeader":
-      return { type: "moveLeader", targetId: memberId };
+      return { ...one, request: { type: "moveLeader", targetId: memberId } };
   }
 }
+
+function targetsOfMany(
+  change: Extract<Change, { fault: "changeMembers" }>,
+  resolve: (target: FaultTarget) => MemberHost | undefined,
+): ChangeTargets | undefined {
+  const [voters, learners, leaving, promoted, demoted] = [
+    change.add,
+    change.addLearners,
+    change.remove,
+    change.promote,
+    change.demote,
+  ].map((names) => names.map(resolve).filter((host) => host !== undefined));
+  if (voters === undefined || learners === undefined || leaving === undefined) return undefined;
+  if (promoted === undefined || demoted === undefined) return undefined;
+  const all = [...leaving, ...promoted, ...demoted, ...voters, ...learners];
+  const named = change.add.length + change.addLearners.length + change.remove.length;
+  const [target] = all;
+  if (target === undefined || all.length < named + change.promote.length + change.demote.length) return undefined;
+  const ids = (hosts: readonly MemberHost[]): MemberId[] => hosts.map((host) => host.memberId);
+  const request: Request = {
+    type: "memberReconfigure",
+    add: [...voters.map((host) => newMember(host, false)), ...learners.map((host) => newMember(host, true))],
+    remove: ids(leaving),
+    promote: ids(promoted),
+    demote: ids(demoted),
+  };
+  return { target, all, joining: [...voters, ...learners], leaving, request };
+}
+
+const newMember = ({ memberId, name }: MemberHost, isLearner: boolean) => ({
+  memberId,
+  peerUrls: [`http://${name}:2380`],
+  isLearner,
+});

@@ -157,6 +157,9 @@ export class Seam {
     }
     if (request.type === "memberAdd") {
       request = { ...request, memberId: this.#options.chooseMemberId(request.peerUrls) };
+    } else if (request.type === "memberReconfigure") {
+      const add = request.add.map((one) => ({ ...one, memberId: this.#options.chooseMemberId(one.peerUrls) }));
+      request = { ...request, add };
     }
     this.#lastRequest += 1;
     const requestId = requestIdOf(this.#lastRequest);

@@ -19,6 +19,7 @@ import type {
   LeaseRevokeRequest,
   MemberAddRequest,
   MemberPromoteRequest,
+  MemberReconfigureRequest,
   MemberRemoveRequest,
   MemberUpdateRequest,
   PutRequest,
@@ -54,8 +55,23 @@ export interface AddMemberCommand extends MemberAddRequest {
   readonly learnersMax: number;
 }
 
+export interface ReconfigureCommand extends MemberReconfigureRequest {
+  readonly learnersMax: number;
+}
+
+/** The leader's own: the new voters decide alone from here on. */
+export interface LeaveJointCommand {
+  readonly type: "leaveJoint";
+}
+
 /** What entries of kind "configuration" hold. */
-export type ConfigurationRequest = AddMemberCommand | MemberRemoveRequest | MemberUpdateRequest | MemberPromoteRequest;
+export type ConfigurationRequest =
+  | AddMemberCommand
+  | MemberRemoveRequest
+  | MemberUpdateRequest
+  | MemberPromoteRequest
+  | ReconfigureCommand
+  | LeaveJointCommand;
 
 export type CommandRequest =
   | AuthCommand
@@ -94,6 +110,8 @@ const memberAddTag = 10;
 const memberRemoveTag = 11;
 const memberUpdateTag = 12;
 const memberPromoteTag = 13;
+const reconfigureTag = 14;
+const leaveJointTag = 15;
 
 const authTag = 32;
 
@@ -210,9 +228,28 @@ function writeRequest(writer: ByteWriter, request: CommandRequest): void {
       writer.byte(memberPromoteTag);
       writer.id(request.memberId);
       return;
+    case "memberReconfigure":
+      writer.byte(reconfigureTag);
+      writer.varint(request.add.length);
+      for (const { memberId, peerUrls, isLearner } of request.add) {
+        writer.id(memberId);
+        writeTexts(writer, peerUrls);
+        writer.byte(isLearner ? 1 : 0);
+      }
+      for (const ids of [request.remove, request.promote, request.demote]) writeIds(writer, ids);
+      writer.varint(request.learnersMax);
+      return;
+    case "leaveJoint":
+      writer.byte(leaveJointTag);
+      return;
     default:
       unreachable(request);
   }
+}
+
+function writeIds(writer: ByteWriter, ids: readonly MemberId[]): void {
+  writer.varint(ids.length);
+  for (const id of ids) writer.id(id);
 }
 
 function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
@@ -269,12 +306,30 @@ function readRequest(reader: ByteReader): CommandRequest {
     }
     case memberPromoteTag:
       return { type: "memberPromote", memberId: memberIdOf(reader.unsignedId()) };
+    case reconfigureTag: {
+      const add: ReconfigureCommand["add"][number][] = [];
+      for (let left = reader.varint(); left > 0; left--) {
+        const memberId = memberIdOf(reader.unsignedId());
+        const peerUrls = readTexts(reader);
+        add.push({ memberId, peerUrls, isLearner: reader.byte() === 1 });
+      }
+      const lists = { remove: readIds(reader), promote: readIds(reader), demote: readIds(reader) };
+      return { type: "memberReconfigure", add, ...lists, learnersMax: reader.varint() };
+    }
+    case leaveJointTag:
+      return { type: "leaveJoint" };
     default: {
       const operation = readOperation(reader, tag);
       assert(operation.type !== "range" && operation.type !== "empty", "a command is a write");
       return operation;
     }
   }
+}
+
+function readIds(reader: ByteReader): MemberId[] {
+  const ids: MemberId[] = [];
+  for (let left = reader.varint(); left > 0; left--) ids.push(memberIdOf(reader.unsignedId()));
+  return ids;
 }
 
 function readTexts(reader: ByteReader): string[] {

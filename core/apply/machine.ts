@@ -150,7 +150,9 @@ export class Machine {
       case "memberAdd":
       case "memberRemove":
       case "memberUpdate":
-      case "memberPromote": {
+      case "memberPromote":
+      case "memberReconfigure":
+      case "leaveJoint": {
         assert(entry.kind === "configuration", "a change of members has an entry of its own kind");
         const outcome = this.membership.apply(request);
         // Answers of the Cluster service carry no revision.

@@ -13,13 +13,16 @@ import { compareIds, hexOf, type MemberId, memberIdOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
 import type { Configuration } from "../raft/message.ts";
 import type { Answer, MemberRecord } from "../request.ts";
-import type { ConfigurationRequest } from "./command.ts";
+import type { ConfigurationRequest, ReconfigureCommand } from "./command.ts";
+import { afterChange, decodeJoint, encodeJoint, type Joint, jointKey, refusalOfReconfigure } from "./joint.ts";
 
 export class Membership {
   private readonly backend: Backend;
   /** In id order. */
   private known: readonly MemberRecord[] = [];
   private readonly removed = new Set<MemberId>();
+  /** Present while the old voters still decide along with the new ones. */
+  private joint: Joint | undefined;
 
   /** Empty until {@link reload}. */
   constructor(backend: Backend) {
@@ -38,13 +41,17 @@ export class Membership {
       this.removed.add(memberIdOf(BigInt(`0x${utf8Decode(key)}`)));
       return true;
     });
+    const joint = this.backend.get("cluster", jointKey);
+    this.joint = joint === undefined ? undefined : decodeJoint(joint);
   }
 
   /** Who votes and who learns, for Raft. */
   get configuration(): Configuration {
-    const voters = this.known.filter((record) => !record.isLearner).map((record) => record.memberId);
-    const learners = this.known.filter((record) => record.isLearner).map((record) => record.memberId);
-    return { voters, outgoing: [], learners };
+    const leaving = this.joint?.leaving ?? [];
+    const staying = this.known.filter((record) => !leaving.includes(record.memberId));
+    const voters = staying.filter((record) => !record.isLearner).map((record) => record.memberId);
+    const learners = staying.filter((record) => record.isLearner).map((record) => record.memberId);
+    return { voters, outgoing: this.joint?.outgoing ?? [], learners };
   }
 
   /** Belonged once and never will again. */
@@ -82,6 +89,8 @@ export class Membership {
   apply(request: ConfigurationRequest): { ok: true; answer: Answer } | { ok: false; refusal: RefusalName } {
     const refusal = this.refusalOf(request);
     if (refusal !== undefined) return { ok: false, refusal };
+    if (request.type === "memberReconfigure") return this.enter(request);
+    if (request.type === "leaveJoint") return this.leave();
     const { memberId } = request;
     switch (request.type) {
       case "memberAdd": {
@@ -92,11 +101,7 @@ export class Membership {
         return { ok: true, answer: { type: "memberAdd", member, members: this.known } };
       }
       case "memberRemove": {
-        const key = utf8Encode(hexOf(memberId));
-        this.backend.delete("members", key);
-        this.backend.put("membersRemoved", key, utf8Encode("removed"));
-        this.removed.add(memberId);
-        this.known = this.known.filter((record) => record.memberId !== memberId);
+        this.remove(memberId);
         return { ok: true, answer: { type: "memberRemove", members: this.known } };
       }
       case "memberUpdate":
@@ -112,6 +117,11 @@ export class Membership {
 
   /** What the member list has against the change, in etcd's order; also asked before it is proposed. */
   refusalOf(request: ConfigurationRequest): RefusalName | undefined {
+    if (request.type === "leaveJoint") return undefined;
+    if (this.joint !== undefined && request.type !== "memberUpdate") return "changeUnderWay";
+    if (request.type === "memberReconfigure") {
+      return refusalOfReconfigure(this.known, request, (id) => this.removed.has(id));
+    }
     const { memberId } = request;
     if (this.removed.has(memberId)) return "memberNotFound";
     const known = this.get(memberId);
@@ -128,6 +138,35 @@ export class Membership {
     if (request.type === "memberRemove" && !known.isLearner && this.configuration.voters.length === 1)
       return "notEnoughStarted";
     return undefined;
+  }
+
+  /** Where no voter comes or goes there is nothing to be joint about. */
+  private enter(request: ReconfigureCommand): { ok: true; answer: Answer } {
+    const outgoing = this.configuration.voters;
+    const { records, leaving } = afterChange(this.known, request);
+    for (const record of records) this.store(record);
+    this.known = records;
+    this.joint = { outgoing, leaving };
+    const { voters } = this.configuration;
+    if (voters.length === outgoing.length && voters.every((id) => outgoing.includes(id))) this.leave();
+    else this.backend.put("cluster", jointKey, encodeJoint(this.joint));
+    return { ok: true, answer: { type: "memberReconfigure", members: this.known } };
+  }
+
+  /** A second word to leave finds nothing to do. */
+  private leave(): { ok: true; answer: Answer } {
+    for (const memberId of this.joint?.leaving ?? []) this.remove(memberId);
+    this.joint = undefined;
+    this.backend.delete("cluster", jointKey);
+    return { ok: true, answer: { type: "memberReconfigure", members: this.known } };
+  }
+
+  private remove(memberId: MemberId): void {
+    const key = utf8Encode(hexOf(memberId));
+    this.backend.delete("members", key);
+    this.backend.put("membersRemoved", key, utf8Encode("removed"));
+    this.removed.add(memberId);
+    this.known = this.known.filter((record) => record.memberId !== memberId);
   }
 
   private isUrlTaken(urls: readonly string[], exceptBy: MemberId): boolean {

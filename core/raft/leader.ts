@@ -115,10 +115,19 @@ export function proposeConfigurationAsLeader(
   return leadership.configurationsWaiting.length === 0 ? "appended" : "waiting";
 }
 
-/** Appends the change that waits longest, if it is its turn. */
+/** A change waits, or a joint configuration to be left. */
+export const hasConfigurationDue = (state: RaftState, leadership: Leadership): boolean =>
+  leadership.configurationsWaiting.length > 0 || state.configuration.outgoing.length > 0;
+
+/** Leaves the joint configuration, or appends the change that waits longest, if it is its turn. */
 export function maybeAppendConfiguration(state: RaftState, leadership: Leadership): void {
   if (leadership.transferee !== undefined || state.log.appliedIndex < leadership.configurationIndex) return;
-  const command = leadership.configurationsWaiting.shift();
+  const { configuration, leaveJoint } = state;
+  // Not before the joint configuration is applied: until then its majorities do not decide.
+  const command =
+    configuration.outgoing.length > 0 && leaveJoint !== undefined
+      ? leaveJoint(configuration)
+      : leadership.configurationsWaiting.shift();
   if (command === undefined) return;
   appendOwn(state, leadership, "configuration", command);
   leadership.configurationIndex = state.log.lastIndex;
@@ -186,7 +195,7 @@ export function startTransfer(state: RaftState, leadership: Leadership, to: Memb
 export function tickLeader(state: RaftState, leadership: Leadership): void {
   leadership.readLease?.tick(state.nowMs);
   if (leadership.transferee !== undefined) tickTransfer(state, leadership, leadership.transferee);
-  else if (leadership.configurationsWaiting.length > 0) maybeAppendConfiguration(state, leadership);
+  else if (hasConfigurationDue(state, leadership)) maybeAppendConfiguration(state, leadership);
   leadership.quorumTicks++;
   if (leadership.quorumTicks >= state.config.electionTicks) {
     leadership.quorumTicks = 0;

@@ -30,6 +30,7 @@ import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollo
 import {
   addRead,
   flushLeader,
+  hasConfigurationDue,
   leaderPersisted,
   maybeAppendConfiguration,
   proposeAsLeader,
@@ -312,8 +313,7 @@ export class Raft implements RaftView {
     const { state } = this;
     state.log.appliedTo(index);
     const { leadership } = state;
-    if (leadership !== undefined && leadership.configurationsWaiting.length > 0)
-      maybeAppendConfiguration(state, leadership);
+    if (leadership !== undefined && hasConfigurationDue(state, leadership)) maybeAppendConfiguration(state, leadership);
   }
 
   /** Forgets entries ≤ index (≤ appliedIndex). A follower that still needs them will need a snapshot. */

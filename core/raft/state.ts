@@ -36,6 +36,8 @@ export interface RaftOptions {
   readonly forgotten?: Forgotten | undefined;
   /** Whether that member is known to have started before, from what this one has applied. */
   readonly hasServed: (id: MemberId) => boolean;
+  /** The command with which a leader leaves that joint configuration; absent: it never does by itself. */
+  readonly leaveJoint?: (configuration: Configuration) => Uint8Array;
   /**
    * Higher in every life of this member, also on an older disk, and at least 1: answers to reads of an earlier life are
    * not taken for its own, and what an earlier life acknowledged is not counted.
@@ -66,6 +68,7 @@ export class RaftState {
   private witnesses: readonly Witness[] = [];
   registrations: readonly Registration[];
   readonly hasServed: (id: MemberId) => boolean;
+  readonly leaveJoint: RaftOptions["leaveJoint"] | undefined;
 
   /** As of the input being handled; only reads by lease ask for it. */
   nowMs = 0;
@@ -117,6 +120,7 @@ export class RaftState {
     this.votedFor = options.hardState.votedFor;
     this.registrations = options.hardState.registrations;
     this.hasServed = options.hasServed;
+    this.leaveJoint = options.leaveJoint;
     this.log = new RaftLog({
       baseIndex: options.snapshotIndex,
       baseTerm: options.snapshotTerm,

@@ -9,7 +9,7 @@ import type { Machine } from "../apply/machine.ts";
 import type { RefusalName } from "../errors.ts";
 import type { MemberId } from "../ids.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { Answer, MemberAddRequest, MemberRecord } from "../request.ts";
+import type { Answer, MemberAddRequest, MemberReconfigureRequest, MemberRecord } from "../request.ts";
 import type { PeerLinks } from "./peer-links.ts";
 
 export function clusterAnswer(machine: Machine): Extract<Answer, { type: "memberList" }> {
@@ -65,6 +65,30 @@ export function refusalOfPromote(
   return options.isStrict && started < majorityOf(voters.length + 1) ? "notEnoughStarted" : undefined;
 }
 
+/** Whether each learner that the change promotes has caught up, as the leader sees it. */
+export function refusalOfPromotions({ promote }: MemberReconfigureRequest, raft: Raft): RefusalName | undefined {
+  for (const memberId of promote) {
+    const match = raft.progressOf(memberId)?.matchIndex;
+    if (match !== undefined && match < raft.stableIndex * readyShare) return "learnerNotReady";
+  }
+  return undefined;
+}
+
+/** Both majorities decide for a while: each needs enough voters that have started and have been connected for a while. */
+export function refusalOfReconfigure(request: MemberReconfigureRequest, around: Surroundings): RefusalName | undefined {
+  const { records } = around;
+  const { remove, promote, demote, add } = request;
+  const staying = records.filter(({ memberId, isLearner }) => {
+    if (remove.includes(memberId) || demote.includes(memberId)) return false;
+    return !isLearner || promote.includes(memberId);
+  });
+  const after = staying.length + add.filter(({ isLearner }) => !isLearner).length;
+  if (staying.filter(isStarted).length < majorityOf(after)) return "notEnoughStarted";
+  const steady = (list: readonly MemberRecord[]): number => list.filter((record) => isSteady(record, around)).length;
+  const voters = votersOf(records);
+  return steady(staying) < majorityOf(after) || steady(voters) < majorityOf(voters.length) ? "unhealthy" : undefined;
+}
+
 /** Share of the leader's log that a learner must hold before it may vote. */
 const readyShare = 0.9;
 /** A connection counts once it has stood for so long. */
@@ -76,11 +100,11 @@ const votersOf = (records: readonly MemberRecord[]): readonly MemberRecord[] =>
 const isStarted = (record: MemberRecord): boolean => record.name !== "";
 
 /** Voters connected for a while, this member included. */
-function steadyVoters({ selfId, records, links, nowMs }: Surroundings): number {
-  let count = 0;
-  for (const { memberId } of votersOf(records)) {
-    const sinceMs = memberId === selfId ? Number.NEGATIVE_INFINITY : links.connectedSince(memberId);
-    if (sinceMs !== undefined && nowMs - sinceMs > steadyMs) count += 1;
-  }
-  return count;
+function steadyVoters(around: Surroundings): number {
+  return votersOf(around.records).filter((record) => isSteady(record, around)).length;
+}
+
+function isSteady({ memberId }: MemberRecord, { selfId, links, nowMs }: Surroundings): boolean {
+  const sinceMs = memberId === selfId ? Number.NEGATIVE_INFINITY : links.connectedSince(memberId);
+  return sinceMs !== undefined && nowMs - sinceMs > steadyMs;
 }

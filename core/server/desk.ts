@@ -16,7 +16,14 @@ import type { Backend, Random } from "../ports.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { Request } from "../request.ts";
 import { type AuthDesk, isAuthRead } from "./auth-desk.ts";
-import { clusterAnswer, refusalOfAdd, refusalOfPromote, refusalOfRemove } from "./cluster.ts";
+import {
+  clusterAnswer,
+  refusalOfAdd,
+  refusalOfPromote,
+  refusalOfPromotions,
+  refusalOfReconfigure,
+  refusalOfRemove,
+} from "./cluster.ts";
 import type { Gate } from "./gate.ts";
 import type { LeaseCalls } from "./lease-calls.ts";
 import { statusAnswer } from "./maintenance.ts";
@@ -148,6 +155,11 @@ export class Desk {
           this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call);
         }
         return;
+      case "memberReconfigure":
+        if (this.#isAllowed(requestId, request, call.identity)) {
+          this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call);
+        }
+        return;
       case "memberRemove":
       case "memberUpdate":
       case "memberPromote":
@@ -274,8 +286,16 @@ export class Desk {
       if (raft.role !== "leader") return undefined;
       return refusalOfPromote(request.memberId, { raft, records, isStrict: config.strictReconfig });
     }
-    if (!config.strictReconfig) return undefined;
     const around = { selfId: raft.id, records, links, nowMs };
+    if (request.type === "memberReconfigure") {
+      if (raft.leaderId === undefined) return "noLeader";
+      // Whether it was made already is what one wants to hear who asks again.
+      const known = machine.membership.refusalOf({ ...request, learnersMax: config.learnersMax });
+      if (known !== undefined) return known;
+      const notReady = raft.role === "leader" ? refusalOfPromotions(request, raft) : undefined;
+      return notReady ?? (config.strictReconfig ? refusalOfReconfigure(request, around) : undefined);
+    }
+    if (!config.strictReconfig) return undefined;
     if (request.type === "memberAdd") return refusalOfAdd(request, around);
     return request.type === "memberRemove" ? refusalOfRemove(request.memberId, around) : undefined;
   }

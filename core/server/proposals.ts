@@ -184,6 +184,8 @@ const isConfiguration = (request: CommandRequest): request is ConfigurationReque
   request.type === "memberAdd" ||
   request.type === "memberRemove" ||
   request.type === "memberUpdate" ||
-  request.type === "memberPromote";
+  request.type === "memberPromote" ||
+  request.type === "memberReconfigure" ||
+  request.type === "leaveJoint";
 
 const nothing: readonly Settled[] = [];

@@ -30,6 +30,10 @@ export function refusalOfRequest(
       );
     case "memberAdd":
       return request.peerUrls.length > 0 && request.peerUrls.every(isMemberUrl) ? undefined : "memberBadUrls";
+    case "memberReconfigure":
+      return request.add.every(({ peerUrls }) => peerUrls.length > 0 && peerUrls.every(isMemberUrl))
+        ? undefined
+        : "memberBadUrls";
     case "userAdd":
     case "userChangePassword":
       return utf8Encode(request.password).length > passwordBytesMax ? "passwordTooLong" : undefined;

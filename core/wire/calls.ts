@@ -9,6 +9,7 @@ import type { Answer, Header, Request, StreamReply, StreamRequest } from "../req
 import * as auth from "./auth.ts";
 import * as cluster from "./cluster.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
+import * as ours from "./gen/faultlinepb/cluster_pb.ts";
 import { headerFromWire, headerToWire } from "./key-value.ts";
 import * as kv from "./kv.ts";
 import * as kvFast from "./kv-fast.ts";
@@ -280,6 +281,16 @@ export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
     requestToWire: cluster.memberPromoteToWire,
     answerToWire: cluster.memberPromoteAnswerToWire,
     answerFromWire: cluster.memberPromoteAnswerFromWire,
+  }),
+  memberReconfigure: unary({
+    path: "/faultlinepb.Cluster/MemberReconfigure",
+    type: "memberReconfigure",
+    input: ours.MemberReconfigureRequestSchema,
+    output: ours.MemberReconfigureResponseSchema,
+    requestFromWire: cluster.memberReconfigureFromWire,
+    requestToWire: cluster.memberReconfigureToWire,
+    answerToWire: cluster.memberReconfigureAnswerToWire,
+    answerFromWire: cluster.memberReconfigureAnswerFromWire,
   }),
   moveLeader: unary({
     path: "/etcdserverpb.Maintenance/MoveLeader",

@@ -10,11 +10,13 @@ import type {
   MemberAddRequest,
   MemberListRequest,
   MemberPromoteRequest,
+  MemberReconfigureRequest,
   MemberRecord,
   MemberRemoveRequest,
   MemberUpdateRequest,
 } from "../request.ts";
 import * as rpc from "./gen/etcdserverpb/rpc_pb.ts";
+import * as ours from "./gen/faultlinepb/cluster_pb.ts";
 import { headerToWire } from "./key-value.ts";
 
 type AnswerOf<Type extends Answer["type"]> = Extract<Answer, { readonly type: Type }>;
@@ -115,6 +117,38 @@ export const memberPromoteAnswerFromWire = (wire: rpc.MemberPromoteResponse): An
   type: "memberPromote",
   members: wire.members.map(memberFromWire),
 });
+
+// ---- reconfigure, not etcd's -----------------------------------------------------------------------------------
+
+/** The ids of those that come are 0 until they are chosen. */
+export const memberReconfigureFromWire = (wire: ours.MemberReconfigureRequest): MemberReconfigureRequest => ({
+  type: "memberReconfigure",
+  add: wire.add.map(({ peerURLs, isLearner }) => ({ memberId: memberIdOf(0n), peerUrls: peerURLs, isLearner })),
+  remove: wire.remove.map(memberIdOf),
+  promote: wire.promote.map(memberIdOf),
+  demote: wire.demote.map(memberIdOf),
+});
+
+export const memberReconfigureToWire = (request: MemberReconfigureRequest): ours.MemberReconfigureRequest =>
+  create(ours.MemberReconfigureRequestSchema, {
+    add: request.add.map(({ peerUrls, isLearner }) => ({ peerURLs: [...peerUrls], isLearner })),
+    remove: [...request.remove],
+    promote: [...request.promote],
+    demote: [...request.demote],
+  });
+
+export const memberReconfigureAnswerToWire = (
+  answer: AnswerOf<"memberReconfigure">,
+  header: Header,
+): ours.MemberReconfigureResponse =>
+  create(ours.MemberReconfigureResponseSchema, {
+    header: headerToWire(header),
+    members: answer.members.map(memberToWire),
+  });
+
+export const memberReconfigureAnswerFromWire = (
+  wire: ours.MemberReconfigureResponse,
+): AnswerOf<"memberReconfigure"> => ({ type: "memberReconfigure", members: wire.members.map(memberFromWire) });
 
 // ---- one member --------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,10 @@ function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply): Ou
 /** A refusal that speaks of the member rather than of the request: another member may serve it. */
 function outcomeOfRefusal(refusal: Refusal): Outcome {
   const { code, text, definite } = refusal;
-  const ofMember = refusal === refusals.notLeader || refusal === refusals.proposalDropped;
+  const ofMember =
+    refusal === refusals.notLeader ||
+    refusal === refusals.proposalDropped ||
+    refusal === refusals.notSupportedForLearner;
   const moveOn = !definite || code === "UNAVAILABLE" || ofMember;
   return { kind: definite ? "failed" : "unknown", error: text, moveOn };
 }

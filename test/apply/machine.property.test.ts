@@ -124,7 +124,12 @@ class Trio {
   }
 
   private command(request: Parameters<typeof encodeCommand>[0]["request"]): void {
-    if (request.type !== "publishMember" && request.type !== "leaseCheckpoint" && request.type !== "auth") {
+    if (
+      request.type !== "publishMember" &&
+      request.type !== "leaseCheckpoint" &&
+      request.type !== "auth" &&
+      request.type !== "leaveJoint"
+    ) {
       if (refusalOfRequest(request, config) !== undefined) return;
     }
     const id = { origin: memberIdOf(7n), incarnation: 3, sequence: this.log.length };

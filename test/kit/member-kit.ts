@@ -109,7 +109,7 @@ export class TestMachine {
   do(request: CommandRequest, nowMs = 0, identity: Identity = anonymous): Applied {
     const id = { origin: memberIdOf(1n), incarnation: 1, sequence: this.log.length };
     const data = encodeCommand({ id, identity, request });
-    const isConfiguration = request.type.startsWith("member");
+    const isConfiguration = request.type.startsWith("member") || request.type === "leaveJoint";
     const kind = isConfiguration ? "configuration" : "command";
     const entry: Entry = { index: indexOf(this.log.length + 1), term: termOf(1), kind, data };
     this.log.push(entry);

@@ -117,18 +117,38 @@ const memberIds = fc.constantFrom(1n, 7n, 0xffff_ffff_ffff_fff0n).map(memberIdOf
 const peerUrls = fc.array(fc.constantFrom("http://a:1", "http://b:2"), { minLength: 1, maxLength: 2 });
 
 /** Changes of members; entries of their own kind hold them. */
-export const configurationRequests: fc.Arbitrary<ConfigurationRequest> = fc.oneof(
-  fc.record({
-    type: fc.constant("memberAdd" as const),
-    memberId: memberIds,
-    peerUrls,
-    isLearner: fc.boolean(),
-    learnersMax: fc.nat(2),
-  }),
-  fc.record({ type: fc.constant("memberRemove" as const), memberId: memberIds }),
-  fc.record({ type: fc.constant("memberUpdate" as const), memberId: memberIds, peerUrls }),
-  fc.record({ type: fc.constant("memberPromote" as const), memberId: memberIds }),
-);
+/** Changes of one member. */
+export const singleChanges: fc.Arbitrary<Exclude<ConfigurationRequest, { type: "memberReconfigure" | "leaveJoint" }>> =
+  fc.oneof(
+    fc.record({
+      type: fc.constant("memberAdd" as const),
+      memberId: memberIds,
+      peerUrls,
+      isLearner: fc.boolean(),
+      learnersMax: fc.nat(2),
+    }),
+    fc.record({ type: fc.constant("memberRemove" as const), memberId: memberIds }),
+    fc.record({ type: fc.constant("memberUpdate" as const), memberId: memberIds, peerUrls }),
+    fc.record({ type: fc.constant("memberPromote" as const), memberId: memberIds }),
+  );
+
+const fewMemberIds = fc.array(memberIds, { maxLength: 2 });
+
+/** Changes of several. */
+export const jointChanges: fc.Arbitrary<Extract<ConfigurationRequest, { type: "memberReconfigure" | "leaveJoint" }>> =
+  fc.oneof(
+    fc.record({
+      type: fc.constant("memberReconfigure" as const),
+      add: fc.array(fc.record({ memberId: memberIds, peerUrls, isLearner: fc.boolean() }), { maxLength: 2 }),
+      remove: fewMemberIds,
+      promote: fewMemberIds,
+      demote: fewMemberIds,
+      learnersMax: fc.nat(2),
+    }),
+    fc.constant({ type: "leaveJoint" as const }),
+  );
+
+export const configurationRequests: fc.Arbitrary<ConfigurationRequest> = fc.oneof(singleChanges, jointChanges);
 
 export const commandRequests: fc.Arbitrary<CommandRequest> = fc.oneof(
   { weight: 6, arbitrary: puts },

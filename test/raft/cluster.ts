@@ -85,6 +85,8 @@ export interface ClusterOptions {
   readonly random: (id: MemberId) => Random;
   /** Writes wait for {@link Cluster.persist}; otherwise each is done at once. */
   readonly isDiskSlow: boolean;
+  /** A leader leaves a joint configuration by itself; otherwise it stays until it is told. */
+  readonly leavesJoint?: boolean;
   /** A member that starts asks the others what it may have forgotten; otherwise every disk is trusted. */
   readonly asksOthers?: boolean;
 }
@@ -322,6 +324,9 @@ export class Cluster {
       incarnation: node.incarnation,
       standing: this.options.asksOthers ? "checking" : "sound",
       hasServed: () => false,
+      ...(this.options.leavesJoint === true
+        ? { leaveJoint: ({ voters, learners }) => configurationData({ voters, outgoing: [], learners }) }
+        : {}),
     });
   }
 }

@@ -2,7 +2,7 @@
  * The stage of the interaction files of testdata/: a cluster of Raft machines, and the commands a file may give it. Every
  * command answers with what happened, in the one printed form of messages. Nothing here judges; the file does.
  *
- *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [start=asking] [any field of MemberConfig=]
+ *   cluster voters=(1,2,3) [outgoing=] [learners=] [spare=(4)] [disk=slow] [start=asking] [joint=leave] [any field of MemberConfig=]
  *                          a new cluster
  *   given 1 term=3 terms=(1,1,3) [vote=2] [commit=2]   member 1 restarts with this on its disk
  *   lead 1                 member 1 campaigns and everything is delivered and written, without the words
@@ -299,6 +299,7 @@ function newCluster(command: Command): Cluster {
     config: config as Partial<MemberConfig>,
     random: fixedChance,
     isDiskSlow: command.options.get("disk")?.[0] === "slow",
+    leavesJoint: command.options.get("joint")?.[0] === "leave",
     asksOthers: command.options.get("start")?.[0] === "asking",
   });
 }

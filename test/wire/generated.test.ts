@@ -8,6 +8,7 @@ import { join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { callsByPath } from "../../core/wire/calls.ts";
 import * as rpc from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { file_faultlinepb_cluster } from "../../core/wire/gen/faultlinepb/cluster_pb.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -38,9 +39,9 @@ test("generating the protocol code again changes nothing", () => {
   }
 });
 
-test("every served path is a method of etcd's API with the kind it is served as", () => {
+test("every served path is a method of etcd's API, or of our own beside it, with the kind it is served as", () => {
   const methods = new Map(
-    rpc.file_etcdserverpb_rpc.services.flatMap((service) =>
+    [...rpc.file_etcdserverpb_rpc.services, ...file_faultlinepb_cluster.services].flatMap((service) =>
       service.methods.map((method) => [`/${service.typeName}/${method.name}` as string, method.methodKind] as const),
     ),
   );
