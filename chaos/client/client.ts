@@ -8,6 +8,7 @@ import {
   type ChannelCredentials,
   Client,
   type ClientDuplexStream,
+  type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
   Metadata,
@@ -41,6 +42,8 @@ export interface CallSettings {
   readonly timeoutMs?: number;
   /** Fail at once when the member knows no leader. */
   readonly requireLeader?: boolean;
+  /** Who asks, as Authenticate said. */
+  readonly token?: string;
 }
 
 export interface WatchHandlers {
@@ -114,7 +117,7 @@ export class EtcdClient {
   /** Opens a keep-alive stream, sends one request, takes its first reply, closes the stream. The result never rejects. */
   keepAlive(leaseId: LeaseId, settings: CallSettings = {}): Pending<KeepAliveResult> {
     const wire = streamCalls.leaseKeepAlive;
-    const stream = this.#open(wire.path, settings);
+    const stream = this.open(wire.path, settings);
     const result = new Promise<KeepAliveResult>((resolve) => {
       stream.on("data", (bytes: Buffer) => {
         const reply = wire.decodeReply(bytes);
@@ -132,7 +135,7 @@ export class EtcdClient {
   /** Opens a watch stream with nothing on it yet. */
   watch(handlers: WatchHandlers, settings: CallSettings = {}): WatchStream {
     const wire = streamCalls.watch;
-    const stream = this.#open(wire.path, settings);
+    const stream = this.open(wire.path, settings);
     let open = true;
     const end = (reason: string) => {
       if (!open) return;
@@ -158,18 +161,39 @@ export class EtcdClient {
     };
   }
 
-  close(): void {
-    this.#client.close();
+  /** A stream in both directions, as the bytes of its messages. */
+  open(path: string, settings: CallSettings = {}): ClientDuplexStream<Buffer, Buffer> {
+    return this.#client.makeBidiStreamRequest(path, identity, identity, metadataOf(settings), callOptionsOf(settings));
   }
 
-  #open(path: string, settings: CallSettings): ClientDuplexStream<Buffer, Buffer> {
-    return this.#client.makeBidiStreamRequest(path, identity, identity, metadataOf(settings), callOptionsOf(settings));
+  /** The answers to one request, as the bytes of their messages. */
+  serverStream(path: string, request: Uint8Array, settings: CallSettings = {}): ClientReadableStream<Buffer> {
+    return this.#client.makeServerStreamRequest(
+      path,
+      identity,
+      identity,
+      Buffer.from(request),
+      metadataOf(settings),
+      callOptionsOf(settings),
+    );
+  }
+
+  /** Whether a connection stands, or could be made within the time. */
+  isReachable(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) =>
+      this.#client.waitForReady(Date.now() + timeoutMs, (error) => resolve(error === undefined)),
+    );
+  }
+
+  close(): void {
+    this.#client.close();
   }
 }
 
 function metadataOf(settings: CallSettings): Metadata {
   const metadata = new Metadata();
   if (settings.requireLeader === true) metadata.set("hasleader", "true");
+  if (settings.token !== undefined) metadata.set("token", settings.token);
   return metadata;
 }
 

@@ -15,6 +15,7 @@ import { readFlags } from "../member/flags.ts";
 import { tryLock } from "../member/lock.ts";
 import { openLog } from "../member/log.ts";
 import { etcdVersion } from "../member/version.ts";
+import { sizeText, tableText } from "./etcdctl/print.ts";
 import { restore } from "./restore.ts";
 import { SnapshotFile, SnapshotProblem, type SnapshotStatus } from "./snapshot-file.ts";
 
@@ -92,38 +93,17 @@ function addStatus(snapshot: Command, format: () => Format, done: Done): void {
 
 function statusText(status: SnapshotStatus, format: Format): string {
   const { hash, revision, totalKey, totalSize, version } = status;
-  const row = [hash.toString(16), String(revision), String(totalKey), bytesText(totalSize), version];
+  const row = [hash.toString(16), String(revision), String(totalKey), sizeText(totalSize), version];
   switch (format) {
     case "json":
       return `${JSON.stringify(status)}\n`;
     case "fields":
       return `"Hash" : ${hash}\n"Revision" : ${revision}\n"Keys" : ${totalKey}\n"Size" : ${totalSize}\n"Version" : ${version}\n`;
     case "table":
-      return tableText(["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION"], row);
+      return tableText(["HASH", "REVISION", "TOTAL KEYS", "TOTAL SIZE", "VERSION"], [row]);
     case "simple":
       return `${row.join(", ")}\n`;
   }
-}
-
-/** Powers of 1000, one decimal below 10: 8.2 kB, 25 kB. */
-function bytesText(bytes: number): string {
-  if (bytes < 10) return `${bytes} B`;
-  const power = Math.min(6, Math.floor(Math.log(bytes) / Math.log(1000)));
-  const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10;
-  return `${value < 10 && power > 0 ? value.toFixed(1) : value.toFixed(0)} ${["B", "kB", "MB", "GB", "TB", "PB", "EB"][power]}`;
-}
-
-function tableText(head: readonly string[], row: readonly string[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, row[column]?.length ?? 0));
-  const rule = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
-  const line = (cells: readonly string[]): string =>
-    `|${cells
-      .map((cell, column) => {
-        const space = (widths[column] ?? 0) - cell.length;
-        return ` ${" ".repeat(Math.ceil(space / 2))}${cell}${" ".repeat(Math.floor(space / 2))} `;
-      })
-      .join("|")}|\n`;
-  return `${rule}${line(head)}${rule}${line(row)}${rule}`;
 }
 
 function formatOf(text: string): Format {

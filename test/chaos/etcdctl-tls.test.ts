@@ -96,7 +96,7 @@ describe("a member that wants certificates", () => {
     vi.stubEnv("ETCDCTL_KEY", own.keyFile);
     expect((await ctl("--endpoints", cluster.endpoints, "get", "a")).code).toBe(0);
     const both = await ctl("--endpoints", cluster.endpoints, "--cacert", authority.caFile, "get", "a");
-    expect(both.code).toBe(2);
+    expect(both.code).toBe(128);
     expect(both.stderr).toContain('conflicting environment variable "ETCDCTL_CACERT" is shadowed');
   });
 });
@@ -104,13 +104,13 @@ describe("a member that wants certificates", () => {
 test("a file that is not there, half a pair and an end point of another kind are refused by name", async () => {
   const missing = await ctl("--cacert", "/no/such.pem", "get", "a");
   expect([missing.code, missing.stderr]).toEqual([
-    2,
-    "faultline: --cacert: open /no/such.pem: no such file or directory\n",
+    128,
+    "Error: --cacert: open /no/such.pem: no such file or directory\n",
   ]);
   expect((await ctl("--cert", "c.pem", "get", "a")).stderr).toContain("--cert and --key go together: --key is missing");
   const unix = await ctl("--endpoints", "unix://a:1", "get", "a");
   expect([unix.code, unix.stderr]).toEqual([
-    2,
-    'faultline: --endpoints: "unix://a:1" is no host:port, http://host:port or https://host:port\n',
+    128,
+    'Error: --endpoints: "unix://a:1" is no host:port, http://host:port or https://host:port\n',
   ]);
 });
