@@ -37,4 +37,4 @@ export { Raft, type RaftOptions } from "./raft/raft.ts";
 export type * from "./raft/ready.ts";
 export type * from "./request.ts";
 export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
-export type { LogSegment } from "./storage/log-store.ts";
+export type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";

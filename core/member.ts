@@ -40,7 +40,7 @@ import { standingText } from "./server/standing.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
-import type { LogSegment } from "./storage/log-store.ts";
+import type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
 import { noPlace, type OpenedLog, openLog } from "./storage/open-log.ts";
 import { WatchHub } from "./watch/hub.ts";
 
@@ -67,7 +67,13 @@ export interface MemberStart {
 }
 
 export type MemberStarted =
-  | { readonly ok: true; readonly member: Member; readonly outputs: readonly Output[] }
+  | {
+      readonly ok: true;
+      readonly member: Member;
+      readonly outputs: readonly Output[];
+      /** Of the log, as it was found: to be written again and synced before any output, unless that is sure already. */
+      readonly doubtful: readonly DoubtfulBytes[];
+    }
   /** The disk does not allow it: the reason names the thing, the place and the remedy. Nothing was changed. */
   | { readonly ok: false; readonly reason: string };
 
@@ -85,7 +91,7 @@ export function startMember(start: MemberStart): MemberStarted {
     configuration.voters.some(isVoterElsewhere);
   const log = openLog({ segments, identity, config, applied, canBeFilledUp });
   if (!log.ok) return log;
-  return { ok: true, ...Member.start(start, machine, log) };
+  return { ok: true, ...Member.start(start, machine, log), doubtful: log.doubtful };
 }
 
 /** One member. A world steps it with one input after the other and carries out what each step returns. */

@@ -19,20 +19,23 @@ import {
   closeSync,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
   ftruncate,
   linkSync,
   mkdirSync,
   open,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   unlink,
   writeSync,
   writev,
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { LogOperation, WriteId } from "../../core/index.ts";
+import type { DoubtfulBytes, LogOperation, WriteId } from "../../core/index.ts";
 import { assert } from "../../core/index.ts";
 import type { FaultPoints } from "./fault-points.ts";
 import type { Room } from "./room.ts";
@@ -89,6 +92,23 @@ export function readSegments(directory: string): SegmentFile[] {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const names = readdirSync(directory).sort((a, b) => (a < b ? -1 : 1));
   return names.map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(directory, name))) }));
+}
+
+/** Writes those bytes again, as they were read, and syncs them: only then is it sure that they are on the disk. */
+export function rewriteDoubtful(directory: string, doubtful: readonly DoubtfulBytes[]): void {
+  for (const { segment, offset } of doubtful) {
+    const handle = openSync(join(directory, segment), "r+");
+    try {
+      const bytes = new Uint8Array(Math.max(0, fstatSync(handle).size - offset));
+      const length = readSync(handle, bytes, 0, bytes.length, offset);
+      const end = bytes.subarray(0, length).findLastIndex((byte) => byte !== 0) + 1;
+      writeSmall(handle, bytes.subarray(0, end), offset);
+      fdatasyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+  }
+  syncDirectory(directory);
 }
 
 export class LogDisk {

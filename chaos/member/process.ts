@@ -19,7 +19,7 @@ import { nowMs } from "./clock.ts";
 import { electionPrograms } from "./concurrency/election.ts";
 import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
-import { LogDisk } from "./disk.ts";
+import { LogDisk, rewriteDoubtful } from "./disk.ts";
 import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
@@ -107,6 +107,7 @@ export class MemberProcess {
       nowMs: nowMs(),
     });
     if (!started.ok) throw new StartProblem("cannot start", started.reason);
+    if (flags.fsync) rewriteDoubtful(directory.walDirectory, started.doubtful);
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
     const process = new MemberProcess(start, started.member);

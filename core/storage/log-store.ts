@@ -51,9 +51,20 @@ export type LogRecovery =
       readonly operations: readonly LogOperation[];
       /** What was repaired, for people. */
       readonly notes: readonly string[];
+      /** Where each segment's bytes begin that no record calls durable. */
+      readonly doubtful: readonly DoubtfulBytes[];
     }
   /** Names segment, offset and remedy. */
   | { readonly ok: false; readonly reason: string; readonly damage?: Damage };
+
+/**
+ * Bytes of a segment that were read and may not be on the disk. A kill leaves them in the system's cache; after a failed
+ * sync the system may take them for written, so that another sync does nothing.
+ */
+export interface DoubtfulBytes {
+  readonly segment: string;
+  readonly offset: number;
+}
 
 type LogConfig = Pick<MemberConfig, "segmentBytesMax">;
 
@@ -91,9 +102,12 @@ export function recoverLog(segments: readonly LogSegment[], config: LogConfig): 
   assert(segments.length > 0, "an empty list of segments holds no log");
   const log = readLog(segments);
   if (!log.ok) return log;
-  const { identity, hardState, base, entries, operations, notes } = log;
+  const { identity, hardState, base, entries, operations, notes, solid } = log;
+  const doubtful = log.segments
+    .filter(({ sequence }) => sequence >= solid.sequence)
+    .map(({ name, sequence }) => ({ segment: name, offset: sequence === solid.sequence ? solid.offset : 0 }));
   const store = new LogStore({ ...log, config, last: entries[entries.length - 1] ?? base });
-  return { ok: true, store, identity, hardState, base, entries, operations, notes };
+  return { ok: true, store, identity, hardState, base, entries, operations, notes, doubtful };
 }
 
 /**

@@ -9,7 +9,15 @@ import { hexOf, indexOf, type LogIndex, type Term } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import { blankHardState } from "../raft/hard-state.ts";
 import type { Entry, HardState } from "../raft/message.ts";
-import { createLog, type LogIdentity, type LogSegment, type LogStore, neverBegun, recoverLog } from "./log-store.ts";
+import {
+  createLog,
+  type DoubtfulBytes,
+  type LogIdentity,
+  type LogSegment,
+  type LogStore,
+  neverBegun,
+  recoverLog,
+} from "./log-store.ts";
 import type { Damage } from "./recovery.ts";
 import { salvageLog } from "./salvage.ts";
 
@@ -45,6 +53,8 @@ export interface OpenedLog {
   readonly notes: readonly string[];
   /** Part of the log was damaged: the member knows that it forgot. */
   readonly isDamaged: boolean;
+  /** A world that cannot be sure of them writes them again before it carries anything out. */
+  readonly doubtful: readonly DoubtfulBytes[];
 }
 
 interface Refused {
@@ -74,6 +84,7 @@ function newLog({ applied, identity, config, segments }: LogOpening): OpenedLog 
     hardState: blankHardState,
     notes: [],
     isDamaged: false,
+    doubtful: [],
   };
 }
 
@@ -126,5 +137,5 @@ function damagedLog(opening: LogOpening, damage: Damage, reason: string): Opened
     return { ok: false, reason: `${reason} No other voter is known here that could fill this member up by itself.` };
   }
   const salvaged = salvageLog(damage, opening);
-  return { ok: true, ...salvaged, notes: [salvaged.note], isDamaged: true };
+  return { ok: true, ...salvaged, notes: [salvaged.note], isDamaged: true, doubtful: [] };
 }

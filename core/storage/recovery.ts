@@ -35,6 +35,8 @@ export interface RecoveredLog {
   readonly entries: readonly Entry[];
   readonly segments: readonly SegmentState[];
   readonly end: LogPosition;
+  /** Everything before it was durable once: what follows may be in the system's cache alone. */
+  readonly solid: LogPosition;
   /** Link of the next record. */
   readonly link: number;
   /** Sequence of the oldest segment that counts. */
@@ -154,6 +156,7 @@ function readFrom(
     ...replay.result(),
     segments: replay.segments,
     end: replay.end,
+    solid: replay.solid,
     link: replay.link,
     neededFrom: needed ?? 0,
     superseded: segments.slice(0, segments.length - live.length).map((segment) => segment.name),
@@ -293,8 +296,7 @@ function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadP
     }
     const wrong = replay.beginSegment(segment, start, record);
     if (wrong !== undefined) return cannotRead(segment, 0, wrong);
-    replay.link = record.sum;
-    replay.end = { sequence, offset: record.next };
+    replay.pass(record, sequence);
     const problem = replayRecords(segment, position, replay);
     if (problem !== undefined) return problem;
   }
@@ -315,8 +317,7 @@ function replayRecords(segment: NamedSegment, position: number, replay: Replay):
       return { position, offset, torn: false, text: "a record of another past is there" };
     const wrong = replay.addRecord(bytes, record);
     if (wrong !== undefined) return cannotRead(segment, offset, wrong);
-    replay.link = record.sum;
-    replay.end = { sequence, offset: record.next };
+    replay.pass(record, sequence);
   }
 }
 

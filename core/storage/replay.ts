@@ -17,7 +17,7 @@ import {
   type SegmentStart,
   segmentName,
 } from "./log-record.ts";
-import type { FoundRecord, LogPosition } from "./record.ts";
+import { comparePositions, type FoundRecord, type LogPosition } from "./record.ts";
 
 /** What the log keeps in memory of one segment. */
 export interface SegmentState {
@@ -47,6 +47,8 @@ export class Replay {
   link = 0;
   /** Behind the last record. */
   end: LogPosition = { sequence: 0, offset: 0 };
+  /** Everything before it was durable, as the records so far say. */
+  solid: LogPosition = { sequence: 0, offset: 0 };
   /** Segments of a lower sequence are needed no more, as the records so far say. */
   neededFrom = 0;
   /** Base of the oldest segment: entry i stands at entries[i − oldest.index − 1]. */
@@ -58,6 +60,13 @@ export class Replay {
 
   get last(): LogBase {
     return this.#entries[this.#entries.length - 1] ?? this.#oldest;
+  }
+
+  /** The log goes on behind this record. */
+  pass(record: FoundRecord, sequence: number): void {
+    this.link = record.sum;
+    this.end = { sequence, offset: record.next };
+    if (comparePositions(record.solid, this.solid) > 0) this.solid = record.solid;
   }
 
   /** What is wrong with it, undefined when it is accepted. */

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { LogDisk, readSegments } from "../../chaos/member/disk.ts";
+import { LogDisk, readSegments, rewriteDoubtful } from "../../chaos/member/disk.ts";
 import { type LogOperation, type WriteId, writeIdOf } from "../../core/index.ts";
 
 let directory = "";
@@ -115,6 +115,16 @@ test("after a failure nothing is written and nothing reported", async () => {
   expect(failures).toHaveLength(1);
   expect(done).toEqual([]);
   expect(readSegments(directory)).toEqual([]);
+});
+
+test("doubtful bytes are written again as they are: nothing before, in or behind them changes", async () => {
+  disk.write(writeIdOf(1), [create("a"), append("a", 0, "durable"), append("a", 7, "doubtful")], true);
+  await disk.settle();
+  const before = readSegments(directory);
+  rewriteDoubtful(directory, [{ segment: "a", offset: 7 }]);
+  rewriteDoubtful(directory, [{ segment: "a", offset: 0 }]);
+  rewriteDoubtful(directory, [{ segment: "a", offset: 5_000_000 }]);
+  expect(readSegments(directory)).toEqual(before);
 });
 
 test("space is set aside ahead, but never beyond what the segment is meant to hold", async () => {

@@ -173,6 +173,23 @@ describe("recovery from a crash", () => {
     expect(content).toMatchObject({ hardState: { term: 1, commitIndex: 1 } });
   });
 
+  it("bytes that no record calls durable are named, so that a world may write them again", () => {
+    const log = new RecordedLog().sync();
+    for (let index = 1; index <= 4; index++) log.append(undefined, entry(index, 1)).sync();
+    const durable = log.store.end;
+    for (let index = 5; index <= 8; index++) log.append(undefined, entry(index, 1));
+    const found = recoverLog(log.disk(log.operations.length, true).segments, config);
+    if (!found.ok) throw new Error(found.reason);
+    expect(found.doubtful).toEqual([{ segment: expect.stringMatching(/^0{16}-/), offset: durable.offset }]);
+    // A later segment is doubtful as a whole.
+    for (let index = 9; index <= 14; index++) log.append(undefined, entry(index, 1, "x".repeat(300)));
+    const more = recoverLog(log.disk(log.operations.length, false).segments, config);
+    if (!more.ok) throw new Error(more.reason);
+    expect(more.doubtful[0]?.offset).toBe(durable.offset);
+    expect(more.doubtful.slice(1).map(({ offset }) => offset)).toEqual(more.doubtful.slice(1).map(() => 0));
+    expect(more.doubtful.length).toBeGreaterThan(1);
+  });
+
   it("a cut is made on the disk, so that nothing later stands behind garbage", () => {
     const log = smallLog();
     const segments = log.disk(log.operations.length, false).segments;
