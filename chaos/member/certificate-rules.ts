@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { lookup, reverse } from "node:dns/promises";
+import { isIP } from "node:net";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { type TlsOptions, wantsClientCertificate } from "./tls-flags.ts";
 
@@ -40,11 +41,11 @@ export function nameProblem(
 ): string | undefined {
   if (allowedCommonNames.length > 0) {
     if (!allowedCommonNames.includes(shown.commonName)) {
-      return `client certificate authentication failed: common name "${shown.commonName}" is none of [${allowedCommonNames.join(" ")}]`;
+      return `certificate authentication failed: common name "${shown.commonName}" is none of [${allowedCommonNames.join(" ")}]`;
     }
   }
   if (allowedHostnames.length > 0 && !allowedHostnames.some((host) => isValidFor(shown.certificate, host))) {
-    return `client certificate authentication failed: the certificate is valid for none of [${allowedHostnames.join(" ")}]`;
+    return `certificate authentication failed: the certificate is valid for none of [${allowedHostnames.join(" ")}]`;
   }
   return undefined;
 }
@@ -52,7 +53,8 @@ export function nameProblem(
 type HostCheck = Pick<X509Certificate, "checkHost" | "checkIP">;
 
 function isValidFor(certificate: HostCheck, host: string): boolean {
-  return certificate.checkIP(host) !== undefined || certificate.checkHost(host, { subject: "never" }) !== undefined;
+  if (isIP(host) !== 0) return certificate.checkIP(host) !== undefined;
+  return certificate.checkHost(host, { subject: "never" }) !== undefined;
 }
 
 /** A certificate that names addresses or hosts is good only from there; one that names none, from anywhere. */
@@ -64,7 +66,7 @@ async function addressProblem(
   if (skipAddressCheck) return undefined;
   const address = remoteAddress.replace(/^::ffff:/, "");
   const { hosts, hasAddresses } = alternativeNames(certificate.subjectAltName);
-  if (hasAddresses && certificate.checkIP(address) !== undefined) return undefined;
+  if (hasAddresses && isIP(address) !== 0 && certificate.checkIP(address) !== undefined) return undefined;
   if (hosts.length === 0) {
     return hasAddresses ? `x509: certificate is not valid for the address it comes from, ${address}` : undefined;
   }

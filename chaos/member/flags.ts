@@ -14,7 +14,7 @@ import { initialClusterOf } from "./initial-cluster.ts";
 import type { LogFormat } from "./log.ts";
 import { type LogRotation, logRotationOf } from "./log-rotation.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
-import { checkSchemes, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
+import { checkSchemes, idleFlags, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
 import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./urls.ts";
 
@@ -216,6 +216,8 @@ function schemeWarnings({
   return [
     ...checkSchemes(urls(listenPeer), peerTls),
     ...checkSchemes(urls([...listenClient, ...listenClientHttp]), clientTls),
+    ...idleFlags(peerTls),
+    ...idleFlags(clientTls),
   ];
 }
 

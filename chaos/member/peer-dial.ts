@@ -3,11 +3,13 @@
  * the other side must be valid for the host of its URL, wherever a drill's proxy makes the connection go.
  * Source: etcd configuration, §7 TLS.
  */
+import { X509Certificate } from "node:crypto";
 import { request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
 import { isIP, type Socket, connect as tcpConnect } from "node:net";
-import { type ConnectionOptions, checkServerIdentity, connect as tlsConnect } from "node:tls";
-import { certificateReason } from "./certificate-rules.ts";
+import { type ConnectionOptions, checkServerIdentity, type PeerCertificate, connect as tlsConnect } from "node:tls";
+import { certificateReason, commonNameOf, nameProblem } from "./certificate-rules.ts";
+import type { TlsOptions } from "./tls-flags.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 export interface Dialled {
@@ -35,6 +37,7 @@ export interface PeerDialOptions {
   readonly material: TlsMaterial;
   /** Take any certificate of the other side, as --peer-auto-tls does. */
   readonly trustAny: boolean;
+  readonly names: Pick<TlsOptions, "allowedCommonNames" | "allowedHostnames">;
   /** File of the authorities it trusts; "": the system's. For texts. */
   readonly trusted: string;
 }
@@ -94,6 +97,13 @@ export class PeerDialler {
     });
   }
 
+  /** The names a peer must have are asked of those that are dialled, too. */
+  #nameError(shown: PeerCertificate): Error | undefined {
+    const certificate = new X509Certificate(shown.raw);
+    const problem = nameProblem({ certificate, commonName: commonNameOf(shown) }, this.#options.names);
+    return problem === undefined ? undefined : new Error(problem);
+  }
+
   #inWords({ code, message }: NodeJS.ErrnoException): string {
     const reason = certificateReason(code);
     if (reason === undefined) return message;
@@ -111,7 +121,7 @@ export class PeerDialler {
       ...this.#options.material.now(),
       rejectUnauthorized: !this.#options.trustAny,
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      checkServerIdentity: (_dialled, certificate) => checkServerIdentity(host, certificate),
+      checkServerIdentity: (_dialled, shown) => checkServerIdentity(host, shown) ?? this.#nameError(shown),
     };
   }
 }

@@ -45,7 +45,11 @@ export class TlsEntrance {
       });
     this.#server.on("secureConnection", (socket) => {
       socket.on("error", () => socket.destroy());
-      void certificateProblem(socket, tls).then((problem) => {
+      // A certificate nobody can judge lets nobody in.
+      const judged = certificateProblem(socket, tls).catch(
+        (error: unknown) => `the certificate cannot be judged: ${error}`,
+      );
+      void judged.then((problem) => {
         if (socket.destroyed) return;
         if (problem === undefined) return onSecure(socket);
         reject(socket, problem, "warn");

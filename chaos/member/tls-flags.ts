@@ -136,6 +136,26 @@ export function checkSchemes(urls: readonly string[], tls: TlsOptions): string[]
   return warnings;
 }
 
+/** Flags of that side that ask for what nothing else makes happen. @returns warnings */
+export function idleFlags(tls: TlsOptions): string[] {
+  const names = flagNames[tls.side];
+  const warnings: string[] = [];
+  if (!wantsClientCertificate(tls)) {
+    const idle = [
+      ...(tls.crlFile === "" ? [] : [names.crl]),
+      ...(tls.allowedHostnames.length === 0 ? [] : [names.allowedHostname]),
+      ...(tls.allowedCommonNames.length === 0 ? [] : ["peer-cert-allowed-cn"]),
+    ];
+    for (const name of idle) {
+      warnings.push(`--${name} turns nobody away: without --${names.clientCertAuth} nobody is asked for a certificate`);
+    }
+  }
+  if (tls.side === "client" && tls.dialCertFile !== "") {
+    warnings.push(`--${names.dialCert} and --${names.dialKey} are not used: this member makes no calls to itself`);
+  }
+  return warnings;
+}
+
 // ---- protocol versions and ciphers ---------------------------------------------------------------------------
 
 type Protocol = Pick<TlsOptions, "ciphers" | "minVersion" | "maxVersion">;

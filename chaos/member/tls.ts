@@ -36,6 +36,7 @@ export async function openTls(flags: MemberFlags, log: Log): Promise<OpenedTls> 
       redirects: flags.peerDial,
       material: new TlsMaterial(shown, peer, log),
       trustAny: isOwnPair(flags.peerTls),
+      names: peer,
       trusted: peer.trustedCaFile,
     }),
     entrances: { client: entrance(client), peer: entrance(peer) },
