@@ -28,7 +28,7 @@ const fixed = (kind: FlagKind, standard: string, why: string): FlagRow => ({
   meaning: why,
 });
 
-const noDiscovery = "members are named by --initial-cluster alone; list them there";
+const noDiscovery = "members are named by --initial-cluster or --discovery-srv; list them there";
 const noTracer = "there is no tracer; --metrics=extensive tells how long calls take";
 const signsOfLife = "connections between members are watched by signs of life, twice a second";
 
@@ -152,8 +152,12 @@ export const flagTable = {
   "discovery-user": fixed("text", "", noDiscovery),
   "discovery-password": fixed("text", "", noDiscovery),
   "discovery-fallback": fixed("text", "exit", noDiscovery),
-  "discovery-srv": fixed("text", "", noDiscovery),
-  "discovery-srv-name": fixed("text", "", noDiscovery),
+  "discovery-srv": used(
+    "text",
+    "",
+    "Domain whose SRV records name the members of a new cluster, in place of --initial-cluster.",
+  ),
+  "discovery-srv-name": used("text", "", "Suffix of the service name that is asked for, with --discovery-srv."),
   "strict-reconfig-check": used("switch", "true", "Refuse changes of members that could cost the quorum."),
   "pre-vote": used("switch", "true", "Ask whether an election could be won before raising the term."),
   "auto-compaction-retention": used(

@@ -14,6 +14,7 @@ import { initialClusterOf } from "./initial-cluster.ts";
 import type { LogFormat } from "./log.ts";
 import { type LogRotation, logRotationOf } from "./log-rotation.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
+import type { SrvDomain } from "./srv-discovery.ts";
 import { checkSchemes, idleFlags, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
 import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./urls.ts";
@@ -33,6 +34,8 @@ export interface MemberFlags {
   readonly advertiseClientUrls: readonly string[];
   /** The text and what it says; a problem with it matters only when there is no member in the data directory yet. */
   readonly initialCluster: readonly ClusterEntry[] | { readonly problem: string };
+  /** Where a first start finds the members in place of `initialCluster`; undefined: nowhere else. */
+  readonly discoverySrv: SrvDomain | undefined;
   readonly clusterIsNew: boolean;
   readonly clusterToken: string;
   readonly config: MemberConfig;
@@ -171,6 +174,7 @@ function interpret(given: Given): MemberFlags {
     initialCluster: given.has("initial-cluster")
       ? initialClusterOf(text("initial-cluster"))
       : [{ name, peerUrls: advertisePeerUrls }],
+    discoverySrv: srvDomainOf(given),
     clusterIsNew: text("initial-cluster-state") === "new",
     clusterToken: text("initial-cluster-token"),
     config,
@@ -219,6 +223,17 @@ function schemeWarnings({
     ...idleFlags(peerTls),
     ...idleFlags(clientTls),
   ];
+}
+
+function srvDomainOf(given: Given): SrvDomain | undefined {
+  const domain = given.get("discovery-srv") ?? "";
+  if (domain === "") return undefined;
+  if (given.has("initial-cluster")) {
+    refuse(
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  return { domain, suffix: given.get("discovery-srv-name") ?? "" };
 }
 
 /** Stages of the end of release 2's store; here it ended before it began. */

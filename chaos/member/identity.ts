@@ -71,6 +71,9 @@ export interface StoredIdentity {
 
 const fileName = "identity.json";
 
+/** Whether a member started here before. */
+export const hasIdentity = (memberDirectory: string): boolean => existsSync(join(memberDirectory, fileName));
+
 /** @returns undefined when the directory holds no member yet; a text when what it holds cannot be understood */
 export function readIdentity(memberDirectory: string): StoredIdentity | { readonly problem: string } | undefined {
   const path = join(memberDirectory, fileName);

@@ -2,14 +2,17 @@
  * The verb `etcd`: one member as a process. It starts in etcd's order (flags, ports, data directory, log, publish,
  * client port) and ends as etcd ends: by the signal it got, or with a line that says why.
  */
+import { join } from "node:path";
 import { BackendProblem } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
 import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
+import { hasIdentity } from "./identity.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
 import { MemberProcess } from "./process.ts";
+import { membersFromSrv } from "./srv-discovery.ts";
 import { openTls } from "./tls.ts";
 import { etcdVersion } from "./version.ts";
 
@@ -79,7 +82,7 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
   }
   const { dialler, entrances } = await openTls(flags, log);
   const asking = { timeoutMs: askTimeoutMs, dialler };
-  const directory = await openDataDirectory(flags, log, {
+  const directory = await openDataDirectory(await withDiscovery(flags, log), log, {
     askPeers: (members, own) => askRunningCluster(members, own, asking),
     join: (cluster, own) => joinRunningCluster(cluster, own, asking),
   });
@@ -90,6 +93,13 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
     directory.lock.release();
     throw error;
   }
+}
+
+/** The flags with the members DNS names; a member that has a directory knows them already. */
+async function withDiscovery(flags: MemberFlags, log: Log): Promise<MemberFlags> {
+  const { name, advertisePeerUrls, discoverySrv, dataDirectory } = flags;
+  if (discoverySrv === undefined || hasIdentity(join(dataDirectory, "member"))) return flags;
+  return { ...flags, initialCluster: await membersFromSrv(discoverySrv, { name, advertisePeerUrls, log }) };
 }
 
 /** Waits for a signal or for the member's own end. A signal ends the process as it would have without a handler. */

@@ -53,6 +53,7 @@ const companions: { readonly [Name in FlagName]?: readonly string[] } = {
   "peer-client-key-file": ["--peer-client-cert-file=c"],
   "listen-client-urls": ["--advertise-client-urls=http://localhost:2379"],
   "auto-compaction-mode": ["--auto-compaction-retention=5"],
+  "discovery-srv-name": ["--discovery-srv=example"],
   "enable-log-rotation": ["--log-outputs=f"],
   "log-rotation-config-json": ["--log-outputs=f", "--enable-log-rotation"],
 };

@@ -203,7 +203,7 @@ describe("refusals", () => {
       "--max-wals=9 is not supported by this member: segments of the log go as soon as no recovery needs them",
     );
     expect(refusal("--discovery=http://d/1")).toBe(
-      "--discovery=http://d/1 is not supported by this member: members are named by --initial-cluster alone; list them there",
+      "--discovery=http://d/1 is not supported by this member: members are named by --initial-cluster or --discovery-srv; list them there",
     );
     expect(refusal("--listen-client-urls=unix://127.0.0.1:1", "--advertise-client-urls=http://127.0.0.1:1")).toBe(
       "unix URLs are not supported by this member, which listens on TCP alone; give an http or https URL: unix://127.0.0.1:1",
