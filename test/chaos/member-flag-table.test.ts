@@ -38,6 +38,7 @@ const otherValues: { readonly [Name in FlagName]?: string } = {
   "tls-max-version": "TLS1.2",
   "cipher-suites": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
   metrics: "extensive",
+  "feature-gates": "LeaseCheckpoint=true",
   "v2-deprecation": "gone",
   "peer-dial": "http://h:1=127.0.0.1:2",
 };
@@ -55,6 +56,7 @@ const companions: { readonly [Name in FlagName]?: readonly string[] } = {
   "auto-compaction-mode": ["--auto-compaction-retention=5"],
   "discovery-srv-name": ["--discovery-srv=example"],
   "enable-log-rotation": ["--log-outputs=f"],
+  "experimental-enable-lease-checkpoint-persist": ["--experimental-enable-lease-checkpoint"],
   "log-rotation-config-json": ["--log-outputs=f", "--enable-log-rotation"],
 };
 /** Flags whose other value is what is done anyway, with the reason. */
