@@ -152,7 +152,7 @@ export class Seam {
     try {
       request = call.decodeRequest(bytes);
     } catch (error) {
-      to.fail(malformed(error));
+      to.fail(malformed("grpc: error unmarshalling request", error));
       return nothing;
     }
     if (request.type === "memberAdd") {
@@ -208,7 +208,7 @@ export class Seam {
       request = stream.call.decodeRequest(bytes);
     } catch (error) {
       this.#close(streamId);
-      stream.to.end(malformed(error));
+      stream.to.end(malformed("grpc: failed to unmarshal the received message", error));
       return;
     }
     if (request === undefined) return;
@@ -345,7 +345,8 @@ function unknownMethod(path: string): CallStatus {
   return { code: rpcCodeNumbers.UNIMPLEMENTED, text: `unknown method ${method} for service ${service}` };
 }
 
-const malformed = (error: unknown): CallStatus => ({
+/** Calls and streams say it in different words, as etcd's library does; what follows is the decoder's own. */
+const malformed = (what: string, error: unknown): CallStatus => ({
   code: rpcCodeNumbers.INTERNAL,
-  text: `grpc: error unmarshalling request: ${error instanceof Error ? error.message : String(error)}`,
+  text: `${what}: ${error instanceof Error ? error.message : String(error)}`,
 });
