@@ -8,6 +8,7 @@
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
 import { type CommandRequest, decodeCommand, encodeCommand } from "./apply/command.ts";
+import { foundAlone } from "./apply/found-alone.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
 import { unreachable } from "./assert.ts";
 import { refusalOfRoot } from "./auth/access.ts";
@@ -64,6 +65,8 @@ export interface MemberStart {
   /** Different in every life of this member on one disk, and rising. */
   readonly incarnation: number;
   readonly nowMs: number;
+  /** By an operator's decree: remove every other member and go on alone (etcd: force-new-cluster). */
+  readonly forceNewCluster?: boolean;
 }
 
 export type MemberStarted =
@@ -87,9 +90,14 @@ export function startMember(start: MemberStart): MemberStarted {
   const { configuration } = machine.membership;
   const isVoterElsewhere = (id: MemberId): boolean => id !== identity.memberId;
   const canBeFilledUp =
+    start.forceNewCluster !== true &&
     machine.membership.records.some(({ memberId }) => memberId === identity.memberId) &&
     configuration.voters.some(isVoterElsewhere);
-  const log = openLog({ segments, identity, config, applied, canBeFilledUp });
+  const opened = openLog({ segments, identity, config, applied, canBeFilledUp });
+  if (!opened.ok) return opened;
+  const { memberId } = identity;
+  const log =
+    start.forceNewCluster === true ? foundAlone({ memberId, membership: machine.membership, log: opened }) : opened;
   if (!log.ok) return log;
   return { ok: true, ...Member.start(start, machine, log), doubtful: log.doubtful };
 }

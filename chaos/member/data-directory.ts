@@ -88,6 +88,12 @@ export async function openDataDirectory(
     const found = readIdentity(memberDirectory);
     if (found !== undefined && "problem" in found) throw new StartProblem("cannot read data directory", found.problem);
     if (found === undefined) {
+      if (flags.forceNewCluster) {
+        throw new StartProblem(
+          "cannot read data directory",
+          `--force-new-cluster goes on with the data of a member, and ${memberDirectory} holds none; give the --data-dir of the member that is left`,
+        );
+      }
       const identity = await newIdentity(flags, walDirectory, acquaintance);
       const { backend } = openBackend(backendDirectory);
       const segments = readSegments(walDirectory);
@@ -102,6 +108,11 @@ export async function openDataDirectory(
       cluster: explicit.has("initial-cluster") && !("problem" in initialCluster) ? initialCluster : undefined,
     });
     if (foreign !== undefined) throw new StartProblem("refused data directory", foreign);
+    // etcd's own words. What founds or joins a cluster is not looked at any more.
+    log.info("the server is already initialized as member before, starting as etcd member...", {
+      "data-dir": flags.dataDirectory,
+      "ignored-flags": [...explicit].filter((name) => name.startsWith("initial-cluster")).sort(),
+    });
     const segments = readSegments(walDirectory);
     const backendIsThere =
       existsSync(backendDirectory) && readdirSync(backendDirectory).some((name) => /^db-\d+$/.test(name));

@@ -248,10 +248,10 @@ export const flagTable = {
   "distributed-tracing-service-name": fixed("text", "etcd", noTracer),
   "distributed-tracing-instance-id": fixed("text", "", noTracer),
   "distributed-tracing-sampling-rate": fixed("whole", "0", noTracer),
-  "force-new-cluster": fixed(
+  "force-new-cluster": used(
     "switch",
     "false",
-    "a cluster that lost its majority is founded anew from a snapshot: faultline etcdutl snapshot restore",
+    "Once, after the majority was lost: remove all other members and go on alone with this one's data.",
   ),
   "unsafe-no-fsync": used(
     "switch",

@@ -54,6 +54,8 @@ export interface MemberFlags {
   readonly jsonGateway: boolean;
   readonly corsOrigins: readonly string[];
   readonly hostWhitelist: readonly string[];
+  /** Once, after the majority was lost. */
+  readonly forceNewCluster: boolean;
   readonly fsync: boolean;
   readonly tokens: TokenOptions;
   /** Binary logarithm of the rounds of bcrypt. */
@@ -190,6 +192,7 @@ function interpret(given: Given): MemberFlags {
     jsonGateway: switchOf(text("enable-grpc-gateway")) === true,
     corsOrigins: listOf(text("cors")),
     hostWhitelist: listOf(text("host-whitelist")),
+    forceNewCluster: switchOf(text("force-new-cluster")) === true,
     fsync: switchOf(text("unsafe-no-fsync")) !== true,
     tokens,
     bcryptCost: bcryptCostOf(whole("bcrypt-cost")),

@@ -105,6 +105,7 @@ export class MemberProcess {
       random: realRandom(),
       incarnation,
       nowMs: nowMs(),
+      forceNewCluster: flags.forceNewCluster,
     });
     if (!started.ok) throw new StartProblem("cannot start", started.reason);
     if (flags.fsync) rewriteDoubtful(directory.walDirectory, started.doubtful);
