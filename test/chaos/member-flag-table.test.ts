@@ -56,6 +56,7 @@ const companions: { readonly [Name in FlagName]?: readonly string[] } = {
   "auto-compaction-mode": ["--auto-compaction-retention=5"],
   "discovery-srv-name": ["--discovery-srv=example"],
   "enable-log-rotation": ["--log-outputs=f"],
+  "compact-hash-check-time": ["--feature-gates=CompactHashCheck=true"],
   "experimental-enable-lease-checkpoint-persist": ["--experimental-enable-lease-checkpoint"],
   "log-rotation-config-json": ["--log-outputs=f", "--enable-log-rotation"],
 };
@@ -64,6 +65,7 @@ const alwaysSo: { readonly [Name in FlagName]?: string } = {
   "socket-reuse-address": "the runtime always listens so",
   "v2-deprecation": "there is no old store in any stage",
   "config-file": "its own tests",
+  "experimental-enable-lease-checkpoint-persist": "what checkpoints say is always kept",
 };
 
 function otherValue(name: FlagName): string {
