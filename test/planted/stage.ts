@@ -1,12 +1,14 @@
 /*
  * A copy of the core with one bug planted in it, and the witness that must turn red there. A patch names its witness in a
  * line of its own, `Witness: path`: an interaction file of test/raft or test/storage, which runs on the copy's own
- * stage, or a module of test/planted/witness, whose `witness` throws. The same runs on the sources as they are, where it
- * must be green. Not here: hunting bugs by simulation (sim/bugs-command.ts).
+ * stage, a module of test/planted/witness, whose `witness` throws, or a test file, which takes longest. The same runs on
+ * the sources as they are, where it must be green. Not here: hunting bugs by simulation (sim/bugs-command.ts).
  */
+import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { applyPatch, parsePatch } from "../../sim/patch.ts";
 import { type Command, runDataFile } from "../kit/datadriven.ts";
 import { root } from "../tidy/sources.ts";
@@ -40,7 +42,7 @@ export function plant(bug: PlantedBug, copy: string): void {
 }
 
 /** What a witness imports; the copy is otherwise empty. */
-const copied = ["core", "test/kit", "test/raft", "test/storage", "test/planted/witness"];
+const copied = ["core", "test/kit", "test/raft", "test/storage", "test/lease", "test/planted/witness"];
 
 /** Calls `use` with the root of a copy in which that bug is planted, and removes the copy. */
 export async function withPlanted(bug: PlantedBug, use: (copy: string) => Promise<void>): Promise<void> {
@@ -66,6 +68,10 @@ interface Stage {
  * @param witness its path from the root
  */
 export async function runWitness(witness: string, from: string): Promise<void> {
+  if (witness.endsWith(".test.ts")) {
+    await runTestFile(witness, from);
+    return;
+  }
   if (witness.endsWith(".ts")) {
     const module: { readonly witness: () => void } = await import(join(from, witness));
     module.witness();
@@ -79,6 +85,21 @@ export async function runWitness(witness: string, from: string): Promise<void> {
   });
 }
 
+/** The tests of one file, in a process of their own. */
+async function runTestFile(witness: string, from: string): Promise<void> {
+  const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
+  const options = ["run", witness, "--root", from, "--reporter", "json"];
+  const outcome = await promisify(execFile)(process.execPath, [vitest, ...options], { cwd: from }).then(
+    () => undefined,
+    (error: { readonly stdout: string; readonly stderr: string }) => error,
+  );
+  if (outcome === undefined) return;
+  const report: { readonly numFailedTests: number } = JSON.parse(outcome.stdout || `{ "numFailedTests": 0 }`);
+  if (report.numFailedTests > 0) throw new Error(`${report.numFailedTests} tests of ${witness} are red`);
+  // A file that cannot be read has no test at all.
+  throw new Error(`Failed to load: ${outcome.stderr}`);
+}
+
 async function stageOf(witness: string, from: string): Promise<Stage> {
   if (witness.startsWith("test/raft/testdata/")) {
     const module: { readonly Theatre: new () => Stage } = await import(join(from, "test/raft/theatre.ts"));
@@ -88,5 +109,5 @@ async function stageOf(witness: string, from: string): Promise<Stage> {
     const module: { readonly StorageTheatre: new () => Stage } = await import(join(from, "test/storage/theatre.ts"));
     return new module.StorageTheatre();
   }
-  throw new Error(`${witness}: a witness is an interaction file or a module of test/planted/witness`);
+  throw new Error(`${witness}: a witness is an interaction file, a module of test/planted/witness or a test file`);
 }

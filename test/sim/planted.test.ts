@@ -15,7 +15,7 @@ test.each(patches)("%s says what it does, names its witness, fits today's source
   const { about, files } = parsePatch(readFileSync(join(folder, file), "utf8"));
   expect(about.split("\n")[0]).toMatch(/^[A-Z].*\.$/);
   const witness = /^Witness: (\S+)$/m.exec(about)?.[1];
-  expect(witness, "a line `Witness: path` names a story of test/raft or test/storage").toBeDefined();
+  expect(witness, "a line `Witness: path` names what turns red; see test/planted/README.md").toBeDefined();
   expect(existsSync(join(root, witness ?? "")), `${witness} is there`).toBe(true);
   expect(files.length).toBeGreaterThan(0);
   for (const each of files) {
