@@ -21,8 +21,8 @@ export interface ExhaustiveFlags {
   readonly json?: true;
 }
 
-/** About 100 bytes each. */
-export const statesMaxDefault = 5_000_000;
+/** About 60 bytes each. */
+export const statesMaxDefault = 10_000_000;
 /** States expanded between two looks at the clock. */
 const sliceStates = 500;
 

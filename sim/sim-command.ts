@@ -69,7 +69,7 @@ export function run(argv: readonly string[]): Promise<number> {
       .option("--depth <N>", "with --exhaustive: steps of a path, at most", wholeNumber({ min: 1, max: 1_000_000 }))
       .option(
         "--states-max <N>",
-        `with --exhaustive: states found, at most, about 100 bytes each (default: ${statesMaxDefault})`,
+        `with --exhaustive: states found, at most, about 60 bytes each (default: ${statesMaxDefault})`,
         wholeNumber({ min: 1, max: 1_000_000_000 }),
       )
       .option("--budget-s <S>", "with --exhaustive: seconds for each scenario", wholeNumber({ min: 1, max: 1_000_000 }))

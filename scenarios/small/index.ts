@@ -3,8 +3,11 @@
  */
 import acknowledgedAndCrashed from "./acknowledged-and-crashed.ts";
 import asConfigured from "./as-configured.ts";
+import copiesInAnyOrder from "./copies-in-any-order.ts";
 import deposedReader from "./deposed-reader.ts";
 import earlierTerms from "./earlier-terms.ts";
+import emptiedDisk from "./emptied-disk.ts";
+import handover from "./handover.ts";
 import newLeaderReads from "./new-leader-reads.ts";
 import rivalTails from "./rival-tails.ts";
 import type { SmallScenario } from "./small-scenario.ts";
@@ -14,8 +17,11 @@ import votesAndCrashes from "./votes-and-crashes.ts";
 export const smallScenarios: readonly SmallScenario[] = [
   acknowledgedAndCrashed,
   asConfigured,
+  copiesInAnyOrder,
   deposedReader,
   earlierTerms,
+  emptiedDisk,
+  handover,
   newLeaderReads,
   rivalTails,
   votesAndCrashes,

@@ -14,6 +14,11 @@ export interface SmallBudgets {
   readonly heartbeats: number;
   /** A member stops, loses what is not on its disk, and starts again. */
   readonly crashes: number;
+  /**
+   * A member stops, its disk is emptied, and it starts again. Only where others are asked, and only while all of them
+   * remember that it promised something: amnesia.ts says why nobody can find out otherwise.
+   */
+  readonly wipes: number;
   /** A client writes, at a member that believes it leads. */
   readonly writes: number;
   /** A client asks for a linearizable read, at a member that believes it leads. */
@@ -42,8 +47,11 @@ export interface SmallScenario {
    * Either way messages are lost and arrive as late as can be. "any" has far more states.
    */
   readonly links: "ordered" | "any";
-  /** "led": member 1 leads, its first entry is applied everywhere, and nothing is in flight. */
-  readonly start: "blank" | "led";
+  /**
+   * "led": member 1 leads, its first entry is applied everywhere, and nothing is in flight. "told": besides, it has told
+   * everybody what each of them holds.
+   */
+  readonly start: "blank" | "led" | "told";
   readonly budgets: SmallBudgets;
 }
 
@@ -52,6 +60,7 @@ export const noBudgets: SmallBudgets = {
   timeouts: 0,
   heartbeats: 0,
   crashes: 0,
+  wipes: 0,
   writes: 0,
   reads: 0,
   copies: 0,

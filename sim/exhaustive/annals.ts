@@ -8,7 +8,7 @@
 import { hashText, type Renaming } from "./canon.ts";
 import { Lanes } from "./lanes.ts";
 import type { Local, Locals, Transition } from "./locals.ts";
-import type { Choice } from "./small-member.ts";
+import { type Choice, endsLife } from "./small-member.ts";
 
 interface CommittedEntry {
   readonly entry: string;
@@ -118,7 +118,7 @@ export class AllAnnals {
     }
     let { floor } = annals;
     let reads = annals.reads.slice();
-    if (choice.type === "crash") reads = reads.filter(({ slot }) => slot !== from.slot);
+    if (endsLife(choice)) reads = reads.filter(({ slot }) => slot !== from.slot);
     if (choice.type === "read") reads.push({ slot: from.slot, read: choice.read, floor });
     for (const { index } of heard?.acknowledged ?? []) floor = Math.max(floor, index);
     for (const { read, index } of heard?.served ?? []) {

@@ -10,7 +10,7 @@ import type { Choice } from "./small-member.ts";
 /** One choice at one member. */
 export type Code = number;
 
-const kinds = ["timeout", "heartbeat", "persist", "crash", "write", "read", "transfer"] as const;
+const kinds = ["timeout", "heartbeat", "persist", "crash", "write", "read", "transfer", "wipe"] as const;
 type LocalKind = (typeof kinds)[number];
 
 /** Budgets in the order in which they are packed, four bits each. */
@@ -22,6 +22,7 @@ const budgetNames: readonly (keyof SmallBudgets)[] = [
   "reads",
   "copies",
   "transfers",
+  "wipes",
 ];
 /** The most that a budget can be. */
 export const budgetMax = 15;
@@ -98,6 +99,8 @@ function atMember(code: Code): Step {
       return { ...step, choice: { type: kind }, cost: 0 };
     case "crash":
       return { ...step, choice: { type: kind }, cost: costOf("crashes") };
+    case "wipe":
+      return { ...step, choice: { type: kind }, cost: costOf("wipes") };
     case "write":
       return { ...step, choice: { type: kind, write: argument }, cost: costOf("writes") };
     case "read":

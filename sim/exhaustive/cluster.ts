@@ -96,6 +96,7 @@ export class SmallCluster {
       if (leads && may("heartbeats")) codes.push(codeAt("heartbeat", slot));
       if (local.hasPendingWrites) codes.push(codeAt("persist", slot));
       if (may("crashes")) codes.push(codeAt("crash", slot));
+      if (may("wipes") && this.#isRemembered(state, slot)) codes.push(codeAt("wipe", slot));
       if (leads && may("writes")) codes.push(codeAt("write", slot, used(spent, "writes")));
       if (leads && may("reads")) codes.push(codeAt("read", slot, used(spent, "reads")));
       if (leads && may("transfers")) {
@@ -152,15 +153,21 @@ export class SmallCluster {
 
   /** Member 1 campaigns, and everything that follows happens, oldest first; none of it is charged to the budgets. */
   #led(blank: Row): Row {
+    const { members, start } = this.scenario;
     let state = blank;
+    let heartbeats = start === "told" ? members : 0;
     for (let count = 0; count < 1_000; count++) {
       let code: Code | undefined;
-      for (let slot = 0; slot < this.scenario.members && code === undefined; slot++) {
+      for (let slot = 0; slot < members && code === undefined; slot++) {
         if (this.localAt(state, slot).hasPendingWrites) code = codeAt("persist", slot);
       }
       const message = state.cells[this.#flightAt];
       if (code === undefined && state.length > this.#flightAt) code = codeOfDelivery(message as number);
-      if (code === undefined && this.localAt(state, 0).role === "leader") return state;
+      if (code === undefined && this.localAt(state, 0).role === "leader") {
+        if (heartbeats === 0) return state;
+        heartbeats -= 1;
+        code = codeAt("heartbeat", 0);
+      }
       const stepped = this.step(state, code ?? codeAt("timeout", 0));
       if (stepped === "broken") throw new Error(`the start breaks ${this.broken?.rule}: ${this.broken?.text}`);
       const cells = stepped === "moved" ? this.next.cells.slice(0, this.next.length) : without(state, this.#flightAt);
@@ -183,7 +190,10 @@ export class SmallCluster {
     if (after.broken !== undefined) return { ...after.broken, text: `member ${step.slot + 1}: ${after.broken.text}` };
     if (after.number === before) return undefined;
     next.cells[this.#annalsAt] = after.number;
-    return this.#rules.incomplete(next, after.number) ?? this.#rules.undurable(next, { before, after: after.number });
+    const incomplete = this.#rules.incomplete(next, after.number);
+    // What a disk that was emptied held is recovered from the others.
+    if (incomplete !== undefined || this.scenario.budgets.wipes > 0) return incomplete;
+    return this.#rules.undurable(next, { before, after: after.number });
   }
 
   /** What stays in flight, and what was sent, without what can never matter again. */
@@ -191,7 +201,10 @@ export class SmallCluster {
     const { next } = this;
     const { slot, message } = step;
     const local = next.cells[slot] as number;
-    const isKept = (one: number): boolean => this.messages.slotOf(one) !== slot || !this.#isOver(local, one);
+    // A disk that may yet be emptied takes its member back to where it began.
+    const keepsAll = used(next.cells[this.#budgetAt] as number, "wipes") < this.scenario.budgets.wipes;
+    const isKept = (one: number): boolean =>
+      keepsAll || this.messages.slotOf(one) !== slot || !this.#isOver(local, one);
     let position = state.length;
     if (message !== undefined) {
       position = this.#flightAt;
@@ -200,7 +213,7 @@ export class SmallCluster {
     this.#flight.take(state, { start: this.#flightAt, position, isCopied: step.kind === "copy" }, next, isKept);
     for (let at = 0; at < sent.length; at++) {
       const fresh = sent[at] as number;
-      if (this.#isOver(next.cells[this.messages.slotOf(fresh)] as number, fresh)) continue;
+      if (!keepsAll && this.#isOver(next.cells[this.messages.slotOf(fresh)] as number, fresh)) continue;
       if (next.length === cellsMax) throw new Error(`scenario ${this.scenario.name}: too many messages are in flight`);
       this.#flight.send(next, this.#flightAt, fresh);
     }
@@ -212,6 +225,14 @@ export class SmallCluster {
       if (state.cells[earlier] === state.cells[at]) return true;
     }
     return false;
+  }
+
+  /** Every other member knows of a promise of that one. */
+  #isRemembered(state: Row, slot: number): boolean {
+    for (let other = 0; other < this.scenario.members; other++) {
+      if (other !== slot && !this.locals.remembers(this.localAt(state, other), slot)) return false;
+    }
+    return true;
   }
 
   #isOver(local: number, message: number): boolean {

@@ -12,6 +12,7 @@ import {
   InvariantViolation,
   indexOf,
   memberIdOf,
+  noTerm,
   type RaftMessage,
   type Role,
 } from "../../core/index.ts";
@@ -20,7 +21,7 @@ import { type Canon, hashText, type Renaming } from "./canon.ts";
 import type { Step } from "./choices.ts";
 import { Lanes } from "./lanes.ts";
 import type { Messages } from "./messages.ts";
-import { type Choice, type Outcome, SmallMember } from "./small-member.ts";
+import { type Choice, endsLife, type Outcome, SmallMember } from "./small-member.ts";
 
 /** A member as others see it; everything here follows from the state. */
 export interface Local {
@@ -70,6 +71,7 @@ export class Locals {
   readonly #messages: Messages;
   readonly #numbers = new Map<string, number>();
   readonly #all: Known[] = [];
+  readonly #remembering = new Map<number, boolean>();
   readonly #ranks = new Map<string, number>();
   readonly #logNumbers = new Map<string, number>();
   readonly #logs: (readonly string[])[] = [];
@@ -121,6 +123,20 @@ export class Locals {
     return transition;
   }
 
+  /** Whether that member, asked by the one at `slot`, would know of a promise that a blank disk does not hold. */
+  remembers(local: Local, slot: number): boolean {
+    const key = local.number * 16 + slot;
+    const known = this.#remembering.get(key);
+    if (known !== undefined) return known;
+    const member = this.#rebuild(this.#known(local.number));
+    const from = memberIdOf(BigInt(slot + 1));
+    const hello: RaftMessage = { type: "hello", from, to: member.id, term: noTerm, incarnation: hypothetical };
+    const { sent } = member.choose({ type: "deliver", message: hello });
+    const remembers = sent.some((reply) => reply.type === "helloReply" && (reply.seenTerm > 0 || reply.heldIndex > 0));
+    this.#remembering.set(key, remembers);
+    return remembers;
+  }
+
   #known(number: number): Known {
     const known = this.#all[number];
     if (known === undefined) throw new Error(`no state of a member has the number ${number}`);
@@ -142,12 +158,12 @@ export class Locals {
     const { local: to } = this.#intern(local.slot, member, from, choice);
     const sent = outcome.sent.map((message) => this.#messages.numberOf(message));
     const isHeard = outcome.acknowledged.length + outcome.served.length + outcome.abandoned.length > 0;
-    const broken = brokenByItself(to) ?? (choice.type === "crash" ? undefined : brokenInOneLife(local, to));
+    const broken = brokenByItself(to) ?? (endsLife(choice) ? undefined : brokenInOneLife(local, to));
     const isForAnnals =
       isHeard ||
       to.role === "leader" ||
       to.commitIndex !== local.commitIndex ||
-      choice.type === "crash" ||
+      endsLife(choice) ||
       choice.type === "read";
     return { to, sent, heard: isHeard ? outcome : undefined, isForAnnals, broken };
   }
@@ -227,6 +243,9 @@ export class Locals {
   }
 }
 
+/** A life that never begins: only the answer to its question is looked at. */
+const hypothetical = 1_000;
+
 function brokenByItself({ appliedIndex, commitIndex }: Local): Transition["broken"] {
   if (appliedIndex <= commitIndex) return undefined;
   return { rule: "applied-beyond-commit", text: `it applied up to index ${appliedIndex}, committed is ${commitIndex}` };
@@ -250,7 +269,8 @@ function brokenInOneLife(before: Local, after: Local): Transition["broken"] {
 
 /**
  * True when the message can never again change anything at that member, not even after a crash: an answer to a campaign
- * or a leadership that is over. Terms on a disk never fall, and nobody campaigns or leads twice in one term.
+ * or a leadership that is over. Nobody campaigns or leads twice in one term, and terms on a disk never fall, unless the
+ * disk is emptied: then this must not be asked.
  */
 export function isOver(local: Local, message: RaftMessage): boolean {
   switch (message.type) {

@@ -13,7 +13,7 @@ import { dataOfWrite } from "./small-member.ts";
 export function describePath(cluster: SmallCluster, path: readonly Code[]): readonly string[] {
   const lines: string[] = [];
   let state = cluster.start();
-  if (cluster.scenario.start === "led")
+  if (cluster.scenario.start !== "blank")
     lines.push("   0  member 1 leads, everybody holds its first entry, nothing is in flight");
   for (const [position, code] of path.entries()) {
     const step = cluster.stepOf(code);
@@ -48,6 +48,8 @@ function textOf({ kind, slot, choice }: Step): string {
       return `a tick passes at ${member}`;
     case "crash":
       return `${member} crashes, loses what is not on its disk, and starts again`;
+    case "wipe":
+      return `${member} loses its whole disk, and starts again`;
     case "persist":
       return `the oldest write of ${member} is durable`;
     case "write":

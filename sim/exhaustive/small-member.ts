@@ -29,11 +29,15 @@ export type Choice =
   | { readonly type: "timeout" }
   | { readonly type: "heartbeat" }
   | { readonly type: "crash" }
+  | { readonly type: "wipe" }
   | { readonly type: "persist" }
   | { readonly type: "write"; readonly write: number }
   | { readonly type: "read"; readonly read: number }
   | { readonly type: "transfer"; readonly to: MemberId }
   | { readonly type: "deliver"; readonly message: RaftMessage };
+
+/** What was in memory is gone. */
+export const endsLife = ({ type }: Choice): boolean => type === "crash" || type === "wipe";
 
 /** What came of a choice. */
 export interface Outcome {
@@ -124,6 +128,10 @@ export class SmallMember {
         this.raft.tick();
         break;
       case "crash":
+        this.#crash();
+        break;
+      case "wipe":
+        this.disk = { hardState: blankHardState, entries: [] };
         this.#crash();
         break;
       case "persist":

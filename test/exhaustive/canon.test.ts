@@ -47,7 +47,10 @@ class Twins {
       return this.#both(Number(message.to) - 1, { type: "deliver", message }, { type: "deliver", message: renamed });
     }
     const choice = this.#choiceAt(this.#members[slot] as SmallMember);
-    return choice === undefined ? [] : this.#both(slot, choice, choice);
+    if (choice === undefined) return [];
+    if (choice.type !== "transfer") return this.#both(slot, choice, choice);
+    const to = memberIdOf(this.#renaming[Number(choice.to)] ?? choice.to);
+    return this.#both(slot, choice, { ...choice, to });
   }
 
   #choiceAt(member: SmallMember): Choice | undefined {
@@ -57,6 +60,9 @@ class Twins {
       if (draw === 0 && this.#names < 15) return { type: "write", write: this.#names++ };
       if (draw === 1 && this.#names < 15) return { type: "read", read: this.#names++ };
       if (draw === 2) return { type: "heartbeat" };
+      if (draw === 3 && this.#scenario.budgets.transfers > 0) {
+        return { type: "transfer", to: memberIdOf(BigInt(1 + this.#random.below(this.#members.length))) };
+      }
     }
     if (draw === 5 && this.#scenario.budgets.crashes > 0) return { type: "crash" };
     return draw === 6 ? { type: "timeout" } : undefined;
