@@ -26,6 +26,11 @@ export class ByteWriter {
     this.position = position;
   }
 
+  /** Bytes of the result so far, those before its beginning among them. */
+  get length(): number {
+    return this.position;
+  }
+
   /** What was written so far; nothing may be written after. */
   finish(): Uint8Array {
     return this.position === this.bytes.length ? this.bytes : this.bytes.subarray(0, this.position);

@@ -1,12 +1,17 @@
 /*
  * Messages between members as bytes, for worlds whose network carries bytes: a version, a kind, then the fields in the
- * order of their types. Bytes that come from elsewhere are checked all through: what cannot be a message is `malformed`,
- * never a throw and never half a message. No checksum: the transport has one, and what is stored has its own.
+ * order of their types, and a checksum over all of it. Bytes that come from elsewhere are checked all through: what cannot
+ * be a message is `malformed`, never a throw and never half a message; nor is what no leader can mean, such as entries
+ * that leave a gap.
+ *
+ * The transport's own checksum has 16 bits, and whatever stands between two machines makes it anew: a bit that flips there
+ * would be stored by one member and not by the others, each under a sound checksum of its own.
  */
 import { unreachable } from "../assert.ts";
 import { ByteWriter } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
 import { utf8Decode } from "../bytes.ts";
+import { crc32cOfSlice } from "../crc32c.ts";
 import { type RefusalName, refusals } from "../errors.ts";
 import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
@@ -16,7 +21,11 @@ import type { Configuration, Entry, EntryKind, Held, RaftMessage, Registration, 
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 5;
+export const peerCodecVersion = 6;
+
+const sumBytes = 4;
+/** Terms and indexes grow by ones: beyond this nobody counted to one. */
+const placeMax = 2 ** 52;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -80,7 +89,22 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       writer.varint(message.term);
   }
   writeFields(writer, message);
-  return writer.finish();
+  const end = writer.length;
+  for (let left = sumBytes; left > 0; left--) writer.byte(0);
+  const bytes = writer.finish();
+  const sum = crc32cOfSlice(bytes, { from: 0, to: end });
+  for (let position = 0; position < sumBytes; position++) bytes[end + position] = sum >>> (24 - 8 * position);
+  return bytes;
+}
+
+/** Whether the last bytes are the checksum of those before. */
+function isWhole(bytes: Uint8Array, end: number): boolean {
+  if (end < 2) return false;
+  const sum = crc32cOfSlice(bytes, { from: 0, to: end });
+  for (let position = 0; position < sumBytes; position++) {
+    if (bytes[end + position] !== ((sum >>> (24 - 8 * position)) & 255)) return false;
+  }
+  return true;
 }
 
 /**
@@ -88,12 +112,14 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
  * of a connection, saves an allocation for each of them.
  */
 export function decodePeerMessage(bytes: Uint8Array, slab?: ByteSlab): PeerMessage | { readonly malformed: string } {
-  const reader = new UntrustedReader(bytes, undefined, slab);
-  const version = reader.byte();
-  if (reader.failed) return { malformed: "peer message is empty" };
+  const version = bytes[0];
+  if (version === undefined) return { malformed: "peer message is empty" };
   if (version !== peerCodecVersion) {
     return { malformed: `peer message has format version ${version}, expected ${peerCodecVersion}` };
   }
+  const end = bytes.length - sumBytes;
+  if (!isWhole(bytes, end)) return { malformed: "peer message was changed on its way: its checksum is wrong" };
+  const reader = new UntrustedReader(bytes, { from: 1, to: end }, slab);
   const kindByte = reader.byte();
   const kind = kinds[kindByte];
   if (kind === undefined) return { malformed: `peer message has unknown kind ${kindByte}` };
@@ -324,7 +350,8 @@ function readRaftMessage(
       const prevTerm = readTerm(reader);
       const commitIndex = readIndex(reader);
       const toIncarnation = reader.varint();
-      return { type, from, to, term, prevIndex, prevTerm, commitIndex, toIncarnation, entries: readEntries(reader) };
+      const entries = readEntries(reader, { prevIndex, prevTerm, term });
+      return { type, from, to, term, prevIndex, prevTerm, commitIndex, toIncarnation, entries };
     }
     case "appendAccepted": {
       const matchIndex = readIndex(reader);
@@ -401,12 +428,21 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.byteString(entry.data);
 }
 
-function readEntries(reader: UntrustedReader): Entry[] {
+/** Without a gap behind the entry before them, in terms that never fall and are not beyond the leader's own. */
+function readEntries(
+  reader: UntrustedReader,
+  leader: { readonly prevIndex: LogIndex; readonly prevTerm: Term; readonly term: Term },
+): Entry[] {
   const entries: Entry[] = [];
+  let { prevIndex, prevTerm } = leader;
+  if (prevTerm > leader.term) reader.reject();
   for (let left = reader.count(); left > 0 && !reader.failed; left--) {
     const index = readIndex(reader);
     const term = readTerm(reader);
     const kind = entryKinds[reader.byte()];
+    if (index !== prevIndex + 1 || term < prevTerm || term > leader.term) reader.reject();
+    prevIndex = index;
+    prevTerm = term;
     if (kind === undefined) reader.reject();
     else entries.push({ index, term, kind, data: reader.byteString() });
   }
@@ -521,5 +557,11 @@ function readCall(reader: UntrustedReader): { callId: number; incarnation: numbe
 const writeFlag = (writer: ByteWriter, value: boolean): void => writer.byte(value ? 1 : 0);
 const readMember = (reader: UntrustedReader): MemberId => memberIdOf(reader.id());
 const readLease = (reader: UntrustedReader) => leaseIdOf(BigInt.asIntN(64, reader.id()));
-const readIndex = (reader: UntrustedReader): LogIndex => indexOf(reader.varint());
-const readTerm = (reader: UntrustedReader): Term => termOf(reader.varint());
+const readIndex = (reader: UntrustedReader): LogIndex => indexOf(readPlace(reader));
+const readTerm = (reader: UntrustedReader): Term => termOf(readPlace(reader));
+
+function readPlace(reader: UntrustedReader): number {
+  const value = reader.varint();
+  if (value > placeMax) reader.reject();
+  return value;
+}

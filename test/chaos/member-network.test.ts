@@ -230,6 +230,66 @@ describe("links", () => {
     return { lines, log: { debug() {}, info: keep, warn: keep, error: keep, fatal: keep } };
   }
 
+  test("bytes that change on their way end the connection: no changed message arrives, and those after it do", async () => {
+    const target = new End(memberIdOf(2n));
+    const flipped: number[] = [];
+    let passed = 0;
+    let isNoisy = true;
+    // Passes the greetings, then flips a bit in every fifth piece.
+    const hop = createServer((from) => {
+      const to = connect(target.number, "127.0.0.1");
+      for (const socket of [from, to]) socket.on("error", () => {});
+      from.on("close", () => to.destroy());
+      to.on("close", () => from.destroy());
+      to.on("data", (piece) => from.write(piece));
+      let pieces = 0;
+      from.on("data", (piece: Buffer) => {
+        pieces += 1;
+        passed += 1;
+        if (isNoisy && pieces > 3 && passed % 5 === 0) {
+          const place = (passed * 7) % piece.length;
+          piece[place] = (piece[place] ?? 0) ^ (1 << (passed % 8));
+          flipped.push(place);
+        }
+        to.write(piece);
+      });
+    });
+    await new Promise<void>((resolve) => hop.listen(0, "127.0.0.1", resolve));
+    const address = hop.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const sender = new End(memberIdOf(3n));
+    // The target knows the sender, and never dials it.
+    await target.start(new Map([[memberIdOf(3n), "127.0.0.1:1"]]));
+    await sender.start(new Map([[memberIdOf(2n), `127.0.0.1:${port}`]]));
+    sender.dial();
+    const sent = new Set<string>();
+    const textOf = (message: PeerMessage): string =>
+      JSON.stringify(message, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value));
+    const send = (number: number): void => {
+      const message: PeerMessage = { ...heartbeat(number), from: memberIdOf(3n), to: memberIdOf(2n) };
+      sent.add(textOf(message));
+      sender.send(message);
+    };
+    for (let number = 1; number <= 120; number++) {
+      send(number);
+      await sleep(15);
+    }
+    expect(target.received.length).toBeGreaterThan(5);
+    // Once the line is clean, what is sent arrives again, whatever was flipped last.
+    isNoisy = false;
+    const arrivedBefore = target.received.length;
+    for (let number = 200; target.received.length === arrivedBefore && number < 700; number++) {
+      send(number);
+      await sleep(20);
+    }
+    expect(target.received.length).toBeGreaterThan(arrivedBefore);
+    await sender.stop();
+    await target.stop();
+    hop.close();
+    expect(flipped.length).toBeGreaterThan(2);
+    expect(target.received.filter((message) => !sent.has(textOf(message)))).toEqual([]);
+  });
+
   test("a member of another cluster is refused, and both sides say so", async () => {
     const { lines, log } = recordingLog();
     const [one, two] = await pair(log, true);

@@ -273,6 +273,12 @@ export class TestCluster {
     }
   }
 
+  /** A message that comes from wherever it says it does. */
+  receive(each: TestMember, message: PeerMessage): void {
+    this.#step(each, { type: "peerMessage", nowMs: this.nowMs, message });
+    this.#deliver();
+  }
+
   /** The member's disk is full, or has room again. */
   tellSpace(each: TestMember, isFull: boolean): void {
     this.#step(each, { type: "diskSpace", nowMs: this.nowMs, isFull });

@@ -1,0 +1,113 @@
+/*
+ * Messages that a healthy member was never meant to get: from members it does not know, for others, of terms long over.
+ * It must neither stop nor change its mind; whoever speaks as a leader or a candidate of a cluster it has not heard of
+ * yet is the one exception (raft.ts, isForMe), and not here.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { memberIdOf, type Term, termOf } from "../../core/ids.ts";
+import type { PeerMessage } from "../../core/input.ts";
+import { TestCluster } from "../kit/cluster.ts";
+import { arbitraries } from "../kit/peer-arbitraries.ts";
+import { accepted, pairs, put, range } from "../kit/requests.ts";
+
+type Kind = PeerMessage["type"];
+
+/** What a stranger may say without being heard. */
+const unheard: readonly Kind[] = [
+  "preVoteReply",
+  "voteReply",
+  "appendAccepted",
+  "appendRejected",
+  "heartbeatReply",
+  "readIndex",
+  "readIndexReply",
+  "propose",
+  "timeoutNow",
+  "snapshotChunkReply",
+  "leaseRenew",
+  "leaseRenewReply",
+  "leaseQueryReply",
+  "hello",
+  "helloReply",
+  "register",
+  "registerReply",
+];
+/** What speaks for a term: of one that is over it must be dropped, whoever says it. */
+const ofTerms: readonly Kind[] = [...unheard, "append", "heartbeat", "preVote", "vote"].filter(
+  (type): type is Kind => !["hello", "helloReply", "register", "registerReply"].includes(type) && !/^lease/.test(type),
+) as readonly Kind[];
+
+function cluster(): TestCluster {
+  const made = new TestCluster({ size: 3 });
+  made.elect();
+  accepted(made.call(made.leader, put("k", "before")));
+  return made;
+}
+
+const stateOf = (made: TestCluster): readonly unknown[] =>
+  made.members.map(({ running: { raft } }) => [raft.role, raft.term, raft.votedFor, raft.leaderId, raft.lastIndex]);
+
+function expectUnmoved(made: TestCluster, before: readonly unknown[]): void {
+  expect(stateOf(made)).toEqual(before);
+  accepted(made.call(made.leader, put("k", "after")));
+  for (const each of made.members) expect(pairs(made.call(each, range("k")))).toEqual(["k=after"]);
+}
+
+const oneOf = (kinds: readonly Kind[]): fc.Arbitrary<PeerMessage> =>
+  fc.oneof(...kinds.map((type) => arbitraries[type] as fc.Arbitrary<PeerMessage>));
+
+test("members nobody knows are not heard, whatever they say, in whatever term", () => {
+  fc.assert(
+    fc.property(fc.array(oneOf(unheard), { minLength: 1, maxLength: 30 }), fc.nat(2), (messages, to) => {
+      const made = cluster();
+      const before = stateOf(made);
+      const each = made.member(to + 1);
+      for (const message of messages) {
+        made.receive(each, { ...message, from: memberIdOf(99n), to: each.running.raft.id });
+      }
+      expectUnmoved(made, before);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("messages that are for another member are dropped, also those of a known one", () => {
+  fc.assert(
+    fc.property(
+      fc.array(oneOf(unheard.filter((type) => !/^lease/.test(type))), { minLength: 1, maxLength: 30 }),
+      (messages) => {
+        const made = cluster();
+        const before = stateOf(made);
+        for (const message of messages)
+          made.receive(made.member(1), { ...message, from: memberIdOf(2n), to: memberIdOf(3n) });
+        expectUnmoved(made, before);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test("words of a term that is over change nothing, whoever they come from", () => {
+  fc.assert(
+    fc.property(fc.array(oneOf(ofTerms), { minLength: 1, maxLength: 30 }), fc.nat(2), (messages, to) => {
+      const made = cluster();
+      // A second election, so that there is a term that is over.
+      const old = made.leader;
+      old.isCutOff = true;
+      made.pass(4_000);
+      old.isCutOff = false;
+      made.pass(4_000);
+      const before = stateOf(made);
+      const each = made.member(to + 1);
+      const over: Term = termOf(1);
+      expect(each.running.raft.term).toBeGreaterThan(1);
+      for (const message of messages) {
+        const from = memberIdOf(BigInt(((to + 1) % 3) + 1));
+        made.receive(each, { ...message, term: over, from, to: each.running.raft.id } as PeerMessage);
+      }
+      expectUnmoved(made, before);
+    }),
+    { numRuns: 60 },
+  );
+});
