@@ -124,5 +124,6 @@ const etcdFlagNames: readonly (readonly [string, string])[] = [
 const ourFlagNames: typeof etcdFlagNames = [
   ...etcdFlagNames,
   ["leaseReads", "lease-reads"],
+  ["promoteLearners", "promote-learners"],
   ["leaseAllowanceTicks", "lease-allowance-ticks"],
 ];

@@ -53,6 +53,7 @@ export interface MemberConfig {
   readonly passwordCallsMax: number;
   readonly strictReconfig: boolean;
   readonly learnersMax: number;
+  readonly promoteLearners: boolean;
 }
 
 export interface NumberField {
@@ -344,6 +345,12 @@ export const memberConfigFields = {
     [1, 1_000],
     "Learners of a cluster; when reached, adding one is refused (etcd: max-learners).",
   ),
+  promoteLearners: {
+    kind: "switch",
+    default: false,
+    meaning:
+      "A leader makes voters of learners that have started and caught up, one after the other, those that were demoted too.",
+  },
 } as const satisfies { readonly [Name in keyof MemberConfig]: NumberField | SwitchField };
 
 export const defaultMemberConfig: MemberConfig = Object.fromEntries(

@@ -23,6 +23,7 @@ import growAndShrink from "./membership/grow-and-shrink.ts";
 import leaderRemoved from "./membership/leader-removed.ts";
 import leaderTransfer from "./membership/leader-transfer.ts";
 import learnerPromoted from "./membership/learner-promoted.ts";
+import learnersGrowUp from "./membership/learners-grow-up.ts";
 import replaceMember from "./membership/replace-member.ts";
 import replacedInOneStep from "./membership/replaced-in-one-step.ts";
 import mixedEverything from "./mixed-everything.ts";
@@ -56,6 +57,7 @@ export const scenarios: readonly Scenario[] = [
   leaderTransfer,
   learnerPromoted,
   leaseCheckpoints,
+  learnersGrowUp,
   leaseReads,
   leaseReadsClocksApart,
   majorityLostThenBack,

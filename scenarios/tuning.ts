@@ -32,6 +32,7 @@ const simulatedKnobs: readonly Choices[] = [
   { watchProgressMs: [200, 1_000] },
   { leaseCheckMs: [100, 500], leaseRevokesPerCheckMax: [20, 100] },
   { compactionEntriesPerTickMax: [5, 100] },
+  { promoteLearners: [true] },
 ];
 
 /** What a stock etcd has flags for, at values it accepts. */

@@ -269,6 +269,11 @@ export const flagTable = {
     "false",
     "Not etcd's: a leader that a quorum answered lately answers reads without asking again. Sound only while the members' clocks drift apart by less than (allowance − 1) / ticks of an election timeout and no machine stops together with its clock. Give it to every member.",
   ),
+  "promote-learners": used(
+    "switch",
+    "false",
+    "Not etcd's: a leader makes voters of learners that have started and caught up, one after the other.",
+  ),
   "lease-allowance-ticks": used(
     "whole",
     "2",

@@ -141,6 +141,7 @@ function interpret(given: Given): MemberFlags {
     tickMs: heartbeatMs,
     electionTicks,
     preVote: switchOf(text("pre-vote")) === true,
+    promoteLearners: switchOf(text("promote-learners")) === true,
     leaseReads: switchOf(text("lease-reads")) === true,
     leaseAllowanceTicks: whole("lease-allowance-ticks"),
     snapshotEntries: whole("snapshot-count"),

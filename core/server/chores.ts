@@ -1,7 +1,8 @@
 /*
  * What a member does without being asked, once it leads: it ends leases that are past their time, writes
- * down how much long ones have left, and compacts history that its retention no longer protects. All of it goes through the log like a client's write, so a chore that was refused or lost with its
- * leader simply comes up again at a later look.
+ * down how much long ones have left, compacts history that its retention no longer protects, and, where that is wanted,
+ * promotes learners that have caught up. All of it goes through the log like a client's write, so a chore that was
+ * refused or lost with its leader simply comes up again at a later look.
  */
 import type { CommandRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
@@ -9,6 +10,7 @@ import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import type { Raft } from "../raft/raft.ts";
 import { AutoCompaction } from "./auto-compaction.ts";
+import { refusalOfPromote } from "./cluster.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Proposals } from "./proposals.ts";
 
@@ -26,6 +28,7 @@ export class Chores {
   readonly #options: ChoresOptions;
   readonly #autoCompaction: AutoCompaction;
   #leasesCheckedMs = Number.NEGATIVE_INFINITY;
+  #promotedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ChoresOptions) {
     this.#options = options;
@@ -35,6 +38,28 @@ export class Chores {
   tick(nowMs: number): void {
     this.#lookAtLeases(nowMs);
     this.#compact(nowMs);
+    if (this.#options.config.promoteLearners) this.#promoteLearner(nowMs);
+  }
+
+  /**
+   * One at a time, under the rules an operator is held to; and it must be there now, and be sent the log as it grows: a
+   * voter that is gone again costs more than a learner that waits.
+   */
+  #promoteLearner(nowMs: number): void {
+    const { raft, machine, config } = this.#options;
+    // Time for the one before to be committed.
+    if (nowMs - this.#promotedMs < config.electionTicks * config.tickMs) return;
+    if (raft.role !== "leader" || raft.transferee !== undefined || raft.configuration.outgoing.length > 0) return;
+    const { records } = machine.membership;
+    const ready = records.find(({ memberId, isLearner, name }) => {
+      if (!isLearner || name === "") return false;
+      const progress = raft.progressOf(memberId);
+      if (progress?.state !== "replicate" || !progress.recentActive) return false;
+      return refusalOfPromote(memberId, { raft, records, isStrict: config.strictReconfig }) === undefined;
+    });
+    if (ready === undefined) return;
+    this.#promotedMs = nowMs;
+    this.#propose({ type: "memberPromote", memberId: ready.memberId }, nowMs);
   }
 
   #lookAtLeases(nowMs: number): void {
