@@ -43,6 +43,7 @@ export interface MemberConfig {
   readonly autoCompactionPeriodMs: number;
   readonly autoCompactionRevisions: number;
   readonly autoCompactionCheckMs: number;
+  readonly versionCheckMs: number;
   readonly corruptCheckMs: number;
   readonly initialCorruptCheck: boolean;
   readonly compactHashCheckMs: number;
@@ -285,6 +286,12 @@ export const memberConfigFields = {
     300_000,
     [1, 86_400_000],
     "Time between two looks for revisions beyond autoCompactionRevisions.",
+  ),
+  versionCheckMs: count(
+    "ms",
+    0,
+    [0, 3_600_000],
+    "Time between two looks of the leader at the members' releases, to decide the cluster's; 0: none is ever decided.",
   ),
   corruptCheckMs: count(
     "ms",

@@ -7,6 +7,7 @@
  *
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
+import { compareReleases, releaseOf, releaseText } from "./apply/cluster-version.ts";
 import { type CommandRequest, decodeCommand, encodeCommand } from "./apply/command.ts";
 import { foundAlone } from "./apply/found-alone.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
@@ -51,7 +52,13 @@ export interface MemberIdentity {
   readonly clusterId: ClusterId;
   /** Published through the log, so that clients find this member. */
   readonly clientUrls: readonly string[];
+  /** The release this member runs, as semver; absent: {@link defaultVersion}. */
+  readonly version?: string;
 }
+
+/** The release of etcd whose behaviour members keep. */
+export const defaultVersion = "3.6.14";
+const versionOf = (identity: MemberIdentity): string => identity.version ?? defaultVersion;
 
 export interface MemberStart {
   readonly identity: MemberIdentity;
@@ -85,6 +92,12 @@ export function startMember(start: MemberStart): MemberStarted {
   const wrong = checkMemberConfig(start.config);
   if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
   const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
+  const own = releaseOf(versionOf(start.identity));
+  if (own === undefined) return { ok: false, reason: `${versionOf(start.identity)} is no version such as 3.6.14` };
+  const { version } = machine.cluster;
+  if (version !== undefined && compareReleases(own, version) < 0) {
+    return { ok: false, reason: "invalid downgrade; server version is lower than determined cluster version" };
+  }
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
   const { segments, identity, config } = start;
   const { configuration } = machine.membership;
@@ -230,7 +243,15 @@ export class Member {
       incarnation,
       nowMs: start.nowMs,
     });
-    this.#chores = new Chores({ raft, machine, config, proposals: this.#proposals, outbox, nowMs: start.nowMs });
+    this.#chores = new Chores({
+      raft,
+      machine,
+      config,
+      proposals: this.#proposals,
+      outbox,
+      nowMs: start.nowMs,
+      version: versionOf(start.identity),
+    });
     this.#writer = new LogWriter({ raft, log: log.store, outbox });
     this.#snapshots = new Snapshots({
       id: memberId,
@@ -259,6 +280,11 @@ export class Member {
   }
   get identity(): MemberIdentity {
     return this.#identity;
+  }
+  /** What the cluster keeps to, such as 3.6.0; undefined until it is decided. */
+  get clusterVersion(): string | undefined {
+    const { version } = this.#machine.cluster;
+    return version === undefined ? undefined : releaseText(version);
   }
   get appliedIndex(): LogIndex {
     return this.#machine.appliedIndex;

@@ -147,6 +147,16 @@ export interface MoveLeaderRequest {
   readonly type: "moveLeader";
   readonly targetId: MemberId;
 }
+/** Whether the cluster could go back to that release, that it shall, or that it shall not after all. */
+export interface DowngradeRequest {
+  readonly type: "downgrade";
+  readonly action: "validate" | "enable" | "cancel" | "unknown";
+  readonly version: string;
+}
+export interface DowngradeInfo {
+  readonly enabled: boolean;
+  readonly targetVersion: string;
+}
 export interface StatusRequest {
   readonly type: "status";
 }
@@ -240,6 +250,7 @@ export type Request =
   | MemberPromoteRequest
   | MemberReconfigureRequest
   | MoveLeaderRequest
+  | DowngradeRequest
   | StatusRequest
   | HashKvRequest
   | AlarmRequest;
@@ -319,6 +330,8 @@ export type Answer =
   /** Decided; those who go are among the members until the joint configuration is left. */
   | { readonly type: "memberReconfigure"; readonly members: readonly MemberRecord[] }
   | { readonly type: "moveLeader" }
+  /** Major and minor of the cluster's version. */
+  | { readonly type: "downgrade"; readonly version: string }
   | {
       readonly type: "status";
       readonly dbSizeBytes: number;
@@ -329,6 +342,8 @@ export type Answer =
       readonly raftTerm: number;
       readonly isLearner: boolean;
       readonly errors: readonly string[];
+      /** Absent: none is under way. */
+      readonly downgrade?: DowngradeInfo;
     }
   | {
       readonly type: "hashKv";

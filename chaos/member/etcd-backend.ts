@@ -14,7 +14,7 @@ import {
 } from "../../core/index.ts";
 import { scanInSlices } from "./backend-slices.ts";
 import { BboltWriter, type FileSink } from "./bbolt/writer.ts";
-import { clusterVersion } from "./version.ts";
+import { storageVersion } from "./version.ts";
 
 /** etcd's name of each bucket, in byte order of the names. */
 export const etcdBuckets: readonly { readonly bucket: Bucket; readonly name: string }[] = buckets
@@ -71,13 +71,13 @@ function addedEntries(
   bucket: Bucket,
   configuration: Configuration,
 ): { readonly key: string; readonly value: string }[] {
-  if (bucket === "cluster") return [{ key: "clusterVersion", value: clusterVersion }];
+  if (bucket === "cluster") return [{ key: "clusterVersion", value: storageVersion }];
   if (bucket !== "meta") return [];
   // Ids are bare numbers, beyond what a JavaScript number holds.
   const ids = (members: readonly bigint[]): string => `[${members.join(",")}]`;
   const learners = configuration.learners.length === 0 ? "" : `"learners":${ids(configuration.learners)},`;
   return [
     { key: "confState", value: `{"voters":${ids(configuration.voters)},${learners}"auto_leave":false}` },
-    { key: "storageVersion", value: clusterVersion },
+    { key: "storageVersion", value: storageVersion },
   ];
 }

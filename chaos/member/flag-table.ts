@@ -129,7 +129,11 @@ export const flagTable = {
     "false",
     "Compare what compactions left; so does --feature-gates CompactHashCheck=true.",
   ),
-  "downgrade-check-time": fixed("duration", "5s", "it has only what etcd does without the flag"),
+  "downgrade-check-time": used(
+    "duration",
+    "5s",
+    "Time between two looks of the leader at the members' releases: it decides the cluster's, and ends a downgrade.",
+  ),
   // Clustering.
   "initial-advertise-peer-urls": used("list", "http://localhost:2380", "Peer URLs of this member, as others reach it."),
   "initial-cluster": used("text", "default=http://localhost:2380", "The members of a new cluster: n1=url,n2=url,…"),

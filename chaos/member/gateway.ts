@@ -10,9 +10,14 @@ import { type HealthOptions, health, probe } from "./health.ts";
 import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Profiles } from "./profiles.ts";
-import { clusterVersion, etcdVersion } from "./version.ts";
+import { etcdVersion, storageVersion } from "./version.ts";
 
-export interface ClientHttpOptions {
+interface VersionSource {
+  /** undefined until the cluster has decided. */
+  readonly clusterVersion: () => string | undefined;
+}
+
+export interface ClientHttpOptions extends VersionSource {
   /** undefined: no /v3 (etcd: enable-grpc-gateway=false). */
   readonly gateway: JsonGatewayOptions | undefined;
   readonly health: HealthOptions;
@@ -93,7 +98,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   if (url.pathname === "/version") {
-    if (onlyGet(request, response)) sendJson(response, versions);
+    if (onlyGet(request, response)) sendJson(response, versionsOf(options));
   } else if (url.pathname === "/debug/vars") sendJson(response, options.variables());
   else if (options.profiles?.serve(url, response) === true) return;
   else if (!(await answerProbe(options, url, request, response))) sendText(response, 404, "404 page not found\n");
@@ -159,7 +164,7 @@ function allowOrigin(allowed: readonly string[], request: IncomingMessage, respo
 /** On the peer port, beside etcd's own paths. */
 export const foundersPath = "/faultline/founders";
 
-export interface PeerHttpOptions {
+export interface PeerHttpOptions extends VersionSource {
   readonly clusterIdHex: string;
   readonly members: () => readonly MemberRecord[];
   /** The members the cluster was founded with: what a member that joins begins from. */
@@ -171,7 +176,7 @@ export function peerHttp(options: PeerHttpOptions): Server {
     response.setHeader("x-etcd-cluster-id", options.clusterIdHex);
     switch (request.url) {
       case "/version":
-        return sendJson(response, versions);
+        return sendJson(response, versionsOf(options));
       case "/members":
         response.setHeader("content-type", "application/json");
         response.end(membersText(options.members()));
@@ -186,7 +191,11 @@ export function peerHttp(options: PeerHttpOptions): Server {
   });
 }
 
-const versions = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: clusterVersion };
+const versionsOf = (options: VersionSource) => ({
+  etcdserver: etcdVersion,
+  etcdcluster: options.clusterVersion() ?? "not_decided",
+  storage: storageVersion,
+});
 
 /** etcd's form: ids are bare numbers, beyond what a JavaScript number holds. */
 function membersText(members: readonly MemberRecord[]): string {

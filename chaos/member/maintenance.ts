@@ -25,7 +25,7 @@ import { defragment } from "./defragment.ts";
 import { hashOfBackend, writeEtcdFile } from "./etcd-backend.ts";
 import type { Metrics } from "./metrics.ts";
 import { statusOf } from "./seam.ts";
-import { clusterVersion } from "./version.ts";
+import { storageVersion } from "./version.ts";
 
 export interface MaintenanceOptions {
   readonly target: CallTarget;
@@ -119,7 +119,7 @@ async function sendSnapshot(
     view.close();
     viewOpen = false;
     const hash = createHash("sha256");
-    const version = clusterVersion;
+    const version = storageVersion;
     for (let at = 0; at < size; at += chunkBytes) {
       if (isGone()) throw new ClientGone();
       const blob = new Uint8Array(Math.min(chunkBytes, size - at));

@@ -12,7 +12,8 @@ import { type Probe, probeChecks } from "./health.ts";
 export interface MetricsSource {
   readonly memberIdHex: string;
   readonly version: string;
-  readonly clusterVersion: string;
+  /** undefined until it is decided. */
+  readonly clusterVersion: () => string | undefined;
   readonly quotaBytes: number;
   hasLeader(): boolean;
   isLeader(): boolean;
@@ -76,7 +77,17 @@ export class Metrics {
     gauge("etcd_debugging_mvcc_watch_stream_total", "Open client streams.", () => source.openStreams());
     label("etcd_server_id", "server_id", source.memberIdHex);
     label("etcd_server_version", "server_version", source.version);
-    label("etcd_cluster_version", "cluster_version", source.clusterVersion.split(".").slice(0, 2).join("."));
+    const clusterGauge = new Gauge({
+      name: "etcd_cluster_version",
+      help: "1 for the version the cluster keeps to.",
+      labelNames: ["cluster_version"],
+      registers: [this.#registry],
+      collect() {
+        clusterGauge.reset();
+        const version = source.clusterVersion();
+        if (version !== undefined) clusterGauge.set({ cluster_version: version.split(".").slice(0, 2).join(".") }, 1);
+      },
+    });
     this.#leaderChanges = new Counter({
       name: "etcd_server_leader_changes_seen_total",
       help: "Leader changes seen.",

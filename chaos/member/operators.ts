@@ -9,7 +9,6 @@ const operatorPaths: ReadonlySet<string> = new Set([
   "/etcdserverpb.Maintenance/Hash",
   "/etcdserverpb.Maintenance/Defragment",
   "/etcdserverpb.Maintenance/Snapshot",
-  "/etcdserverpb.Maintenance/Downgrade",
 ]);
 
 export class OperatorGate implements CallTarget {

@@ -39,7 +39,7 @@ import { Seam, statusOf } from "./seam.ts";
 import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { variablesOf } from "./variables.ts";
-import { clusterVersion, etcdVersion } from "./version.ts";
+import { etcdVersion, storageVersion } from "./version.ts";
 
 export interface ProcessStart {
   readonly flags: MemberFlags;
@@ -144,12 +144,12 @@ export class MemberProcess {
       ...(tokens === undefined ? {} : { signToken: (user, authRevision) => tokens.sign(user, authRevision) }),
       chooseMemberId: (peerUrls) => addedMemberId(peerUrls, Date.now()),
       fragmentBytesMax: flags.config.requestBytesMax + grpcOverheadBytes,
-      facts: { version: etcdVersion, storageVersion: clusterVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
+      facts: { version: etcdVersion, storageVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
     this.#metrics = new Metrics({
       memberIdHex: hexOf(memberId),
       version: etcdVersion,
-      clusterVersion,
+      clusterVersion: () => member.clusterVersion,
       quotaBytes: flags.config.quotaBytes,
       hasLeader: () => member.raft.leaderId !== undefined,
       isLeader: () => member.raft.role === "leader",
@@ -247,12 +247,14 @@ export class MemberProcess {
       log,
       peers: this.#network,
       peerHttp: peerHttp({
+        clusterVersion: () => member.clusterVersion,
         clusterIdHex: hexOf(clusterId),
         members: () => member.members,
         founders: directory.identity.members,
       }),
       grpc: this.#grpc,
       clientHttp: clientHttp({
+        clusterVersion: () => member.clusterVersion,
         gateway: flags.jsonGateway
           ? { target: entrance, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
           : undefined,

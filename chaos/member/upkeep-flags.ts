@@ -14,6 +14,7 @@ export type UpkeepFlag =
   | "compaction-sleep-interval"
   | "compact-hash-check-time"
   | "corrupt-check-time"
+  | "downgrade-check-time"
   | "experimental-compact-hash-check-enabled"
   | "experimental-initial-corrupt-check"
   | "experimental-enable-lease-checkpoint"
@@ -42,6 +43,7 @@ export function readUpkeepFlags(
   if (typeof features === "string") return features;
   return {
     ...retention,
+    versionCheckMs: Math.max(1, Math.round(durationMs(text("downgrade-check-time")) ?? 5_000)),
     corruptCheckMs: Math.round(durationMs(text("corrupt-check-time")) ?? 0),
     initialCorruptCheck: features.InitialCorruptCheck,
     compactHashCheckMs: features.CompactHashCheck

@@ -80,6 +80,9 @@ function isStopped(request: CommandRequest): boolean {
     case "alarm":
     case "publishMember":
     case "leaseCheckpoint":
+    case "memberVersion":
+    case "clusterVersion":
+    case "downgradeInfo":
     case "auth":
       return false;
     default:

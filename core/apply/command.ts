@@ -15,6 +15,7 @@ import type {
   AlarmType,
   CompactRequest,
   DeleteRangeRequest,
+  DowngradeInfo,
   LeaseGrantRequest,
   LeaseRevokeRequest,
   MemberAddRequest,
@@ -42,6 +43,23 @@ export interface PublishMemberRequest {
   readonly memberId: MemberId;
   readonly name: string;
   readonly clientUrls: readonly string[];
+}
+
+/** The release a member runs. */
+export interface MemberVersionRequest {
+  readonly type: "memberVersion";
+  readonly memberId: MemberId;
+  readonly version: string;
+}
+
+/** The leader's decision. */
+export interface ClusterVersionRequest {
+  readonly type: "clusterVersion";
+  readonly version: string;
+}
+
+export interface DowngradeInfoRequest extends DowngradeInfo {
+  readonly type: "downgradeInfo";
 }
 
 /** The primary's word on the time left of some leases. */
@@ -84,6 +102,9 @@ export type CommandRequest =
   | AlarmRequest
   | PublishMemberRequest
   | LeaseCheckpointRequest
+  | MemberVersionRequest
+  | ClusterVersionRequest
+  | DowngradeInfoRequest
   | ConfigurationRequest;
 
 export interface Command {
@@ -112,6 +133,9 @@ const memberUpdateTag = 12;
 const memberPromoteTag = 13;
 const reconfigureTag = 14;
 const leaveJointTag = 15;
+const memberVersionTag = 16;
+const clusterVersionTag = 17;
+const downgradeInfoTag = 18;
 
 const authTag = 32;
 
@@ -208,6 +232,20 @@ function writeRequest(writer: ByteWriter, request: CommandRequest): void {
         writer.varint(checkpoint.remainingTtlSeconds);
       }
       return;
+    case "memberVersion":
+      writer.byte(memberVersionTag);
+      writer.id(request.memberId);
+      writer.text(request.version);
+      return;
+    case "clusterVersion":
+      writer.byte(clusterVersionTag);
+      writer.text(request.version);
+      return;
+    case "downgradeInfo":
+      writer.byte(downgradeInfoTag);
+      writer.byte(request.enabled ? 1 : 0);
+      writer.text(request.targetVersion);
+      return;
     case "memberAdd":
       writer.byte(memberAddTag);
       writer.id(request.memberId);
@@ -291,6 +329,16 @@ function readRequest(reader: ByteReader): CommandRequest {
         checkpoints.push({ leaseId, remainingTtlSeconds: reader.varint() });
       }
       return { type: "leaseCheckpoint", checkpoints };
+    }
+    case memberVersionTag: {
+      const memberId = memberIdOf(reader.unsignedId());
+      return { type: "memberVersion", memberId, version: reader.text() };
+    }
+    case clusterVersionTag:
+      return { type: "clusterVersion", version: reader.text() };
+    case downgradeInfoTag: {
+      const enabled = reader.byte() === 1;
+      return { type: "downgradeInfo", enabled, targetVersion: reader.text() };
     }
     case memberAddTag: {
       const memberId = memberIdOf(reader.unsignedId());

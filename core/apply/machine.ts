@@ -41,10 +41,14 @@ import type {
   TxnRequest,
 } from "../request.ts";
 import { Alarms } from "./alarms.ts";
+import { ClusterVersion } from "./cluster-version.ts";
 import {
+  type ClusterVersionRequest,
   type CommandRequest,
   type ConfigurationRequest,
+  type DowngradeInfoRequest,
   decodeCommand,
+  type MemberVersionRequest,
   type ProposalId,
   type PublishMemberRequest,
 } from "./command.ts";
@@ -88,6 +92,7 @@ export class Machine {
   readonly membership: Membership;
   readonly alarms: Alarms;
   readonly auth: AuthStore;
+  readonly cluster: ClusterVersion;
   private readonly backend: Backend;
   private readonly space: KeySpace;
   private index: LogIndex = noIndex;
@@ -100,6 +105,7 @@ export class Machine {
     this.membership = new Membership(backend);
     this.alarms = new Alarms(backend);
     this.auth = new AuthStore(backend, config);
+    this.cluster = new ClusterVersion(backend);
     this.space = { store: this.store, lessor: this.lessor };
     this.reload();
     if (this.index === noIndex && this.membership.records.length === 0) this.membership.bootstrap(bootstrapMembers);
@@ -113,6 +119,7 @@ export class Machine {
     this.membership.reload();
     this.alarms.reload();
     this.auth.reload();
+    this.cluster.reload();
   }
 
   /** Index of the last entry applied; 0 before the first. */
@@ -147,6 +154,16 @@ export class Machine {
         const known = this.membership.publish(request.memberId, request);
         return { ...nothingApplied, id, published: known ? request.memberId : undefined };
       }
+      case "memberVersion":
+        if (this.membership.get(request.memberId) !== undefined) {
+          this.cluster.setMemberVersion(request.memberId, request.version);
+        }
+        return { ...nothingApplied, id };
+      case "clusterVersion":
+        this.cluster.setVersion(request.version);
+        return { ...nothingApplied, id };
+      case "downgradeInfo":
+        return { ...nothingApplied, id, result: this.downgrade(request) };
       case "memberAdd":
       case "memberRemove":
       case "memberUpdate":
@@ -249,6 +266,12 @@ export class Machine {
     }
   }
 
+  private downgrade(request: DowngradeInfoRequest): Result<Answer> {
+    const refusal = this.cluster.setDowngrade(request);
+    if (refusal !== undefined) return refused(refusal);
+    return { ok: true, revision: this.store.currentRevision, answer: downgradeAnswer(this.cluster) };
+  }
+
   private grant({ leaseId, ttlSeconds }: LeaseGrantRequest, nowMs: number) {
     const granted = this.lessor.grant(leaseId, ttlSeconds, nowMs);
     if (!granted.ok) return granted;
@@ -274,7 +297,15 @@ export class Machine {
 }
 
 /** What reads or changes keys, leases and alarms. */
-type StateRequest = Exclude<CommandRequest, PublishMemberRequest | ConfigurationRequest>;
+type StateRequest = Exclude<
+  CommandRequest,
+  PublishMemberRequest | MemberVersionRequest | ClusterVersionRequest | DowngradeInfoRequest | ConfigurationRequest
+>;
+
+/** What every accepted call of Downgrade is answered with. */
+export function downgradeAnswer({ version }: Pick<ClusterVersion, "version">): Answer {
+  return { type: "downgrade", version: version === undefined ? "" : `${version.major}.${version.minor}` };
+}
 
 const nothingApplied: Applied = {
   id: undefined,

@@ -1,9 +1,10 @@
 /*
  * What a member does without being asked, once it leads: it ends leases that are past their time, writes
  * down how much long ones have left, compacts history that its retention no longer protects, and, where that is wanted,
- * promotes learners that have caught up. All of it goes through the log like a client's write, so a chore that was
+ * promotes learners that have caught up; it decides the release the cluster keeps to. All of it goes through the log like a client's write, so a chore that was
  * refused or lost with its leader simply comes up again at a later look.
  */
+import { compareReleases, releaseOf, releaseText } from "../apply/cluster-version.ts";
 import type { CommandRequest } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
 import type { MemberConfig } from "../config.ts";
@@ -20,13 +21,21 @@ export interface ChoresOptions {
   readonly config: MemberConfig;
   readonly proposals: Proposals;
   readonly outbox: Outbox;
+  /** The release this member runs. */
+  readonly version: string;
   /** When this life of the member began. */
   readonly nowMs: number;
 }
 
+/** What was said and is not applied is said again after so long. */
+const versionTellMs = 1_000;
+
 export class Chores {
   readonly #options: ChoresOptions;
   readonly #autoCompaction: AutoCompaction;
+  #versionsCheckedMs = Number.NEGATIVE_INFINITY;
+  #versionToldMs = Number.NEGATIVE_INFINITY;
+  #versionSetMs = Number.NEGATIVE_INFINITY;
   #leasesCheckedMs = Number.NEGATIVE_INFINITY;
   #promotedMs = Number.NEGATIVE_INFINITY;
 
@@ -39,6 +48,7 @@ export class Chores {
     this.#lookAtLeases(nowMs);
     this.#compact(nowMs);
     if (this.#options.config.promoteLearners) this.#promoteLearner(nowMs);
+    this.#lookAtVersions(nowMs);
   }
 
   /**
@@ -60,6 +70,33 @@ export class Chores {
     if (ready === undefined) return;
     this.#promotedMs = nowMs;
     this.#propose({ type: "memberPromote", memberId: ready.memberId }, nowMs);
+  }
+
+  /** Every member says what it runs until that is known; the leader decides what all of them can. */
+  #lookAtVersions(nowMs: number): void {
+    const { raft, machine, config, version } = this.#options;
+    const { cluster, membership } = machine;
+    // Until it is decided there is a look every tick, so that clients need not wait for it.
+    const everyMs = cluster.version === undefined ? config.tickMs : config.versionCheckMs;
+    if (config.versionCheckMs === 0 || nowMs - this.#versionsCheckedMs < everyMs) return;
+    this.#versionsCheckedMs = nowMs;
+    const own = releaseOf(version);
+    const known = cluster.memberVersion(raft.id);
+    const isKnown = own !== undefined && known !== undefined && compareReleases(own, known) === 0;
+    if (!isKnown && raft.leaderId !== undefined && nowMs - this.#versionToldMs >= versionTellMs) {
+      this.#versionToldMs = nowMs;
+      this.#propose({ type: "memberVersion", memberId: raft.id, version }, nowMs);
+    }
+    if (raft.role !== "leader" || !machine.lessor.isPrimary) return;
+    const members = membership.records.map((record) => record.memberId);
+    const decided = cluster.decide(members);
+    if (decided !== undefined && nowMs - this.#versionSetMs >= versionTellMs) {
+      this.#versionSetMs = nowMs;
+      this.#propose({ type: "clusterVersion", version: releaseText(decided) }, nowMs);
+    }
+    if (cluster.isDowngradeOver(members)) {
+      this.#propose({ type: "downgradeInfo", enabled: false, targetVersion: "" }, nowMs);
+    }
   }
 
   #lookAtLeases(nowMs: number): void {

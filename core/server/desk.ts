@@ -4,8 +4,10 @@
  * Rights are judged where the state is looked at: of a read when it is served, of a write when its entry is applied, of
  * anything else here.
  */
+
+import { releaseOf, releaseText } from "../apply/cluster-version.ts";
 import type { CommandRequest, ConfigurationRequest } from "../apply/command.ts";
-import type { Machine } from "../apply/machine.ts";
+import { downgradeAnswer, type Machine } from "../apply/machine.ts";
 import { refusalOfCall } from "../auth/access.ts";
 import { type Credential, type Identity, memberItself } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
@@ -14,7 +16,7 @@ import type { RefusalName } from "../errors.ts";
 import { type LeaseId, leaseIdOf, noLease, type RequestId } from "../ids.ts";
 import type { Backend, Random } from "../ports.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { Request } from "../request.ts";
+import type { DowngradeRequest, Request } from "../request.ts";
 import { type AuthDesk, isAuthRead } from "./auth-desk.ts";
 import {
   clusterAnswer,
@@ -170,6 +172,9 @@ export class Desk {
           this.#options.transfers.start(requestId, request.targetId, call.nowMs);
         }
         return;
+      case "downgrade":
+        if (this.#isAllowed(requestId, request, call.identity)) this.#downgrade(requestId, request, call);
+        return;
       case "leaseLeases":
       case "status":
       case "hashKv":
@@ -298,6 +303,24 @@ export class Desk {
     if (!config.strictReconfig) return undefined;
     if (request.type === "memberAdd") return refusalOfAdd(request, around);
     return request.type === "memberRemove" ? refusalOfRemove(request.memberId, around) : undefined;
+  }
+
+  /** Without a job to cancel there is nothing to do, and etcd says so only to its log. */
+  #downgrade(requestId: RequestId, { action, version }: DowngradeRequest, call: AcceptedCall): void {
+    const { machine, outbox } = this.#options;
+    const { cluster } = machine;
+    const refusal =
+      action === "unknown" ? "unknownMethod" : action === "cancel" ? undefined : cluster.refusalOfDowngrade(version);
+    if (refusal !== undefined) {
+      outbox.refuse(requestId, refusal);
+      return;
+    }
+    const target = action === "enable" ? releaseOf(version) : undefined;
+    if (target !== undefined) {
+      this.#write(requestId, { type: "downgradeInfo", enabled: true, targetVersion: releaseText(target) }, call);
+    } else if (action === "cancel" && cluster.downgrade.enabled) {
+      this.#write(requestId, { type: "downgradeInfo", enabled: false, targetVersion: "" }, call);
+    } else outbox.answer(requestId, machine.store.currentRevision, downgradeAnswer(cluster));
   }
 
   #answerCompactions(): void {

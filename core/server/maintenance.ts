@@ -21,6 +21,7 @@ export function statusAnswer(machine: Machine, raft: RaftView, backend: Backend)
     appliedIndex: machine.appliedIndex,
     raftTerm: raft.term,
     isLearner: raft.configuration.learners.includes(raft.id),
+    ...(machine.cluster.downgrade.enabled ? { downgrade: machine.cluster.downgrade } : {}),
     errors: [
       ...(raft.leaderId === undefined ? [refusals.noLeader.text] : []),
       ...(standing === undefined ? [] : [standing]),

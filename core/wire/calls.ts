@@ -302,6 +302,16 @@ export const unaryCalls: { readonly [Type in Request["type"]]: UnaryCall } = {
     answerToWire: maintenance.moveLeaderAnswerToWire,
     answerFromWire: () => ({ type: "moveLeader" }),
   }),
+  downgrade: unary({
+    path: "/etcdserverpb.Maintenance/Downgrade",
+    type: "downgrade",
+    input: rpc.DowngradeRequestSchema,
+    output: rpc.DowngradeResponseSchema,
+    requestFromWire: maintenance.downgradeFromWire,
+    requestToWire: maintenance.downgradeToWire,
+    answerToWire: maintenance.downgradeAnswerToWire,
+    answerFromWire: maintenance.downgradeAnswerFromWire,
+  }),
   status: unary({
     path: "/etcdserverpb.Maintenance/Status",
     type: "status",

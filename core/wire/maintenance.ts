@@ -1,5 +1,5 @@
 /*
- * The Maintenance service, as far as core answers it: Status, HashKV, Alarm, MoveLeader. What Status says of versions and quota
+ * The Maintenance service, as far as core answers it: Status, HashKV, Alarm, MoveLeader, Downgrade. What Status says of versions and quota
  * is no state of the core: the member's process hands it in.
  */
 import { create } from "@bufbuild/protobuf";
@@ -8,6 +8,7 @@ import type {
   AlarmRequest,
   AlarmType,
   Answer,
+  DowngradeRequest,
   HashKvRequest,
   Header,
   MoveLeaderRequest,
@@ -18,6 +19,9 @@ import {
   AlarmRequestSchema,
   AlarmResponseSchema,
   DowngradeInfoSchema,
+  type DowngradeRequest_DowngradeAction,
+  DowngradeRequestSchema,
+  DowngradeResponseSchema,
   HashKVRequestSchema,
   HashKVResponseSchema,
   MoveLeaderRequestSchema,
@@ -26,6 +30,8 @@ import {
   StatusResponseSchema,
   type AlarmRequest as WireAlarmRequest,
   type AlarmResponse as WireAlarmResponse,
+  type DowngradeRequest as WireDowngradeRequest,
+  type DowngradeResponse as WireDowngradeResponse,
   type HashKVRequest as WireHashKvRequest,
   type HashKVResponse as WireHashKvResponse,
   type MoveLeaderRequest as WireMoveLeaderRequest,
@@ -73,7 +79,7 @@ export const statusAnswerToWire = (
     isLearner: answer.isLearner,
     storageVersion: facts.storageVersion,
     dbSizeQuota: int64FromNumber(facts.quotaBytes),
-    downgradeInfo: create(DowngradeInfoSchema),
+    downgradeInfo: create(DowngradeInfoSchema, answer.downgrade ?? {}),
   });
 
 export const statusAnswerFromWire = (wire: WireStatusResponse): AnswerOf<"status"> => ({
@@ -86,6 +92,31 @@ export const statusAnswerFromWire = (wire: WireStatusResponse): AnswerOf<"status
   raftTerm: numberFromInt64(wire.raftTerm),
   isLearner: wire.isLearner,
   errors: wire.errors,
+  ...(wire.downgradeInfo?.enabled === true
+    ? { downgrade: { enabled: true, targetVersion: wire.downgradeInfo.targetVersion } }
+    : {}),
+});
+
+const downgradeActions: readonly DowngradeRequest["action"][] = ["validate", "enable", "cancel"];
+
+export const downgradeFromWire = (wire: WireDowngradeRequest): DowngradeRequest => ({
+  type: "downgrade",
+  action: downgradeActions[wire.action] ?? "unknown",
+  version: wire.version,
+});
+
+export const downgradeToWire = ({ action, version }: DowngradeRequest): WireDowngradeRequest => {
+  const position = downgradeActions.indexOf(action);
+  const number = (position < 0 ? downgradeActions.length : position) as DowngradeRequest_DowngradeAction;
+  return create(DowngradeRequestSchema, { action: number, version });
+};
+
+export const downgradeAnswerToWire = (answer: AnswerOf<"downgrade">, header: Header): WireDowngradeResponse =>
+  create(DowngradeResponseSchema, { header: headerToWire(header), version: answer.version });
+
+export const downgradeAnswerFromWire = (wire: WireDowngradeResponse): AnswerOf<"downgrade"> => ({
+  type: "downgrade",
+  version: wire.version,
 });
 
 export const moveLeaderFromWire = (wire: WireMoveLeaderRequest): MoveLeaderRequest => ({

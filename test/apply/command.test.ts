@@ -5,7 +5,7 @@ import { ByteSlab } from "../../core/byte-slab.ts";
 import { memberIdOf } from "../../core/ids.ts";
 import { putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
 import { plain } from "../kit/plain.ts";
-import { commandRequests, configurationRequests } from "../kit/request-arbitraries.ts";
+import { commandRequests, configurationRequests, versionRequests } from "../kit/request-arbitraries.ts";
 
 const commands: fc.Arbitrary<Command> = fc.record({
   id: fc.record({
@@ -13,7 +13,11 @@ const commands: fc.Arbitrary<Command> = fc.record({
     incarnation: fc.nat(),
     sequence: fc.maxSafeInteger().map(Math.abs),
   }),
-  request: fc.oneof({ weight: 4, arbitrary: commandRequests }, { weight: 1, arbitrary: configurationRequests }),
+  request: fc.oneof(
+    { weight: 4, arbitrary: commandRequests },
+    { weight: 1, arbitrary: configurationRequests },
+    { weight: 1, arbitrary: versionRequests },
+  ),
 });
 
 describe("commands", () => {

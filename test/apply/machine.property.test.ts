@@ -124,13 +124,17 @@ class Trio {
   }
 
   private command(request: Parameters<typeof encodeCommand>[0]["request"]): void {
-    if (
-      request.type !== "publishMember" &&
-      request.type !== "leaseCheckpoint" &&
-      request.type !== "auth" &&
-      request.type !== "leaveJoint"
-    ) {
-      if (refusalOfRequest(request, config) !== undefined) return;
+    switch (request.type) {
+      case "publishMember":
+      case "leaseCheckpoint":
+      case "memberVersion":
+      case "clusterVersion":
+      case "downgradeInfo":
+      case "auth":
+      case "leaveJoint":
+        break;
+      default:
+        if (refusalOfRequest(request, config) !== undefined) return;
     }
     const id = { origin: memberIdOf(7n), incarnation: 3, sequence: this.log.length };
     const data = encodeCommand({ id, request });

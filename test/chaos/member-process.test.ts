@@ -483,7 +483,9 @@ describe("ends", () => {
       200,
       "[+]serializable_read ok\n[+]data_corruption ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n",
     ]);
-    expect(await get("/version")).toEqual([200, '{"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}']);
+    await expect
+      .poll(() => get("/version"), { timeout: 5_000, interval: 50 })
+      .toEqual([200, '{"etcdserver":"3.6.14","etcdcluster":"3.6.0","storage":"3.6.0"}']);
     expect(await get("/nothing")).toEqual([404, "404 page not found\n"]);
     const [, metrics] = await get("/metrics");
     expect(metrics).toContain("etcd_server_has_leader 1");

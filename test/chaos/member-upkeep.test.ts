@@ -117,6 +117,28 @@ test("a value that changed on one member's disk ends that member before it serve
   ]);
 });
 
+test("a downgrade is judged by the cluster's version, lowers it, and shows in the status and in /version", async () => {
+  const [member] = await start(1, ["--downgrade-check-time=200ms"]);
+  const port = clusters[0]?.clientPorts[0];
+  if (member === undefined) throw new Error("no member");
+  const cluster = async (): Promise<unknown> => {
+    const response = await fetch(`http://127.0.0.1:${port}/version`);
+    return ((await response.json()) as { etcdcluster: unknown }).etcdcluster;
+  };
+  await expect.poll(cluster, { timeout: 10_000, interval: 50 }).toBe("3.6.0");
+  const downgrade = (action: "validate" | "enable" | "cancel", version: string): Promise<string> =>
+    outcome(member, { type: "downgrade", action, version });
+  expect(await downgrade("validate", "3.4")).toBe("etcdserver: invalid downgrade target version");
+  expect(await downgrade("enable", "new")).toBe("etcdserver: wrong downgrade target version format");
+  expect(await downgrade("enable", "3.5")).toBe("ok");
+  expect(await downgrade("validate", "3.5")).toBe("etcdserver: cluster has a downgrade job in progress");
+  const status = await member.call({ type: "status" }).result;
+  expect(status).toMatchObject({ reply: { answer: { downgrade: { enabled: true, targetVersion: "3.5.0" } } } });
+  await expect.poll(cluster, { timeout: 10_000, interval: 50 }).toBe("3.5.0");
+  expect(await downgrade("cancel", "")).toBe("ok");
+  await expect.poll(cluster, { timeout: 10_000, interval: 50 }).toBe("3.6.0");
+});
+
 /** Flips a bit of the first value in a backend nobody has open. */
 function flipOnDisk(directory: string): void {
   const { backend } = openBackend(directory);

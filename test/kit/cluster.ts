@@ -83,8 +83,16 @@ export class TestCluster {
   #delivering = false;
   #lastId = 0;
   nowMs = 1_000;
+  /** Releases of members by position, from 0; where there is none, the default. Looked at when a member starts. */
+  readonly versions: string[];
 
-  constructor(options: { readonly size: number; readonly learners?: number; readonly config?: Partial<MemberConfig> }) {
+  constructor(options: {
+    readonly size: number;
+    readonly learners?: number;
+    readonly config?: Partial<MemberConfig>;
+    readonly versions?: readonly string[];
+  }) {
+    this.versions = [...(options.versions ?? [])];
     this.config = { ...defaultMemberConfig, ...options.config };
     const size = options.size + (options.learners ?? 0);
     this.#records = Array.from({ length: size }, (_, position) => ({
@@ -147,6 +155,7 @@ export class TestCluster {
         memberId: memberIdOf(BigInt(position + 1)),
         clusterId: clusterIdOf(77n),
         clientUrls: [`http://127.0.0.1:${20_000 + position}`],
+        ...(this.versions[position] === undefined ? {} : { version: this.versions[position] }),
       },
       config: this.config,
       segments,

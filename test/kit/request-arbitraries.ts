@@ -199,3 +199,18 @@ export const commandRequests: fc.Arbitrary<CommandRequest> = fc.oneof(
     }),
   },
 );
+
+/** What members and operators say of releases. */
+export const versionRequests: fc.Arbitrary<CommandRequest> = fc.oneof(
+  fc.record({
+    type: fc.constant("memberVersion" as const),
+    memberId: memberIds,
+    version: fc.constantFrom("3.6.14", "3.5.1"),
+  }),
+  fc.record({ type: fc.constant("clusterVersion" as const), version: fc.constantFrom("3.6.0", "3.5.0") }),
+  fc.record({
+    type: fc.constant("downgradeInfo" as const),
+    enabled: fc.boolean(),
+    targetVersion: fc.constantFrom("3.5.0", "3.4.0"),
+  }),
+);

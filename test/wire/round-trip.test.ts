@@ -144,6 +144,11 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   }),
   fc.record({ type: fc.constant("memberPromote" as const), memberId: uint64.map(memberIdOf) }),
   fc.record({ type: fc.constant("moveLeader" as const), targetId: uint64.map(memberIdOf) }),
+  fc.record({
+    type: fc.constant("downgrade" as const),
+    action: fc.constantFrom("validate" as const, "enable" as const, "cancel" as const, "unknown" as const),
+    version: fc.constantFrom("", "3.5", "3.5.0"),
+  }),
   fc.record({ type: fc.constant("status" as const) }),
   fc.record({ type: fc.constant("hashKv" as const), revision: count }),
   fc.record({
@@ -222,6 +227,7 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
   }),
   fc.record({ type: fc.constant("memberAdd" as const), member, members }),
   fc.record({ type: fc.constant("moveLeader" as const) }),
+  fc.record({ type: fc.constant("downgrade" as const), version: fc.constantFrom("", "3.6") }),
   fc.record({
     type: fc.constant("status" as const),
     dbSizeBytes: fc.integer({ min: 1, max: 2 ** 40 }),
