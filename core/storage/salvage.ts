@@ -70,7 +70,7 @@ export function salvageLog(
     entries,
   });
   const upTo = behind.lastIndex > last.index ? `, among them entries ${last.index + 1} to ${behind.lastIndex}` : "";
-  const note = `${damage.text}; what this member promised behind that place may be lost${upTo}: it keeps entries up to ${last.index}, gets the others from the cluster, and does not count until it has them; the ${segments.length} damaged segments are set aside`;
+  const note = `${damage.text}; what this member promised behind that place may be lost${upTo}: it keeps entries up to ${last.index}, gets the others from the cluster, and does not count until it has them; the damaged segments are set aside`;
   return { store, operations, base: applied, entries, hardState, note };
 }
 

@@ -10,11 +10,13 @@
  *   rot 2@1                one bit of the newest entry of that name flips
  *   lose segment=0         a segment is gone;  fetch 0 / return: it is put aside, and comes back
  *   restart                the member starts on what is on the disk: repairs, notes, and what it holds; or a refusal
+ *   start 2@1 [others=none]    the same for a member whose backend is durable at that entry: others can fill it up, or none
  *   log                    what a start would find
  *   segments               their names and whether anything is in them
  */
 import { assert } from "../../core/assert.ts";
 import { utf8Encode } from "../../core/bytes.ts";
+import { defaultMemberConfig } from "../../core/config.ts";
 import { hexOf, memberIdOf } from "../../core/ids.ts";
 import type { LogOperation } from "../../core/output.ts";
 import { describeEntry } from "../../core/raft/describe.ts";
@@ -27,6 +29,7 @@ import {
   type LogStore,
   recoverLog,
 } from "../../core/storage/log-store.ts";
+import { openLog } from "../../core/storage/open-log.ts";
 import type { Command } from "../kit/datadriven.ts";
 import { base, entry, hardState, identity, MemoryDisk } from "./log-kit.ts";
 
@@ -75,6 +78,8 @@ export class StorageTheatre {
         return [];
       case "restart":
         return this.#restart();
+      case "start":
+        return this.#start(command);
       case "log":
         return describeRecovery(recoverLog(this.#segments, this.#config));
       case "segments":
@@ -111,6 +116,17 @@ export class StorageTheatre {
     const log = recoverLog(this.#segments, this.#config);
     this.#store = log.ok ? log.store : undefined;
     return [...(log.ok ? this.#carryOut(log.operations) : []), ...describeRecovery(log)];
+  }
+
+  #start(command: Command): readonly string[] {
+    const config = { ...defaultMemberConfig, ...this.#config };
+    const canBeFilledUp = command.options.get("others")?.[0] !== "none";
+    const applied = positionOf(command);
+    const log = openLog({ segments: this.#segments, identity, config, applied, canBeFilledUp });
+    this.#store = log.ok ? log.store : undefined;
+    if (!log.ok) return [`refused: ${log.reason}`];
+    const lines = [...this.#carryOut(log.operations), ...describeRecovery({ ...log, identity })];
+    return log.hardState.isRecovering ? [...lines, "it recovers"] : lines;
   }
 
   #carryOut(operations: readonly LogOperation[]): readonly string[] {
