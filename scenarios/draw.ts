@@ -26,7 +26,7 @@ export function drawPlan(
   const spares = names.slice(voters);
   const config = drawConfig(scenario, root.fork("config"), world);
   const link = scenario.link ?? drawLink(root.fork("link"), world);
-  const safetyMs = scenario.durationMs[world];
+  const safetyMs = lengthOf(scenario, root.fork("duration"), world);
   const context = { world, members, spares, config, link, safetyMs, callsUntilMs: safetyMs + progressBoundMs };
   const workload = scenario.workload({ ...context, random: root.fork("workload") });
   const core = drawCore(scenario, root.fork("core"), members);
@@ -53,6 +53,12 @@ export function drawPlan(
 function votersOf({ cluster: { voters } }: Scenario, random: Random, world: World): number {
   if (typeof voters === "number") return voters;
   return world === "sim" ? oneOf(random, voters) : voters[0];
+}
+
+function lengthOf({ durationMs }: Scenario, random: Random, world: World): number {
+  const { sim } = durationMs;
+  if (world === "real") return durationMs.real;
+  return typeof sim === "number" ? sim : oneOf(random, sim);
 }
 
 /** n1, n2, … in plan order. */

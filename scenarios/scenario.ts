@@ -61,8 +61,8 @@ export interface Scenario {
   readonly faults: readonly PlannedFault[] | ((context: DrawContext) => readonly PlannedFault[]);
   /** True: never leave a minority broken while progress is owed. */
   readonly healAllAtOnce?: boolean;
-  /** Length of the safety phase. */
-  readonly durationMs: { readonly [Name in World]: number };
+  /** Length of the safety phase; a simulated one may be drawn from several. */
+  readonly durationMs: { readonly sim: number | readonly [number, ...number[]]; readonly real: number };
   /** Names of checks. */
   readonly checks: readonly string[];
   /** The promise it is there to break, by taking away what it stands on. Absent: every check must hold. */
