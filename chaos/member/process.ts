@@ -264,7 +264,8 @@ export class MemberProcess {
         hostWhitelist: flags.hostWhitelist,
         corsOrigins: flags.corsOrigins,
         // With users, nobody may do nothing.
-        certificatesMatter: () => member.refusalOfOperator(undefined, nowMs()) !== undefined,
+        certificatesMatter: () =>
+          flags.clientTls.clientCertAuth && member.refusalOfOperator(undefined, nowMs()) !== undefined,
       }),
       metricsHttp: metricsHttp(probes),
     });

@@ -273,6 +273,32 @@ suite(`the common name as user${reason}`, () => {
   });
 });
 
+test("without --client-cert-auth a certificate names nobody, to gRPC and to JSON alike", {
+  skip: curlMissing || whyNot !== undefined,
+}, async () => {
+  const only = [...clientFlags(server), "--trusted-ca-file", authority.caFile, "--bcrypt-cost", "4"];
+  const cluster = await startCluster(1, only, "ours", { client: "https", peer: "http" });
+  try {
+    await cluster.ready();
+    for (const args of [
+      ["user", "add", "root:secret"],
+      ["role", "add", "root"],
+      ["user", "grant-role", "root", "root"],
+      ["auth", "enable"],
+    ]) {
+      expect([args, (await ctlAs(cluster.endpoints, root, args)).exitCode]).toEqual([args, 0]);
+    }
+    const { stderr } = await ctlAs(cluster.endpoints, root, ["get", "a"]);
+    expect(stderr).toContain("Error: etcdserver: user name is empty");
+    const port = cluster.clientPorts[0] ?? 0;
+    const login = ["-d", JSON.stringify({ name: "root", password: "secret" })];
+    const session = await curl(port, "/v3/auth/authenticate", [...asCurl(root), ...login]);
+    expect([session.status, JSON.parse(session.text)]).toMatchObject([200, { token: expect.any(String) }]);
+  } finally {
+    await cluster.close();
+  }
+});
+
 describe("certificates in files", () => {
   /** A member alone that is expected to end by itself, and its log. */
   async function refusedStart(args: readonly string[]): Promise<string> {
