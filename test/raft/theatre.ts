@@ -24,13 +24,14 @@
  */
 import { utf8Encode } from "../../core/bytes.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
-import { hexOf, indexOf, type LogIndex, type MemberId, memberIdOf, type Term, termOf } from "../../core/ids.ts";
+import { hexOf, indexOf, type MemberId, termOf } from "../../core/ids.ts";
 import type { Random } from "../../core/ports.ts";
 import { describeEntry, describeMessage } from "../../core/raft/describe.ts";
 import { blankHardState } from "../../core/raft/hard-state.ts";
 import type { Entry, RaftMessage } from "../../core/raft/message.ts";
 import type { Command } from "../kit/datadriven.ts";
 import { Cluster, configurationData, type Disk, type Node } from "./cluster.ts";
+import { asId, forged, givenEntry, numberOf, optionId } from "./forge.ts";
 
 /** Member k always waits E + (k − 1) ticks. */
 const fixedChance = (id: MemberId): Random => {
@@ -41,8 +42,6 @@ const fixedChance = (id: MemberId): Random => {
   };
   return random;
 };
-
-const asId = (word: string): MemberId => memberIdOf(BigInt(word));
 
 export class Theatre {
   private cluster = new Cluster({
@@ -304,14 +303,7 @@ function newCluster(command: Command): Cluster {
   });
 }
 
-function numberOf(command: Command, option: string, standard: number): number {
-  const word = command.options.get(option)?.[0];
-  return word === undefined ? standard : Number(word);
-}
-
 const wordOf = (command: Command, option: string): string => command.options.get(option)?.[0] as string;
-
-const optionId = (command: Command, option: string): MemberId => asId(command.options.get(option)?.[0] as string);
 
 function describeNode(node: Node): string {
   const { raft } = node;
@@ -339,74 +331,4 @@ function describeProgress(leader: Node, nodes: readonly Node[]): readonly string
     const position = `match=${progress.matchIndex} next=${progress.nextIndex}`;
     return [`${hexOf(leader.id)} sees ${hexOf(id)}: ${progress.state} ${position}`];
   });
-}
-
-/** A message as no member would send it just now: of a stranger, of another time, or a lie. */
-function forged(command: Command): RaftMessage {
-  const type = command.words[0];
-  const addressed = {
-    from: optionId(command, "from"),
-    to: optionId(command, "to"),
-    term: termOf(numberOf(command, "term", 0)),
-  };
-  const [lastTerm, lastIndex] = positionOf(command, "last");
-  const [prevTerm, prevIndex] = positionOf(command, "prev");
-  const index = indexOf(numberOf(command, "index", 0));
-  const incarnation = numberOf(command, "life", 1);
-  switch (type) {
-    case "preVote":
-      return { type, ...addressed, lastIndex, lastTerm };
-    case "vote":
-      return { type, ...addressed, lastIndex, lastTerm, transfer: command.words.includes("transfer") };
-    case "voteReply":
-      return { type, ...addressed, granted: true, incarnation, registrations: [] };
-    case "append":
-      return {
-        type,
-        ...addressed,
-        prevIndex,
-        prevTerm,
-        entries: (command.options.get("entries") ?? []).map(givenEntry),
-        commitIndex: index,
-        toIncarnation: incarnation,
-      };
-    case "appendAccepted":
-      return { type, ...addressed, matchIndex: index, incarnation, isRecovering: false, registrations: [] };
-    case "heartbeat":
-      return {
-        type,
-        ...addressed,
-        commitIndex: index,
-        toIncarnation: incarnation,
-        readRound: 0,
-        held: undefined,
-      };
-    case "heartbeatReply":
-      return { type, ...addressed, readRound: index, incarnation, isRecovering: false, promisedMs: 0 };
-    case "timeoutNow":
-      return { type, ...addressed };
-    case "propose":
-      return { type, ...addressed, incarnation, sequence: 1, commands: [utf8Encode("forged")] };
-    case "readIndex":
-      return { type, ...addressed, readContext: 1, incarnation };
-    default:
-      throw new Error(`nobody can forge this: ${command.line}`);
-  }
-}
-
-/** `last=3/7` as a term and an index; 0/0 when it is not given. */
-function positionOf(command: Command, option: string): readonly [Term, LogIndex] {
-  const [term, index] = (command.options.get(option)?.[0] ?? "0/0").split("/");
-  return [termOf(Number(term)), indexOf(Number(index))];
-}
-
-/** `1/2` as the entry that holds "1.2". */
-function givenEntry(word: string): Entry {
-  const [term, index] = word.split("/");
-  return {
-    index: indexOf(Number(index)),
-    term: termOf(Number(term)),
-    kind: "command",
-    data: utf8Encode(`${term}.${index}`),
-  };
 }
