@@ -40,6 +40,17 @@ describe("who calls", () => {
     expect(machine.refusal(putOf("k"))).toBeUndefined();
   });
 
+  test("who shows nothing may ask for the user without a name, and have a transaction answered that touches nothing", () => {
+    const machine = new Judged({});
+    expect(machine.judge(anonymous, { type: "userGet", name: "" })).toBeUndefined();
+    expect(machine.judge(anonymous, { type: "userGet", name: "root" })).toBe("userEmpty");
+    expect(machine.judge(anonymous, txnOf({}))).toBeUndefined();
+    expect(machine.judge(anonymous, txnOf({ success: [txnOf({})] }))).toBeUndefined();
+    expect(machine.judge(anonymous, txnOf({ failure: [txnOf({ success: [rangeOf("a")] })] }))).toBe("userEmpty");
+    const compares = [compareOf("a", "equal", { target: "version", number: 0 })];
+    expect(machine.judge(anonymous, txnOf({ compares }))).toBe("userEmpty");
+  });
+
   test("an identity older than the last change of users and roles is refused, whatever changed", () => {
     const machine = new Judged({ u: [writeA] });
     const identity = machine.as("u");
