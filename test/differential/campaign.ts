@@ -6,6 +6,7 @@ import * as fc from "fast-check";
 import { dataSequences } from "./data-arbitraries.ts";
 import type { Lane } from "./lane.ts";
 import { printed } from "./messages.ts";
+import { queueSequences } from "./queue-arbitraries.ts";
 import type { Sequence, Step } from "./steps.ts";
 
 interface Family {
@@ -15,7 +16,10 @@ interface Family {
   readonly sequences: fc.Arbitrary<Sequence>;
 }
 
-export const families: readonly Family[] = [{ name: "data", share: 100, sequences: dataSequences(80) }];
+export const families: readonly Family[] = [
+  { name: "data", share: 70, sequences: dataSequences(80) },
+  { name: "queue", share: 10, sequences: queueSequences },
+];
 
 export interface CampaignOptions {
   readonly lane: Lane;

@@ -231,7 +231,7 @@ const hashKv = call("HashKV", sparse({ revision: [2, revision] }));
 
 /**
  * Without watches, compactions or an end inside: those need that puts are accepted. And without nested transactions,
- * whose puts etcd does not count (`avoided` in differences.ts).
+ * whose puts etcd does not count (`avoided.ts`).
  */
 const underAlarm = fc.oneof(
   { weight: 3, arbitrary: call("Put", put) },

@@ -29,6 +29,11 @@ const without = (fields: Fields, ...names: readonly string[]): Fields =>
 
 const textIn = (answer: Plain): string => (isFields(answer) ? String(answer["text"] ?? "") : "");
 const rangeRefusals: ReadonlySet<string> = new Set([refusals.compacted.text, refusals.futureRevision.text]);
+const rightsRefusals: ReadonlySet<string> = new Set(
+  [refusals.userEmpty, refusals.permissionDenied, refusals.invalidAuthToken, refusals.authOldRevision].map(
+    ({ text }) => text,
+  ),
+);
 const putRefusals: ReadonlySet<string> = new Set([refusals.keyNotFound.text, refusals.leaseNotFound.text]);
 
 export const differences: readonly Difference[] = [
@@ -59,6 +64,34 @@ export const differences: readonly Difference[] = [
     reason: "3.6 checks the operations of a transaction in their order; 3.4 all puts first, and then all ranges",
     asStock: ({ ours, stock, step }) =>
       step.endsWith(" Txn") && rangeRefusals.has(textIn(ours)) && putRefusals.has(textIn(stock)) ? stock : undefined,
+  },
+  {
+    name: "rights-asked-since-3.5",
+    reason: "3.4 shows leases, members, alarms and its status to anyone; 3.6 asks who it is, and what they may",
+    asStock: ({ ours, stock, step }) =>
+      /^\d+ (?:LeaseTimeToLive|LeaseLeases|MemberList|Status|Alarm)$/.test(step) &&
+      rightsRefusals.has(textIn(ours)) &&
+      textIn(stock) === ""
+        ? stock
+        : undefined,
+  },
+  {
+    name: "alarm-refusal-unmapped",
+    reason: "3.4 lets refusals of Alarm out as they are inside, with code UNKNOWN; since 3.5 they go like all others",
+    asStock: ofMethod("Alarm", (ours, stock) =>
+      isFields(stock) && stock["code"] === "UNKNOWN" && textIn(stock) === textIn(ours).replace("etcdserver:", "auth:")
+        ? stock
+        : undefined,
+    ),
+  },
+  {
+    name: "root-role-shows-its-right",
+    reason: "3.6 shows that role root may everything; 3.4 shows what was granted to it, which is usually nothing",
+    asStock: ofMethod("RoleGet", (ours, stock) => {
+      if (printed(ours["perm"]) !== '[{"permType":2,"rangeEnd":"\\u0000"}]' || !isFields(stock)) return undefined;
+      const { perm } = stock;
+      return { ...without(ours, "perm"), ...(perm === undefined ? {} : { perm }) };
+    }),
   },
   {
     name: "negative-watch-start",

@@ -3,8 +3,11 @@
  * etcd must end such calls with the same code and text; of a malformed message only the beginning of the text counts,
  * because the rest is the decoder's own.
  */
+
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { services } from "../../chaos/member/services.ts";
+import { RangeResponseSchema } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
 import { GrpcTarget, ours } from "./grpc-target.ts";
 import { encodePlain, type Plain } from "./messages.ts";
@@ -70,6 +73,18 @@ suite(`at the edge of the protocol${whyNoStockEtcd === undefined ? "" : `: skipp
     const unknown = Uint8Array.of(0xf8, 0x7f, 0x01);
     const [first, second] = await statuses(methodNamed("Range").path, concat(message("Range", { key: "a" }), unknown));
     expect([first, second]).toEqual(["answered", "answered"]);
+  });
+
+  test("a range end that is there but empty is one key to us, and all keys from it to etcd, whose rights see one key", async () => {
+    const asked = concat(message("Range", { key: "a" }), Uint8Array.of(0x12, 0x00));
+    const counts = await Promise.all(
+      [process, stock].map(async (each) => {
+        for (const key of ["a", "b"]) await each.call(methodNamed("Put").path, message("Put", { key }), anybody).result;
+        const outcome = await each.call(methodNamed("Range").path, asked, anybody).result;
+        return outcome.type === "answer" ? Number(fromBinary(RangeResponseSchema, outcome.bytes).count) : outcome.text;
+      }),
+    );
+    expect(counts).toEqual([1, 2]);
   });
 
   test("a known field of another wire type is refused", async () => {

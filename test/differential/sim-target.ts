@@ -12,6 +12,7 @@ import { type CallStatus, credentialOf, Seam } from "../../chaos/member/seam.ts"
 import {
   clusterIdOf,
   defaultMemberConfig,
+  type Member,
   type MemberConfig,
   type MemberRecord,
   memberIdOf,
@@ -171,6 +172,11 @@ class SimCluster implements HostWorld {
     host.step({ type: "peerMessage", nowMs: host.nowMs, message: arrived });
   }
 
+  /** Every member knows the name of every member. */
+  get hasPublished(): boolean {
+    return this.hosts.every(({ member }) => (member as Member | undefined)?.members.every(({ name }) => name !== ""));
+  }
+
   get isSettled(): boolean {
     const [first] = this.hosts;
     const applied = first?.member?.appliedIndex ?? 0;
@@ -272,7 +278,9 @@ export class SimTarget implements Target {
   }
 
   async #ready(): Promise<void> {
-    if (!(await this.until(() => true, startMs))) throw new Error("the simulated cluster elected no leader");
+    const cluster = this.#cluster;
+    if (!(await this.until(() => cluster.hasPublished, startMs)))
+      throw new Error("the simulated cluster does not start");
   }
 
   #entrance({ member }: Caller): CallTarget {

@@ -37,6 +37,9 @@ export type Step =
 /** Number of a stream that carries one watch only, and is closed when that was answered. */
 export const alone = -1;
 
+/** Shown like the token of a user, but also while auth is off. */
+export const stray = "stray";
+
 /** Groups stay together when a sequence is shrunk. */
 export type Sequence = readonly (readonly Step[])[];
 
