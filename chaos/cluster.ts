@@ -3,37 +3,25 @@
  * cluster that was there already has clients only. Opening it waits until every member serves; closing it leaves
  * neither process nor file behind.
  */
-import {
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { compareIds, type MemberId, memberIdOf, type Random } from "../core/index.ts";
+import { compareIds, type MemberId, type Random } from "../core/index.ts";
 import type { PlannedMember } from "../scenarios/plan.ts";
+import { AlarmWatch } from "./alarm-watch.ts";
 import { EtcdClient } from "./client/client.ts";
 import { Transport } from "./client/transport.ts";
 import { type DrillCertificates, makeCertificates } from "./drill-certificates.ts";
 import { LinkNetwork } from "./link/proxy.ts";
+import { flipBitInLog } from "./log-damage.ts";
 import { type FaultPoint, faultPointsVariable } from "./member/fault-points.ts";
 import { type ProcessEnd, type ProcessState, Supervisor } from "./supervisor.ts";
 import { commandOf, type MemberAddresses, type Target } from "./target.ts";
 
 /** With which a member of ours ends when its disk fails. */
 const diskExitCode = 74;
-const disarmMs = 5_000;
-const disarmEveryMs = 300;
 
 /** What one member says of itself. */
 export interface MemberStatus {
@@ -64,8 +52,7 @@ const readyWithinMs = 30_000;
 export class Cluster {
   readonly names: readonly string[];
   readonly clients: readonly EtcdClient[];
-  #disarmUntilMs = 0;
-  #disarming: Promise<void> | undefined;
+  readonly #alarms: AlarmWatch;
   /** undefined: the processes are not ours. */
   readonly processes: MemberProcesses | undefined;
 
@@ -76,6 +63,7 @@ export class Cluster {
   ) {
     this.names = names;
     this.clients = clients;
+    this.#alarms = new AlarmWatch(clients);
     this.processes = processes;
   }
 
@@ -164,36 +152,13 @@ export class Cluster {
     return result.type === "status" ? result.text : "the leader does not answer";
   }
 
-  /**
-   * Takes NOSPACE alarms away for some seconds: a member notices only after a while that its disk has room, and raises
-   * its alarm again until then.
-   */
+  /** Takes NOSPACE alarms away for some seconds. */
   disarm(): void {
-    this.#disarmUntilMs = performance.now() + disarmMs;
-    this.#disarming ??= this.#keepDisarming().finally(() => {
-      this.#disarming = undefined;
-    });
-  }
-
-  async #keepDisarming(): Promise<void> {
-    const list = { type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "noSpace" } as const;
-    while (performance.now() < this.#disarmUntilMs) {
-      for (const client of this.clients) {
-        const listed = await client.call(list, { timeoutMs: 1_000 }).result;
-        if (listed.type !== "reply" || listed.reply.answer.type !== "alarm") continue;
-        for (const { memberId, alarm } of listed.reply.answer.alarms) {
-          // One that failed comes up again at the next look.
-          await client.call({ type: "alarm", action: "deactivate", memberId, alarm }, { timeoutMs: 1_000 }).result;
-        }
-        break;
-      }
-      await pause(disarmEveryMs);
-    }
+    this.#alarms.begin();
   }
 
   async close(): Promise<void> {
-    this.#disarmUntilMs = 0;
-    await this.#disarming;
+    await this.#alarms.close();
     for (const client of this.clients) client.close();
     await this.processes?.close();
   }
@@ -423,27 +388,8 @@ export class MemberProcesses {
   async damageLog(name: string): Promise<string | undefined> {
     if (this.#options.target.kind !== "faultline") return undefined;
     await this.#supervisor.kill(name);
-    const directory = join(this.#addressOf(name).dataDir, "member", "wal");
-    const segments = existsSync(directory) ? readdirSync(directory).sort((a, b) => (a < b ? -1 : 1)) : [];
-    const contents = segments.map((segment) => readFileSync(join(directory, segment)));
-    const ends = contents.map((bytes) => bytes.findLastIndex((byte) => byte !== 0) + 1);
-    const total = ends.reduce((sum, end) => sum + end, 0);
-    if (total === 0) return undefined;
     this.#damages += 1;
-    const random = this.#options.random.fork(`damage/${this.#damages}`);
-    let offset = random.below(total);
-    const position = ends.findIndex((end) => {
-      if (offset < end) return true;
-      offset -= end;
-      return false;
-    });
-    const handle = openSync(join(directory, segments[position] ?? ""), "r+");
-    try {
-      writeSync(handle, Uint8Array.of((contents[position]?.[offset] ?? 0) ^ (1 << random.below(8))), 0, 1, offset);
-    } finally {
-      closeSync(handle);
-    }
-    return `${segments[position]}, offset ${offset}`;
+    return flipBitInLog(this.#addressOf(name).dataDir, this.#options.random.fork(`damage/${this.#damages}`));
   }
 
   async close(): Promise<void> {
