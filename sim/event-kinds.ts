@@ -17,6 +17,8 @@ export const kinds = {
   writeDone: 9,
   /** The member hears that its backend is durable: slot, life; number: the writeId. */
   backendDone: 10,
+  /** A password was hashed or compared: slot, life; payload: what the member is told, without the time. */
+  passwordDone: 11,
   /** Slot, life of the receiver; number: position of the sender, payload: the message. */
   peerMessage: 4,
   /** Client to member: slot; payload: an Arrival of client-links.ts. */
@@ -35,4 +37,4 @@ export const kindNames: readonly string[] = Object.entries(kinds)
   .map(([name]) => name);
 
 /** Order of each kind inside one instant. */
-export const kindOrders: readonly number[] = [0, 0, 1, 1, 2, 3, 4, 4, 5, 1, 1];
+export const kindOrders: readonly number[] = [0, 0, 1, 1, 2, 3, 4, 4, 5, 1, 1, 1];

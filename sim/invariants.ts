@@ -16,7 +16,9 @@ export interface Watched {
   ):
     | { readonly ok: true; readonly hash: number; readonly compactRevision: number; readonly hashRevision: number }
     | { readonly ok: false };
-  /** The same of the current revision, at the cost of what is new since the last call. */
+  /** Of users, roles and the switch of auth. */
+  authHash(): number;
+  /** The hash of the current revision, at the cost of what is new since the last call. */
   runningHash(): { readonly hash: number; readonly compactRevision: number; readonly hashRevision: number };
 }
 
@@ -133,7 +135,10 @@ export class Invariants {
         if (peer === undefined) continue;
         this.#checkLogs(slot, member.raft, other, peer.raft);
         if (member.appliedIndex !== peer.appliedIndex || member.appliedIndex === 0) continue;
-        if (isSettled(member) && isSettled(peer)) this.#checkConfigurations(slot, member.raft, other, peer.raft);
+        if (isSettled(member) && isSettled(peer)) {
+          this.#checkConfigurations(slot, member.raft, other, peer.raft);
+          this.#checkUsers(slot, member, other, peer);
+        }
         hashes[slot] = hashOf(slot, member);
         hashes[other] = hashOf(other, peer);
         this.#checkHashes(slot, hashes[slot], other, hashes[other]);
@@ -233,6 +238,14 @@ export class Invariants {
     }
   }
 
+  /** Users, roles and whether auth is on. */
+  #checkUsers(slot: number, a: Watched, other: number, b: Watched): void {
+    this.#checked += 1;
+    const here = a.authHash();
+    const there = b.authHash();
+    if (here !== there) this.#break("users-differ", slot, here, there, `against ${this.#names[other]}`);
+  }
+
   #checkHashes(slot: number, member: Hashed | undefined, other: number, peer: Hashed | undefined): void {
     if (member === undefined || peer === undefined || member.compactRevision !== peer.compactRevision) return;
     this.#checked += 1;
@@ -275,6 +288,7 @@ const ruleTexts: { readonly [rule: string]: string } = {
   "commit-fell": "its commit index fell: before, now",
   "committed-differs": "it committed another entry than a member did before: terms there, here",
   "configurations-differ": "two members that applied the same entries have other members: committed here, there",
+  "users-differ": "two members that applied the same entries have other users, roles or rights: hashes here, there",
   "hashes-differ": "two members that applied the same entries differ: hashes here, there",
   "leads-without-vote": "it leads though its own configuration gives it no vote: term, applied index",
   "leader-incomplete": "a leader lacks a committed entry: term committed, term here",

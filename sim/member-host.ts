@@ -17,6 +17,7 @@ import { SimClock } from "./clock.ts";
 import { kindOrders, kinds } from "./event-kinds.ts";
 import { HostDisk } from "./host-disk.ts";
 import type { HostOptions, HostWorld, SimMember } from "./host-world.ts";
+import type { PasswordResult } from "./passwords.ts";
 import { combine32 } from "./random.ts";
 import type { ScheduledEvent } from "./schedule.ts";
 
@@ -241,6 +242,9 @@ export class MemberHost {
       case kinds.writeDone:
       case kinds.backendDone:
         if (!this.hold(event)) this.#hear(kind, writeIdOf(number));
+        return;
+      case kinds.passwordDone:
+        if (!this.hold(event)) this.step({ ...(event.payload as PasswordResult), nowMs: this.nowMs });
         return;
       case kinds.crashDeadline:
         this.settleCrash();

@@ -25,11 +25,12 @@ import { ClientLinks } from "./client-links.ts";
 import { addMessage, Digest } from "./digest.ts";
 import { kindOrders, kinds } from "./event-kinds.ts";
 import { Faults } from "./faults.ts";
-import type { HostWorld, StartMember } from "./host-world.ts";
+import type { HostWorld, PasswordWork, StartMember } from "./host-world.ts";
 import { type BrokenInvariant, Invariants } from "./invariants.ts";
 import { MemberHost } from "./member-host.ts";
 import { SimNetwork } from "./network.ts";
 import { isChange, Operator, operatorEveryMs } from "./operator.ts";
+import { SimPasswords } from "./passwords.ts";
 import { SimRandom } from "./random.ts";
 import { Schedule, type ScheduledEvent } from "./schedule.ts";
 
@@ -66,6 +67,7 @@ export class World implements HostWorld {
   readonly #links: ClientLinks;
   readonly #conductor: Conductor;
   readonly #faults: Faults;
+  readonly #passwords: SimPasswords;
   readonly #endUs: number;
   #broken: BrokenInvariant | undefined;
   #over = false;
@@ -74,6 +76,7 @@ export class World implements HostWorld {
   constructor(plan: Plan, options: WorldOptions) {
     this.plan = plan;
     this.#options = options;
+    this.#passwords = new SimPasswords(plan.seed);
     const { phases } = plan;
     this.#endUs = (phases.safetyMs + phases.progressBoundMs + phases.settleMs + overtimeMs) * 1_000;
     const names = plan.members.map((member) => member.name);
@@ -160,8 +163,10 @@ export class World implements HostWorld {
     this.#links.streamEnded(host, streamId, refusal);
   }
 
-  passwordGiven(): void {
-    throw new Error("simulated clients have no passwords");
+  passwordGiven(host: MemberHost, work: PasswordWork): void {
+    const { afterUs, result } = this.#passwords.work(work);
+    const order = kindOrders[kinds.passwordDone] ?? 0;
+    this.schedule.add(this.timeUs + afterUs, order, kinds.passwordDone, host.slot, host.life, 0, result);
   }
 
   roleChanged(host: MemberHost, role: Role, term: number): void {
