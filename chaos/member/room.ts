@@ -135,8 +135,9 @@ export class Room {
 
   #freeBytes(): number {
     if (this.#points.hasNoRoom) return 0;
-    const { bavail, bsize } = statfsSync(this.#directory);
-    return bavail * bsize;
+    const { bavail, blocks, bsize } = statfsSync(this.#directory);
+    // Some file systems do not say how large they are.
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
   }
 }
 
