@@ -35,7 +35,7 @@ interface ExhaustiveReport {
   readonly end: End;
   readonly states: number;
   readonly transitions: number;
-  /** Steps from the start within which everything was tried; of a violation, steps to it. */
+  /** Every path of so many steps was tried; of a violation, steps to it. */
   readonly depth: number;
   /** States found but not looked at. */
   readonly waiting: number;
@@ -168,8 +168,8 @@ function linesOf(report: ExhaustiveReport, flags: ExhaustiveFlags): readonly str
   return lines;
 }
 
-function endText({ end, depth, waiting }: ExhaustiveReport, flags: ExhaustiveFlags): string {
-  const open = `not exhausted: ${countOf(waiting)} states wait at depth ${depth} and beyond`;
+function endText({ end, waiting }: ExhaustiveReport, flags: ExhaustiveFlags): string {
+  const open = `not exhausted: ${countOf(waiting)} states wait`;
   switch (end) {
     case "exhausted":
       return "exhausted";

@@ -63,7 +63,7 @@ export class Explorer {
   get transitions(): number {
     return this.#transitions;
   }
-  /** Steps from the start of the states being expanded: everything nearer is done. */
+  /** Every path of so many steps was tried; the states that they lead to are being expanded. */
   get depth(): number {
     return this.#depth;
   }
@@ -122,11 +122,11 @@ export class Explorer {
       this.#ending = "exhausted";
       return;
     }
-    if (this.#depth + 1 === this.#bounds.depthMax) {
+    this.#depth += 1;
+    if (this.#depth === this.#bounds.depthMax) {
       this.#ending = "depth";
       return;
     }
-    this.#depth += 1;
     this.#firstOfLevel += this.#expandedOfLevel;
     this.#expandedOfLevel = 0;
     const done = this.#level;

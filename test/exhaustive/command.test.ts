@@ -40,7 +40,7 @@ describe("faultline sim --exhaustive", () => {
   test("says how far it came within a bound that was given, and passes", async () => {
     expect(await run(["sim", "--exhaustive", "earlier-terms", "--depth", "5", "--json", "--out", folder])).toBe(0);
     const [line] = jsonLines();
-    expect(line).toMatchObject({ scenario: "earlier-terms", verdict: "unknown", end: "depth", depth: 4, rule: null });
+    expect(line).toMatchObject({ scenario: "earlier-terms", verdict: "unknown", end: "depth", depth: 5, rule: null });
     expect(Number(line?.["waiting"])).toBeGreaterThan(0);
     expect(errors).toMatch(/stopped at --depth, not exhausted: \d+ states wait/);
   });
