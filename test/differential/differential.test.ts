@@ -13,6 +13,7 @@ import type { Sequence, Step } from "./steps.ts";
 const requests = 600;
 const seed = 20_261_120;
 
+const call = (method: string, request: Plain): Step => ({ do: "call", method, request });
 const suite = whyNoStockEtcd === undefined ? describe : describe.skip;
 const reason = whyNoStockEtcd === undefined ? "" : `: skipped, ${whyNoStockEtcd}`;
 
@@ -31,6 +32,37 @@ suite(`our core, our process and a stock etcd answer alike (seed ${seed})${reaso
   });
 });
 
+suite(`leases that end by themselves${reason}`, () => {
+  test("take their keys in one revision, tell watchers, and are unknown afterwards, at all three alike", async () => {
+    if (stockEtcd.kind !== "etcd") throw new Error("the stock etcd is a program here");
+    const lane = await Lane.start({ stock: stockEtcd.binary, members: 3, seed });
+    try {
+      const put = (key: string, lease: number) => call("Put", { key, value: "v", lease });
+      const sequence: Sequence = [
+        [
+          call("LeaseGrant", { ID: 21, TTL: 2 }),
+          call("LeaseGrant", { ID: 22, TTL: 1_000 }),
+          ...[put("b", 21), put("a", 21), put("c", 22), put("d", 21), put("d", 0)],
+          { do: "watch", stream: 0, request: { key: "a", rangeEnd: "z", prevKv: true } },
+          { do: "keepAlive", leases: [21, 22, 23] },
+          { do: "pass", ms: 6_000 },
+          call("Range", { key: "a", rangeEnd: "z" }),
+          call("LeaseLeases", {}),
+          { do: "keepAlive", leases: [21] },
+          call("LeaseTimeToLive", { ID: 21, keys: true }),
+          call("LeaseTimeToLive", { ID: 22, keys: true }),
+          call("LeaseRevoke", { ID: 21 }),
+          put("a", 21),
+          call("LeaseGrant", { ID: 21, TTL: 1_000 }),
+        ],
+      ];
+      expect((await lane.compare(sequence)).unexplained).toBeUndefined();
+    } finally {
+      await lane.close();
+    }
+  });
+});
+
 suite(`what sequences of a campaign do not reach${reason}`, () => {
   let process: GrpcTarget;
   let stock: GrpcTarget;
@@ -46,7 +78,6 @@ suite(`what sequences of a campaign do not reach${reason}`, () => {
 
   // First: nothing was written or compacted yet.
   test("a store that was never compacted answers alike", async () => {
-    const call = (method: string, request: Plain): Step => ({ do: "call", method, request });
     const sequence: Sequence = [
       [
         call("HashKV", {}),

@@ -123,6 +123,8 @@ suite(`at the edge of the protocol${whyNoStockEtcd === undefined ? "" : `: skipp
     ["Watch", Uint8Array.of(0x0a, 0x05, 0x61)],
     ["LeaseKeepAlive", Uint8Array.of(0x0a, 0x05, 0x61)],
     ["LeaseKeepAlive", new Uint8Array(0)],
+    ["Observe", Uint8Array.of(0x0a, 0x05, 0x61)],
+    ["Snapshot", Uint8Array.of(0x0a, 0x05, 0x61)],
     ["Watch", message("Watch", { createRequest: { key: "x".repeat(limit + 512 * 1024) } })],
   ])("a stream %s is ended alike by bytes it cannot take (%#)", async (method, bytes) => {
     const ends = await Promise.all(

@@ -46,7 +46,7 @@ interface Waiting {
 const everything = { key: "\0", rangeEnd: "\0" } as const;
 const callMs = 15_000;
 /** Passwords root may have had when a sequence ended with auth on. */
-export const passwords = ["", "one", "two"] as const;
+const passwords = ["", "one", "two"] as const;
 
 export class Session {
   readonly #target: Target;

@@ -20,7 +20,7 @@ export function unaryProgram<In extends DescMessage, Out extends DescMessage>(
       const client = new OwnClient(target, options, abort.signal);
       const run = async (): Promise<void> => {
         try {
-          to.answer(toBinary(output, await body(client, decoded(input, bytes))));
+          to.answer(toBinary(output, await body(client, decoded(input, bytes, "grpc: error unmarshalling request"))));
         } catch (error) {
           if (!(error instanceof ClientGone)) to.fail(statusOfError(error));
         }
@@ -63,7 +63,7 @@ export function streamProgram<In extends DescMessage, Out extends DescMessage>(
         });
       const run = async (bytes: Uint8Array): Promise<void> => {
         try {
-          await body(client, decoded(input, bytes), send);
+          await body(client, decoded(input, bytes, "grpc: failed to unmarshal the received message"), send);
           to.end(undefined);
         } catch (error) {
           if (!(error instanceof ClientGone)) to.end(statusOfError(error));
@@ -82,11 +82,11 @@ export function streamProgram<In extends DescMessage, Out extends DescMessage>(
   };
 }
 
-function decoded<In extends DescMessage>(input: In, bytes: Uint8Array): MessageShape<In> {
+function decoded<In extends DescMessage>(input: In, bytes: Uint8Array, problem: string): MessageShape<In> {
   try {
     return fromBinary(input, bytes);
   } catch (error) {
-    const text = `grpc: error unmarshalling request: ${error instanceof Error ? error.message : String(error)}`;
+    const text = `${problem}: ${error instanceof Error ? error.message : String(error)}`;
     throw new CallFailure({ code: rpcCodeNumbers.INTERNAL, text });
   }
 }
