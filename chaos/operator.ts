@@ -28,6 +28,7 @@ export type Changed = { readonly done: string } | { readonly problem: string };
 const patienceMs = 20_000;
 const betweenTriesMs = 400;
 const answerMs = 3_000;
+const leftWithinMs = 3_000;
 
 /** The refusal that says that an earlier try took effect. */
 const doneAlready: { readonly [Name in MemberChange["fault"]]: string } = {
@@ -65,9 +66,26 @@ export async function changeMany(
   for (const name of change.remove) processes.leave(name);
   for (const name of change.promote) processes.promote(name);
   for (const name of change.demote) processes.demote(name);
-  const among = processes.names.filter((name) => joining.includes(name) || processes.belongingOf(name) === "now");
+  const among = await listedAfter(change, { cluster, processes });
   for (const name of joining) await processes.join(name, { among, asLearner: change.addLearners.includes(name) });
   return changed;
+}
+
+/**
+ * Whom a joining member is told of: exactly those that are listed, or it refuses to start. Those who go stay listed until
+ * the joint configuration is left, which is soon, unless it takes a newcomer to get there.
+ */
+async function listedAfter(
+  { remove }: ManyChanges,
+  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<readonly string[]> {
+  const going = remove.map((name) => processes.peerUrlOf(name));
+  let urls: readonly string[] = [];
+  for (const deadlineMs = performance.now() + leftWithinMs; performance.now() < deadlineMs; await pause(50)) {
+    urls = (await membersNow(cluster, processes))?.flatMap((record) => record.peerUrls) ?? urls;
+    if (urls.length > 0 && !going.some((url) => urls.includes(url))) break;
+  }
+  return processes.names.filter((name) => urls.includes(processes.peerUrlOf(name)));
 }
 
 /** @param tryOnce says what spoke against it this time; undefined: nothing, it took effect */

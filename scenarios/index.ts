@@ -29,6 +29,7 @@ import replacedInOneStep from "./membership/replaced-in-one-step.ts";
 import mixedEverything from "./mixed-everything.ts";
 import cloggedLinks from "./network/clogged-links.ts";
 import flappingLinks from "./network/flapping-links.ts";
+import isolatedLeaderFlooded from "./network/isolated-leader-flooded.ts";
 import leaderCutOff from "./network/leader-cut-off.ts";
 import majorityLostThenBack from "./network/majority-lost-then-back.ts";
 import oneWayLinks from "./network/one-way-links.ts";
@@ -51,6 +52,7 @@ export const scenarios: readonly Scenario[] = [
   fencedLocks,
   flappingLinks,
   growAndShrink,
+  isolatedLeaderFlooded,
   leaderCutOff,
   leaderKilled,
   leaderRemoved,

@@ -3,6 +3,7 @@
  */
 import type { DescMessage, DescMethod } from "@bufbuild/protobuf";
 import { file_etcdserverpb_rpc } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { file_faultlinepb_cluster } from "../../core/wire/gen/faultlinepb/cluster_pb.ts";
 import { file_v3electionpb_election } from "../../core/wire/gen/v3electionpb/election_pb.ts";
 import { file_v3lockpb_lock } from "../../core/wire/gen/v3lockpb/lock_pb.ts";
 
@@ -17,7 +18,7 @@ export interface Method {
 
 /** Methods by the name of their service. */
 export const services: ReadonlyMap<string, readonly Method[]> = new Map(
-  [file_etcdserverpb_rpc, file_v3lockpb_lock, file_v3electionpb_election].flatMap((file) =>
+  [file_etcdserverpb_rpc, file_v3lockpb_lock, file_v3electionpb_election, file_faultlinepb_cluster].flatMap((file) =>
     file.services.map((service): [string, readonly Method[]] => [
       service.typeName,
       service.methods.map(({ name, methodKind: kind, input, output }) => ({
