@@ -19,6 +19,7 @@ export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers 
 export * from "./ids.ts";
 export type { HashMessage, Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
 export { type Member, type MemberIdentity, type MemberStart, type MemberStarted, startMember } from "./member.ts";
+export { hashOfStoredKeys } from "./mvcc/stored-hash.ts";
 export type { LogOperation, MemberEvent, Output, Retention } from "./output.ts";
 export {
   type Backend,

@@ -14,7 +14,7 @@ import { defragment } from "../member/defragment.ts";
 import { readFlags } from "../member/flags.ts";
 import { tryLock } from "../member/lock.ts";
 import { openLog } from "../member/log.ts";
-import { etcdVersion } from "../member/version.ts";
+import { etcdVersion, storageVersion } from "../member/version.ts";
 import { sizeText, tableText } from "./etcdctl/print.ts";
 import { restore } from "./restore.ts";
 import { SnapshotFile, SnapshotProblem, type SnapshotStatus } from "./snapshot-file.ts";
@@ -43,6 +43,26 @@ export function run(argv: readonly string[]): Promise<number> {
       .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
       .action(({ dataDir }: { readonly dataDir: string }) => done(() => defragmentOffline(dataDir)));
     program
+      .command("hashkv")
+      .description("hash of the keys in a snapshot file, as members give it (etcdctl endpoint hashkv)")
+      .argument("<filename>")
+      .option(
+        "--rev <revision>",
+        "up to that revision; 0: all",
+        wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+        0,
+      )
+      .action((path: string, { rev }: { readonly rev: number }) => done(() => printHash(path, rev)));
+    program
+      .command("migrate")
+      .description("bring a data directory to the form of another release: it has that of 3.6, and there is no other")
+      .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
+      .requiredOption("--target-version <version>", "major and minor, such as 3.6")
+      .option("--force", "accepted, and changes nothing")
+      .action(({ dataDir, targetVersion }: { readonly dataDir: string; readonly targetVersion: string }) =>
+        done(() => migrate(dataDir, targetVersion)),
+      );
+    program
       .command("version")
       .description("print the version")
       .action(() => {
@@ -69,6 +89,28 @@ async function guarded(body: () => void | Promise<void>, setExit: (code: number)
     process.stderr.write(`Error: ${text}\n`);
     setExit(exitError);
   }
+}
+
+function printHash(path: string, revision: number): void {
+  const file = new SnapshotFile(path);
+  try {
+    const { hash, hashRevision, compactRevision } = file.hashKv(revision);
+    process.stdout.write(`${hash}, ${hashRevision}, ${compactRevision}\n`);
+  } finally {
+    file.close();
+  }
+}
+
+function migrate(directory: string, target: string): void {
+  if (!/^\d+\.\d+$/.test(target))
+    throw new SnapshotProblem(`wrong target version format, expected "X.Y", got "${target}"`);
+  if (!existsSync(join(directory, "member"))) throw new SnapshotProblem(`there is no member in ${directory}`);
+  if (storageVersion !== `${target}.0`) {
+    throw new SnapshotProblem(
+      `${directory} cannot be migrated to storage version ${target}: it has the form of ${storageVersion}, and there is no other; save a snapshot and restore it with etcdutl of that release`,
+    );
+  }
+  process.stderr.write(`storage version up-to-date: ${storageVersion}\n`);
 }
 
 // ---- snapshot status -----------------------------------------------------------------------------------------

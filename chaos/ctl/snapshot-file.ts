@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { compareBytes, crc32c, utf8Encode } from "../../core/index.ts";
+import { type BackendReader, compareBytes, crc32c, hashOfStoredKeys, refusals, utf8Encode } from "../../core/index.ts";
 import { BboltFile } from "../member/bbolt/reader.ts";
 
 const hashBytes = 32;
@@ -91,6 +91,29 @@ export class SnapshotFile {
       });
     }
     return { hash, revision, totalKey: live.size, totalSize: this.database.sizeBytes, version };
+  }
+
+  /** Hash of the history of keys up to that revision; 0: all. @throws SnapshotProblem for a revision it does not have */
+  hashKv(revision: number): { readonly hash: number; readonly hashRevision: number; readonly compactRevision: number } {
+    const { database } = this;
+    const scan: BackendReader["scan"] = (bucket, { from, to }, visit) => {
+      if (!database.buckets.includes(bucket)) return;
+      database.scan(bucket, (key, value) => {
+        if (compareBytes(key, from) < 0 || value.length === 0) return true;
+        return (to === undefined || compareBytes(key, to) < 0) && visit(key, value);
+      });
+    };
+    const get: BackendReader["get"] = (bucket, key) => {
+      let found: Uint8Array | undefined;
+      scan(bucket, { from: key, to: undefined }, (other, value) => {
+        if (compareBytes(other, key) === 0) found = value;
+        return false;
+      });
+      return found;
+    };
+    const hashed = hashOfStoredKeys({ get, scan }, revision);
+    if (!hashed.ok) throw new SnapshotProblem(refusals[hashed.refusal].text);
+    return hashed;
   }
 
   close(): void {

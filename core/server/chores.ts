@@ -1,8 +1,8 @@
 /*
- * What a member does without being asked, once it leads: it ends leases that are past their time, writes
- * down how much long ones have left, compacts history that its retention no longer protects, and, where that is wanted,
- * promotes learners that have caught up; it decides the release the cluster keeps to. All of it goes through the log like a client's write, so a chore that was
- * refused or lost with its leader simply comes up again at a later look.
+ * What a member does without being asked, once it leads: it ends leases that are past their time, writes down how much
+ * long ones have left, compacts history that its retention no longer protects, decides which release the cluster keeps
+ * to, and, where that is wanted, promotes learners that have caught up. All of it goes through the log like a client's
+ * write, so a chore that was refused or lost with its leader simply comes up again at a later look.
  */
 import { compareReleases, releaseOf, releaseText } from "../apply/cluster-version.ts";
 import type { CommandRequest } from "../apply/command.ts";

@@ -3,7 +3,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -67,6 +67,17 @@ describe("etcdutl", () => {
     expect(run("-w", "table", "snapshot", "status", path).stdout.split("\n")[1]).toBe(
       "|   HASH   | REVISION | TOTAL KEYS | TOTAL SIZE | VERSION |",
     );
+  });
+
+  test("a data directory is migrated to no other release, and says so", () => {
+    mkdirSync(join(directory, "m1", "member"), { recursive: true });
+    const to = (target: string, place = "m1") =>
+      run("migrate", "--data-dir", join(directory, place), "--target-version", target);
+    expect(to("3.6")).toEqual({ stdout: "", stderr: "storage version up-to-date: 3.6.0\n", status: 0 });
+    expect(to("3.5")).toMatchObject({ stdout: "", status: 1 });
+    expect(to("3.5").stderr).toMatch(/cannot be migrated to storage version 3.5: it has the form of 3.6.0/);
+    expect(to("new").stderr).toMatch(/wrong target version format/);
+    expect(to("3.6", "nowhere").stderr).toMatch(/there is no member in/);
   });
 
   test("what is no snapshot is an error with exit code 1, wrong usage one with 2", () => {

@@ -2,6 +2,7 @@
  * What a cluster of real processes does by itself.
  */
 
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
@@ -9,6 +10,7 @@ import { openBackend } from "../../chaos/member/backend.ts";
 import { hexOf, leaseIdOf, memberIdOf, type Request } from "../../core/index.ts";
 import { type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
 import { put, range } from "../kit/requests.ts";
+import { root } from "../tidy/sources.ts";
 
 const clusters: RealCluster[] = [];
 const clients: EtcdClient[] = [];
@@ -137,6 +139,25 @@ test("a downgrade is judged by the cluster's version, lowers it, and shows in th
   await expect.poll(cluster, { timeout: 10_000, interval: 50 }).toBe("3.5.0");
   expect(await downgrade("cancel", "")).toBe("ok");
   await expect.poll(cluster, { timeout: 10_000, interval: 50 }).toBe("3.6.0");
+});
+
+test("a snapshot file has the hash its member gives", async () => {
+  const [member] = await start(1, []);
+  const [cluster] = clusters;
+  if (member === undefined || cluster === undefined) throw new Error("no member");
+  for (const key of ["a", "b", "a", "c"]) expect(await outcome(member, put(key, "v"))).toBe("ok");
+  expect(await outcome(member, { type: "compact", revision: 3, physical: true })).toBe("ok");
+  const hashed = await member.call({ type: "hashKv", revision: 0 }).result;
+  if (hashed.type !== "reply" || hashed.reply.answer.type !== "hashKv") throw new Error(JSON.stringify(hashed));
+  const { hash, hashRevision, compactRevision } = hashed.reply.answer;
+  const file = join(cluster.directory, "saved.db");
+  const ctl = (...args: string[]) => {
+    const argv = ["--import", "tsx", join(root, "faultline.ts"), ...args];
+    return spawnSync(process.execPath, argv, { cwd: root, encoding: "utf8" });
+  };
+  expect(ctl("etcdctl", "--endpoints", cluster.endpoints, "snapshot", "save", file).status).toBe(0);
+  expect(ctl("etcdutl", "hashkv", file).stdout).toBe(`${hash}, ${hashRevision}, ${compactRevision}\n`);
+  expect(ctl("etcdutl", "hashkv", file, "--rev", "99").stderr).toContain("required revision is a future revision");
 });
 
 /** Flips a bit of the first value in a backend nobody has open. */
