@@ -3,6 +3,7 @@
  * one is shrunk to. A seed gives the same sequences again.
  */
 import * as fc from "fast-check";
+import { authSequences } from "./auth-arbitraries.ts";
 import { dataSequences } from "./data-arbitraries.ts";
 import type { Lane } from "./lane.ts";
 import { printed } from "./messages.ts";
@@ -18,6 +19,7 @@ interface Family {
 
 export const families: readonly Family[] = [
   { name: "data", share: 70, sequences: dataSequences(80) },
+  { name: "auth", share: 20, sequences: authSequences },
   { name: "queue", share: 10, sequences: queueSequences },
 ];
 
@@ -44,6 +46,7 @@ export interface CampaignResult {
 
 /** Sequences drawn under one seed. */
 const sequencesPerDraw = 20;
+const rounds = 10;
 /** Shrinking goes on for so long at most; what was found by then is shown. */
 const drawMs = 90_000;
 
@@ -53,27 +56,36 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const explained = new Map<string, number>();
   let requests = 0;
   let sequences = 0;
-  for (const { name, share, sequences: arbitrary } of options.families) {
-    const goal = requests + Math.ceil((options.requests * share) / shares);
-    for (let seed = options.seed; requests < goal && options.isOver?.() !== true; seed++) {
-      const property = fc.asyncProperty(arbitrary, async (sequence) => {
-        const verdict = await compare(lane, sequence);
-        if (verdict.unexplained !== undefined) throw new Error(verdict.unexplained);
-        requests += requestsIn(sequence);
-        sequences += 1;
-        for (const [entry, count] of verdict.explained) explained.set(entry, (explained.get(entry) ?? 0) + count);
-        options.onProgress?.(requests);
-      });
-      const place = path === undefined ? {} : { path };
-      const settings = { seed, numRuns: sequencesPerDraw, interruptAfterTimeLimit: drawMs, ...place };
-      const result = await fc.check(property, settings);
-      if (result.failed) {
-        const again = `--family ${name} --seed ${seed} --path ${result.counterexamplePath ?? "0"}`;
-        const why = result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
-        const [sequence] = result.counterexample ?? [[]];
-        return { requests, sequences, explained, failure: `${again}\n${describe(sequence)}\n${why}` };
+  // In rounds over all families, so that one that is ended early has met them all.
+  const states = options.families.map((family) => ({ family, seed: options.seed, done: 0 }));
+  for (let round = 1; round <= rounds; round++) {
+    for (const state of states) {
+      const { name, share, sequences: arbitrary } = state.family;
+      const goal = Math.ceil((options.requests * share * round) / (shares * rounds));
+      for (; state.done < goal && options.isOver?.() !== true; state.seed++) {
+        const { seed } = state;
+        const property = fc.asyncProperty(arbitrary, async (sequence) => {
+          const verdict = await compare(lane, sequence);
+          if (verdict.unexplained !== undefined) throw new Error(verdict.unexplained);
+          const count = requestsIn(sequence);
+          state.done += count;
+          requests += count;
+          sequences += 1;
+          for (const [entry, times] of verdict.explained) explained.set(entry, (explained.get(entry) ?? 0) + times);
+          options.onProgress?.(requests);
+        });
+        const place = path === undefined ? {} : { path };
+        const settings = { seed, numRuns: sequencesPerDraw, interruptAfterTimeLimit: drawMs, ...place };
+        const result = await fc.check(property, settings);
+        if (result.failed) {
+          const again = `--family ${name} --seed ${seed} --path ${result.counterexamplePath ?? "0"}`;
+          const error: unknown = result.errorInstance;
+          const why = error instanceof Error ? error.message : String(error);
+          const [sequence] = result.counterexample ?? [[]];
+          return { requests, sequences, explained, failure: `${again}\n${describe(sequence)}\n${why}` };
+        }
+        if (path !== undefined) return { requests, sequences, explained, failure: undefined };
       }
-      if (path !== undefined) break;
     }
   }
   return { requests, sequences, explained, failure: undefined };

@@ -81,7 +81,7 @@ async function main(options: Options): Promise<number> {
           onProgress: (done) => {
             progress[number] = done;
           },
-          isOver: () => failed,
+          isOver: () => failed || interrupted,
         });
         failed ||= result.failure !== undefined;
         return result;
@@ -96,11 +96,13 @@ async function main(options: Options): Promise<number> {
 
 /** Lanes with processes that must not outlive this one. */
 const opened: Lane[] = [];
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    void Promise.all(opened.map((lane) => lane.close())).then(() => process.exit(130));
-  });
+let interrupted = false;
+/** The first signal ends the run in good order, with its summary; the second at once. */
+function interrupt(): void {
+  if (interrupted) void Promise.all(opened.map((lane) => lane.close())).then(() => process.exit(130));
+  interrupted = true;
 }
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt);
 
 function conclude(results: readonly CampaignResult[], tookMs: number): number {
   const counts = new Map<string, number>(differences.map(({ name }) => [name, 0]));
@@ -117,7 +119,8 @@ function conclude(results: readonly CampaignResult[], tookMs: number): number {
       `explained: ${used.join(", ") || "none"}; never needed: ${unused.join(", ") || "none"}; ` +
       `unexplained: ${failures.length}\n`,
   );
-  return failures.length === 0 ? 0 : 1;
+  if (failures.length > 0) return 1;
+  return interrupted ? 130 : 0;
 }
 
 const options = optionsOf(process.argv.slice(2));

@@ -224,10 +224,13 @@ export class Session {
     });
     this.#waiting.set(label, waiting);
     const key = `${prefix}${lease.toString(16)}`;
-    for (let look = 0; look < 500 && waiting.outcome === undefined && waiting.createRevision === 0n; look++) {
+    // Until it is answered or its key is there; a last look in any case, so that every run knows the key alike.
+    for (let look = 0; look < 500; look++) {
       await this.#target.until(() => waiting.outcome !== undefined, 2);
+      const isAnswered = waiting.outcome !== undefined;
       const { kvs } = fromBinary(RangeResponseSchema, await this.#must("Range", { key }));
       waiting.createRevision = kvs[0]?.createRevision ?? 0n;
+      if (isAnswered || waiting.createRevision > 0n) return;
     }
   }
 
