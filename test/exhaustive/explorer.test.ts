@@ -2,13 +2,15 @@
  * Small scenarios within budgets that take seconds. What they hold in full is measured by `faultline sim --exhaustive`.
  */
 import { describe, expect, test } from "vitest";
+import { checkMemberConfig } from "../../core/index.ts";
 import { smallScenarioNamed, smallScenarios } from "../../scenarios/small/index.ts";
 import { noBudgets, type SmallScenario } from "../../scenarios/small/small-scenario.ts";
-import { type Code, codeAt, codeOfDelivery } from "../../sim/exhaustive/choices.ts";
+import { budgetMax, type Code, codeAt, codeOfDelivery } from "../../sim/exhaustive/choices.ts";
 import { SmallCluster } from "../../sim/exhaustive/cluster.ts";
 import { Explorer } from "../../sim/exhaustive/explorer.ts";
 import type { Row } from "../../sim/exhaustive/flight.ts";
 import { describePath } from "../../sim/exhaustive/path.ts";
+import { configOf } from "../../sim/exhaustive/small-member.ts";
 
 const unbounded = { statesMax: 1_000_000, depthMax: undefined };
 
@@ -87,6 +89,20 @@ describe("everything that may happen", () => {
     ]);
   });
 });
+
+test.each(smallScenarios)(
+  "$name fits into what a state can hold, and empties disks only where others are asked",
+  (scenario) => {
+    expect(scenario.members).toBeGreaterThanOrEqual(2);
+    expect(scenario.members).toBeLessThanOrEqual(5);
+    for (const budget of Object.values(scenario.budgets)) {
+      expect(Number.isInteger(budget) && budget >= 0 && budget <= budgetMax).toBe(true);
+    }
+    expect(checkMemberConfig(configOf(scenario))).toBeUndefined();
+    expect(scenario.budgets.wipes === 0 || scenario.asksOthers).toBe(true);
+    expect(smallScenarios.filter(({ name }) => name === scenario.name)).toHaveLength(1);
+  },
+);
 
 describe("what is one state", () => {
   const scenario: SmallScenario = { ...named("rival-tails"), budgets: { ...noBudgets, timeouts: 4, crashes: 1 } };
