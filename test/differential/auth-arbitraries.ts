@@ -111,14 +111,21 @@ const use: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.tuple(interval, asker, fc.nat(2)).map(
-      ([request, as, stream]): Step => ({
-        do: "watch",
-        stream,
-        request,
-        ...(as === undefined ? {} : { as }),
-      }),
-    ),
+    // Not open-ended: 3.4 takes such a watch for one of a single key (`avoided.ts`).
+    arbitrary: fc
+      .tuple(
+        interval.filter(({ rangeEnd }) => rangeEnd !== "\0"),
+        asker,
+        fc.nat(2),
+      )
+      .map(
+        ([request, as, stream]): Step => ({
+          do: "watch",
+          stream,
+          request,
+          ...(as === undefined ? {} : { as }),
+        }),
+      ),
   },
 );
 

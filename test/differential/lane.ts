@@ -28,6 +28,8 @@ export class Lane {
   readonly #targets: readonly [Target, Target, Target];
   readonly #sessions: readonly [Session, Session, Session];
 
+  #closed = false;
+
   private constructor(targets: readonly [Target, Target, Target]) {
     this.#targets = targets;
     const [simulated, process, stock] = targets;
@@ -55,7 +57,10 @@ export class Lane {
   /** @throws when a target does something no sequence may lead to; begin anew with {@link restart} */
   async compare(sequence: Sequence): Promise<Verdict> {
     const cleanly = sequence.flat().some((step) => step.do === "call" && step.method === "HashKV");
-    const bases = await all(this.#sessions, (session) => session.reset({ cleanly }));
+    let bases = await all(this.#sessions, (session) => session.reset({ cleanly }));
+    while (bases.some((base) => base < leastBase)) {
+      bases = await all(this.#sessions, (session) => session.reset({ cleanly }));
+    }
     const comparableHashes = cleanly && bases.every((base) => base === bases[0]);
     const [simulated, process, stock] = await all(this.#sessions, (session) => session.run(sequence, comparableHashes));
     const explained = new Map<string, number>();
@@ -68,11 +73,14 @@ export class Lane {
     return { unexplained: undefined, explained };
   }
 
+  /** Begins anew everywhere; not once it was closed: a comparison that was given up may still end after that. */
   async restart(): Promise<void> {
+    if (this.#closed) return;
     await all(this.#targets, (target) => target.restart());
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await all(this.#targets, (target) => target.close());
   }
 
@@ -84,6 +92,8 @@ export class Lane {
   }
 }
 
+/** A sequence may name a revision so far before its beginning that it must not be one below 0. */
+const leastBase = 10n;
 const nothing: Seen = { step: "nothing", outcome: "nothing" };
 
 function all<Each, Result>(
