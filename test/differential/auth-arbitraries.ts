@@ -18,8 +18,16 @@ const interval: fc.Arbitrary<{ readonly [field: string]: Plain }> = fc.oneof(
   fc.constantFrom({ key: "a", rangeEnd: "c" }, { key: "b", rangeEnd: "d" }, { key: "c", rangeEnd: "e" }),
   fc.constantFrom({ key: "a", rangeEnd: "\0" }, { key: "c", rangeEnd: "\0" }, { key: "\0", rangeEnd: "\0" }),
 );
+/** Each first key with one end: how etcd keeps two of one key is in `avoided.ts`. */
+const granted: fc.Arbitrary<{ readonly [field: string]: Plain }> = fc.constantFrom(
+  { key: "a", rangeEnd: "c" },
+  { key: "b" },
+  { key: "c", rangeEnd: "\0" },
+  { key: "d" },
+  { key: "\0", rangeEnd: "\0" },
+);
 const permission: fc.Arbitrary<Plain> = fc
-  .tuple(fc.constantFrom(0, 1, 2), interval)
+  .tuple(fc.constantFrom(0, 1, 2), granted)
   .map(([permType, range]): Plain => ({ permType, ...range }));
 
 /** Who asks: mostly somebody who may. */
@@ -42,7 +50,10 @@ const manage: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: call("UserGet", fields({ name: user })) },
   { weight: 1, arbitrary: call("UserList", fields({})) },
   { weight: 2, arbitrary: call("UserDelete", fields({ name: user })) },
-  { weight: 2, arbitrary: call("UserChangePassword", fields({ name: user, password })) },
+  {
+    weight: 2,
+    arbitrary: call("UserChangePassword", fields({ name: user.filter((name) => name !== "root"), password })),
+  },
   { weight: 4, arbitrary: call("UserGrantRole", fields({ user, role })) },
   { weight: 2, arbitrary: call("UserRevokeRole", fields({ name: user, role })) },
   { weight: 3, arbitrary: call("RoleAdd", fields({ name: role })) },

@@ -102,6 +102,20 @@ export const avoided: readonly Avoided[] = [
     stock: '"created":true}]',
   },
   {
+    name: "two-permissions-of-one-key",
+    reason: "ours are in order of key and end, each once; etcd orders by key alone and then may keep one twice",
+    sequence: [
+      [
+        call("RoleAdd", { name: "r" }),
+        call("RoleGrantPermission", { name: "r", perm: { key: "a", rangeEnd: "c" } }),
+        call("RoleGrantPermission", { name: "r", perm: { key: "a", rangeEnd: "b" } }),
+        call("RoleGet", { role: "r" }),
+      ],
+    ],
+    ours: '[{"key":"a","rangeEnd":"b"},{"key":"a","rangeEnd":"c"}]',
+    stock: '[{"key":"a","rangeEnd":"c"},{"key":"a","rangeEnd":"b"}]',
+  },
+  {
     name: "lease-without-keys-revoked-by-nobody",
     reason: "3.6 wants a user to revoke a lease; 3.4 asks only for the right to write its keys, and there are none",
     sequence: [
