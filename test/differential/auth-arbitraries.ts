@@ -68,7 +68,8 @@ const manage: fc.Arbitrary<Step> = fc.oneof(
       fc.tuple(role, interval).map(([of, range]): Plain => ({ role: of, ...range })),
     ),
   },
-  { weight: 1, arbitrary: call("AuthDisable", fields({})) },
+  // By nobody: once it is off, 3.4 would still judge the tokens of streams that were opened before (`avoided.ts`).
+  { weight: 1, arbitrary: fc.constant<Step>({ do: "call", method: "AuthDisable", request: {} }) },
   { weight: 1, arbitrary: call("AuthEnable", fields({})) },
 );
 
@@ -176,6 +177,8 @@ const enabled: readonly Step[] = [
   ].map((request): Step => ({ do: "call", method: "Authenticate", request })),
 ];
 
+const disabled: readonly Step[] = [asRoot("UserList", {}), asRoot("AuthDisable", {}), asRoot("RoleList", {})];
+
 const alone = (step: Step): readonly Step[] => [step];
 const offSequences = fc.array(manage.map(alone), { minLength: 1, maxLength: 40, size: "max" });
 const onSequences = fc
@@ -193,7 +196,7 @@ const onSequences = fc
       { minLength: 1, maxLength: 50, size: "max" },
     ),
   )
-  .map(([before, after]): Sequence => [common, ...before, enabled, ...after]);
+  .map(([before, after]): Sequence => [common, ...before, enabled, ...after, disabled]);
 
 export const authSequences: fc.Arbitrary<Sequence> = fc.oneof(
   { weight: 1, arbitrary: offSequences },
