@@ -97,9 +97,14 @@ async function main(options: Options): Promise<number> {
 /** Lanes with processes that must not outlive this one. */
 const opened: Lane[] = [];
 let interrupted = false;
-/** The first signal ends the run in good order, with its summary; the second at once. */
+let interruptedMs = 0;
+/** The first signal ends the run in good order, with its summary; one that comes later than a second, at once. */
 function interrupt(): void {
-  if (interrupted) void Promise.all(opened.map((lane) => lane.close())).then(() => process.exit(130));
+  const nowMs = performance.now();
+  if (!interrupted) interruptedMs = nowMs;
+  else if (nowMs - interruptedMs > 1_000) {
+    void Promise.all(opened.map((lane) => lane.close())).then(() => process.exit(130));
+  }
   interrupted = true;
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt);
