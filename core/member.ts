@@ -446,9 +446,15 @@ export class Member {
         // The log is about to restart behind an installed snapshot; the leader will send this again.
         if (!this.#snapshots.isInstalling) this.#raft.step(message);
         return;
-      default:
+      default: {
+        const what = this.#raft.impossibility(message);
+        if (what !== undefined) {
+          this.#outbox.event({ type: "impossibleWord", from: message.from, what });
+          return;
+        }
         this.#raft.step(message);
         if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from, message.matchIndex);
+      }
     }
   }
 

@@ -35,6 +35,8 @@ export type MemberEvent =
   | { readonly type: "membersChanged" }
   | { readonly type: "snapshotInstalled"; readonly index: LogIndex }
   | { readonly type: "logCompacted"; readonly firstIndex: LogIndex }
+  /** A member said what no member can, and was not heard: its disk or its program is not what it should be. */
+  | { readonly type: "impossibleWord"; readonly from: MemberId; readonly what: string }
   /** Other alarms stand now than before; in order of member, then kind. */
   | { readonly type: "alarmsChanged"; readonly alarms: readonly AlarmRecord[] }
   /** This member, leading, asks for a compaction on its own account; `retention` is what it must leave readable. */

@@ -338,6 +338,7 @@ export class MemberHost {
   #note(event: MemberEvent): void {
     if (event.type === "roleChanged") this.#world.roleChanged(this, event.role, event.term);
     else if (event.type === "autoCompaction") this.#world.compactedByItself(this, event.revision, event.retention);
+    else if (event.type === "impossibleWord") this.#world.memberFailed(this, "impossible-word", event.what);
     else if (event.type === "alarmsChanged") this.#world.alarmsChanged(this, event.alarms);
   }
 

@@ -320,6 +320,11 @@ export class MemberProcess {
       case "logCompacted":
         log.info("compacted Raft logs", { "compact-index": event.firstIndex });
         break;
+      case "impossibleWord":
+        log.error(`dropped a message of a peer that ${event.what}; look at that member's disk and version`, {
+          "remote-peer-id": hexOf(event.from),
+        });
+        break;
       case "alarmsChanged":
         log.warn("alarms changed", {
           alarms: event.alarms.map((each) => `${hexOf(each.memberId)} ${each.alarm}`).join(", "),

@@ -129,6 +129,20 @@ export class Raft implements RaftView {
   }
 
   /**
+   * What a message of this leader's own term says that no follower can: it must be dropped, for there is no honest way
+   * to such a word. Undefined when nothing is wrong.
+   */
+  impossibility(message: RaftMessage): string | undefined {
+    const { leadership, log, term } = this.state;
+    if (leadership === undefined || message.term !== term) return undefined;
+    if (message.type === "appendAccepted" && message.matchIndex > log.lastIndex)
+      return "acknowledges an entry that was never sent";
+    if (message.type === "heartbeatReply" && message.readRound > leadership.reads.lastRound)
+      return "confirms a read round that never began";
+    return undefined;
+  }
+
+  /**
    * Term and leader rules for the two snapshot messages. False: drop it; a chunk of a snapshot that holds nothing new
    * is answered here with what this member has.
    */

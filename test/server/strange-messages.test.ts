@@ -5,7 +5,7 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { memberIdOf, type Term, termOf } from "../../core/ids.ts";
+import { indexOf, memberIdOf, type Term, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
 import { TestCluster } from "../kit/cluster.ts";
 import { arbitraries } from "../kit/peer-arbitraries.ts";
@@ -110,4 +110,31 @@ test("words of a term that is over change nothing, whoever they come from", () =
     }),
     { numRuns: 60 },
   );
+});
+
+test("a leader does not hear an acknowledgement of what it never sent, nor of a read round that never was", () => {
+  const made = cluster();
+  const [follower] = made.members.filter((each) => each !== made.leader);
+  if (follower === undefined) throw new Error("there are three members");
+  const before = stateOf(made);
+  const { raft } = made.leader.running;
+  const common = {
+    from: follower.running.identity.memberId,
+    to: made.leader.running.identity.memberId,
+    term: raft.term,
+    incarnation: 1,
+    isRecovering: false,
+    registrations: [],
+  };
+  const said: readonly PeerMessage[] = [
+    { ...common, type: "appendAccepted", matchIndex: indexOf(raft.lastIndex + 1000) },
+    { ...common, type: "heartbeatReply", readRound: 1_000_000, promisedMs: 0 },
+  ];
+  for (const message of said) {
+    const outputs = made.leader.running.step({ type: "peerMessage", message, nowMs: made.nowMs });
+    expect(outputs).toEqual([
+      { type: "event", event: { type: "impossibleWord", from: common.from, what: expect.stringMatching(/never/) } },
+    ]);
+  }
+  expectUnmoved(made, before);
 });
