@@ -137,7 +137,7 @@ export class GrpcTarget implements Target {
       ...[`--initial-cluster=one=${peerUrl}`, "--logger=zap", "--log-outputs=stderr"],
     ];
     const log = openSync(join(directory, "log"), "a");
-    const child = spawn(command, [...args, ...this.#flags], { cwd: root, stdio: ["ignore", log, log] });
+    const child = spawn(command, [...args, ...this.#flags], { cwd: root, detached: true, stdio: ["ignore", log, log] });
     closeSync(log);
     this.#child = child;
     this.#client = new Client(`127.0.0.1:${clientPort}`, credentials.createInsecure(), {

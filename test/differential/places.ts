@@ -9,7 +9,6 @@ const revisionFields = new Set(["revision", "createRevision", "modRevision", "co
 const leaseFields = new Set(["lease", "ID"]);
 
 export class Places {
-  readonly memberIds: readonly bigint[];
   /** The revision the sequence began with; history before it is compacted. */
   base = 0n;
   current = 0n;
@@ -20,8 +19,15 @@ export class Places {
   #keyInHand = "";
   #createInHand = 0n;
 
-  constructor(memberIds: readonly bigint[]) {
-    this.memberIds = memberIds;
+  readonly #target: { readonly memberIds: readonly bigint[] };
+
+  constructor(target: { readonly memberIds: readonly bigint[] }) {
+    this.#target = target;
+  }
+
+  /** They change when the target begins anew. */
+  get memberIds(): readonly bigint[] {
+    return this.#target.memberIds;
   }
 
   begin(revision: bigint): void {

@@ -62,7 +62,7 @@ export class Session {
 
   constructor(target: Target) {
     this.#target = target;
-    this.#places = new Places(target.memberIds);
+    this.#places = new Places(target);
     this.#watches = new WatchStreams(target, this.#places);
   }
 
