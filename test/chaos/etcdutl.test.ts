@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BboltWriter } from "../../chaos/member/bbolt/writer.ts";
 import { utf8Encode } from "../../core/index.ts";
+import { builtProgram } from "../kit/build.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -44,11 +45,10 @@ describe("etcdutl", () => {
   afterAll(() => rmSync(directory, { recursive: true }));
 
   const run = (...args: string[]) => {
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      ["--import", "tsx", join(root, "faultline.ts"), "etcdutl", ...args],
-      { cwd: root, encoding: "utf8" },
-    );
+    const { stdout, stderr, status } = spawnSync(process.execPath, [builtProgram, "etcdutl", ...args], {
+      cwd: root,
+      encoding: "utf8",
+    });
     return { stdout, stderr, status };
   };
 

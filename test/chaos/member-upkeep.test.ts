@@ -8,6 +8,7 @@ import { afterEach, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
 import { openBackend } from "../../chaos/member/backend.ts";
 import { hexOf, leaseIdOf, memberIdOf, type Request } from "../../core/index.ts";
+import { builtProgram } from "../kit/build.ts";
 import { type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
 import { put, range } from "../kit/requests.ts";
 import { root } from "../tidy/sources.ts";
@@ -152,7 +153,7 @@ test("a snapshot file has the hash its member gives", async () => {
   const { hash, hashRevision, compactRevision } = hashed.reply.answer;
   const file = join(cluster.directory, "saved.db");
   const ctl = (...args: string[]) => {
-    const argv = ["--import", "tsx", join(root, "faultline.ts"), ...args];
+    const argv = [builtProgram, ...args];
     return spawnSync(process.execPath, argv, { cwd: root, encoding: "utf8" });
   };
   expect(ctl("etcdctl", "--endpoints", cluster.endpoints, "snapshot", "save", file).status).toBe(0);

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
+import { builtProgram } from "../kit/build.ts";
 import { type CtlResult, type RealCluster, spawnEtcdctl, startCluster, whyNoEtcdctl } from "../kit/real-members.ts";
 
 const whyNot = whyNoEtcdctl() ?? whyNoStockEtcd;
@@ -364,8 +365,7 @@ async function run(
 }
 
 function spawnOurCtl(endpoints: string, args: readonly string[]): ChildProcess {
-  const front = join(import.meta.dirname, "../../dist/faultline.js");
-  return spawn(process.execPath, [front, "etcdctl", "--endpoints", endpoints, ...args], {
+  return spawn(process.execPath, [builtProgram, "etcdctl", "--endpoints", endpoints, ...args], {
     env: { PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
+import { builtProgram } from "../kit/build.ts";
 import { etcdctl, freePorts, RealMember, whyNoEtcdctl } from "../kit/real-members.ts";
 
 const whyNot = whyNoEtcdctl() ?? whyNoStockEtcd;
@@ -83,7 +84,7 @@ suite(`snapshot files${whyNot === undefined ? "" : `: skipped, ${whyNot}`}`, () 
   /** Tools on files; `ours` is faultline etcdutl, else etcd's etcdctl 3.4. */
   const tool = (ours: boolean, ...args: string[]): { stdout: string; stderr: string; status: number | null } =>
     ours
-      ? spawnSync(process.execPath, ["--import", "tsx", join(root, "faultline.ts"), "etcdutl", ...args], {
+      ? spawnSync(process.execPath, [builtProgram, "etcdutl", ...args], {
           cwd: root,
           encoding: "utf8",
         })

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, type ServiceError, status as statusNumbers } from "@grpc/grpc-js";
 import { MemberListResponseSchema } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { builtProgram } from "../kit/build.ts";
 import { freePorts } from "../kit/real-members.ts";
 import { type Caller, type OpenStream, type Outcome, okStatus, type PendingCall, type Target } from "./target.ts";
 
@@ -31,7 +32,7 @@ export class GrpcTarget implements Target {
 
   private constructor(program: string, flags: readonly string[]) {
     this.name = program === ours ? "process" : "etcd";
-    this.#command = program === ours ? [process.execPath, "--import", "tsx", "faultline.ts", "etcd"] : [program];
+    this.#command = program === ours ? [process.execPath, builtProgram, "etcd"] : [program];
     this.#flags = flags;
   }
 

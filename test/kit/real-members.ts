@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtProgram } from "./build.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -71,11 +72,11 @@ export class RealMember {
 
   start(): void {
     const command = this.#program === "ours" ? process.execPath : this.#program.etcd;
-    const leading = this.#program === "ours" ? ["--import", "tsx", join(root, "faultline.ts"), "etcd"] : [];
+    const leading = this.#program === "ours" ? [builtProgram, "etcd"] : [];
     const child = spawn(
       command,
       [...leading, ...this.args],
-      // tsx is found from the root; standard output and error end up in the log.
+      // Standard output and error end up in the log.
       { cwd: root, env: { PATH: process.env["PATH"], ...this.#environment }, stdio: ["ignore", "pipe", "pipe"] },
     );
     const keep = (piece: Buffer): void => writeFileSync(this.logFile, piece, { flag: "a" });
