@@ -15,7 +15,7 @@ import { recode } from "./recode.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** Steps a check may spend on one history. */
-const defaultBudget: CheckBudget = { steps: 500_000 };
+const defaultBudget: CheckBudget = { steps: 5_000_000 };
 
 export interface RunOptions {
   /** Every so manyth message goes through its bytes and back. */

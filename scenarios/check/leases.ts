@@ -29,7 +29,7 @@ export function checkLeases(context: CheckContext): CheckResult {
   const stories = collectStories(history.ops);
   if (stories.length === 0) return resultOf("leases", [], 0, "no leases were used");
   const violations: Violation[] = [];
-  const judge = new LeaseJudge(context);
+  const judge = new LeaseJudge(context, stories.length === 1);
   for (const story of stories) {
     for (const violation of judge.judge(story)) violations.push(violation);
   }
@@ -74,6 +74,8 @@ function collectStories(ops: readonly Op[]): LeaseStory[] {
 
 class LeaseJudge {
   readonly #context: CheckContext;
+  /** The history knows of one lease only. */
+  readonly #isAlone: boolean;
   /** Leader changes, faults, starts and stops. */
   readonly #restarts: readonly Restart[];
   /** From here on clocks may have jumped; early ends prove nothing. */
@@ -84,8 +86,9 @@ class LeaseJudge {
   /** Per lease: revisions that attach or detach one of its keys. */
   readonly #touched: ReadonlyMap<string, readonly number[]>;
 
-  constructor(context: CheckContext) {
+  constructor(context: CheckContext, isAlone: boolean) {
     this.#context = context;
+    this.#isAlone = isAlone;
     this.#restarts = restartsOf(context.events);
     this.#clockFaultMs = clockFaultOf(context);
     const latest: (Op | undefined)[] = [];
@@ -124,7 +127,7 @@ class LeaseJudge {
       }
       if (had === 0 && attached.size > 0) since = revision;
       if (had > 0 && attached.size === 0) yield* this.#late(story, since, revision);
-      if (entry.endedLease === story.lease && entry.op === undefined) {
+      if (entry.endedLease === story.lease && entry.op === undefined && this.#isCertain(revision)) {
         yield* this.#early(story, revision);
         const seen = this.#context.decision.evidence?.deadline[revision] ?? never;
         yield* this.#renewedAfter(story, seen, `ended at revision ${revision}`);
@@ -132,6 +135,14 @@ class LeaseJudge {
     }
     if (attached.size > 0) yield* this.#late(story, since, this.#context.log.maxRevision + 1);
     yield* this.#denied(story);
+  }
+
+  /**
+   * Somebody saw what that revision changed, or no other lease could have made it. An end that was only placed there, to
+   * have one legal order, may as well have been another lease's.
+   */
+  #isCertain(revision: number): boolean {
+    return this.#isAlone || this.#context.decision.evidence?.facts.has(revision) === true;
   }
 
   /** The end was seen before the time to live since the last proof of life was over. */

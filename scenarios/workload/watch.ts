@@ -16,10 +16,15 @@ export interface WatcherOptions {
   readonly more: number;
 }
 
+/** One alone may miss what is compacted while its member is away, and nobody else saw it. */
+const everyKeyWatchesMin = 3;
+
 export function watchers(context: DrawContext, options: WatcherOptions): PlannedWatch[] {
   const planned: PlannedWatch[] = [];
-  for (let home = 0; home < context.members.length; home++) {
-    planned.push(everyKeyWatch(context, { client: options.firstClient + home, home }));
+  const homes = context.members.length + context.spares.length;
+  // In a cluster that starts small they are at the members still to come, too.
+  for (let number = 0; number < Math.max(context.members.length, everyKeyWatchesMin); number++) {
+    planned.push(everyKeyWatch(context, { client: options.firstClient + number, home: number % homes }));
   }
   for (let number = 0; number < options.more; number++) {
     planned.push(partialWatch(context, { client: options.firstClient + planned.length, number, keys: options.keys }));
