@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient, type WatchStream } from "../../chaos/client/client.ts";
+import { plainRange } from "../../chaos/client/plain-range.ts";
 import { Cluster } from "../../chaos/cluster.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
 import { bytesOfText, leaseIdOf, noLease, textOfBytes, type WatchReply, watchIdOf } from "../../core/index.ts";
@@ -47,20 +48,8 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`against a stock etcd ${whyNoStock
     }).result;
   const get = (key: string) =>
     client.call({
-      type: "range",
+      ...plainRange,
       key: bytesOfText(key),
-      rangeEnd: undefined,
-      limit: 0,
-      revision: 0,
-      sortOrder: "none",
-      sortTarget: "key",
-      serializable: false,
-      keysOnly: false,
-      countOnly: false,
-      minModRevision: 0,
-      maxModRevision: 0,
-      minCreateRevision: 0,
-      maxCreateRevision: 0,
     }).result;
 
   test("what was put is read back, with revision and header", async () => {

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
+import { plainRange } from "../../chaos/client/plain-range.ts";
 import { noLease, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
 import { type RealCluster, startCluster } from "../kit/real-members.ts";
 
@@ -58,20 +59,9 @@ async function heldBy(client: EtcdClient | undefined, keys: readonly string[]): 
   const held: string[] = [];
   for (const key of keys) {
     const answer = await ask(client, {
-      type: "range",
+      ...plainRange,
       key: utf8Encode(key),
-      rangeEnd: undefined,
-      limit: 0,
-      revision: 0,
-      sortOrder: "none",
-      sortTarget: "key",
       serializable: true,
-      keysOnly: false,
-      countOnly: false,
-      minModRevision: 0,
-      maxModRevision: 0,
-      minCreateRevision: 0,
-      maxCreateRevision: 0,
     });
     held.push(answer.type === "range" ? utf8Decode(answer.keyValues[0]?.value ?? new Uint8Array()) : "");
   }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
+import { plainRange } from "../../chaos/client/plain-range.ts";
 import { memberIdOf, noLease, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
 import { freePorts, type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
 
@@ -59,20 +60,8 @@ const put = (key: string, value: string): Request => ({
 
 async function heldAt(client: EtcdClient, key: string): Promise<string> {
   const { answer } = await ask(client, {
-    type: "range",
+    ...plainRange,
     key: utf8Encode(key),
-    rangeEnd: undefined,
-    limit: 0,
-    revision: 0,
-    sortOrder: "none",
-    sortTarget: "key",
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0,
-    maxModRevision: 0,
-    minCreateRevision: 0,
-    maxCreateRevision: 0,
   });
   return answer.type === "range" ? utf8Decode(answer.keyValues[0]?.value ?? new Uint8Array()) : "";
 }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type CallResult, EtcdClient } from "../../chaos/client/client.ts";
+import { plainRange } from "../../chaos/client/plain-range.ts";
 import { memberIdOf, noLease, type Request, utf8Encode } from "../../core/index.ts";
 import { freePorts, RealMember } from "../kit/real-members.ts";
 
@@ -62,20 +63,8 @@ const put = (key: string, value: string): Request => ({
   ignoreLease: false,
 });
 const get = (key: string): Request => ({
-  type: "range",
+  ...plainRange,
   key: utf8Encode(key),
-  rangeEnd: undefined,
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
 });
 const remove = (key: string): Request => ({
   type: "deleteRange",

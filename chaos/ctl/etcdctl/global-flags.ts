@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from "commander";
 import { Transport, TransportProblem } from "../../client/transport.ts";
+import { durationMs } from "../../member/durations.ts";
 import { badArguments, formats, type GlobalFlags } from "./session.ts";
 
 export function addGlobalFlags(program: Command): void {
@@ -16,12 +17,10 @@ export function addGlobalFlags(program: Command): void {
       .argParser(lists()),
     new Option("-w, --write-out <format>", "how answers are printed").choices([...formats]).default("simple"),
     new Option("--hex", "print bytes as hexadecimal"),
-    new Option("--command-timeout <duration>", "how long a command may take")
-      .default(5_000, "5s")
-      .argParser(durationMs),
+    new Option("--command-timeout <duration>", "how long a command may take").default(5_000, "5s").argParser(timeMs),
     new Option("--dial-timeout <duration>", "how long connecting may take, which counts as time of the command")
       .default(2_000, "2s")
-      .argParser(durationMs),
+      .argParser(timeMs),
     new Option("--user <name[:password]>", "who asks"),
     new Option("--password <password>", "their password; then --user is the name alone"),
     new Option("--cacert <file>", "authority that signs certificates of members, in PEM form"),
@@ -49,15 +48,12 @@ function lists(): (text: string, before: readonly string[]) => string[] {
   };
 }
 
-const unitsMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Go's durations, "1m30s" or "500ms"; a bare number counts milliseconds. */
-function durationMs(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join("") !== text)
+/** A bare number counts milliseconds. */
+function timeMs(text: string): number {
+  const given = /^\d+$/.test(text) ? Number(text) : durationMs(text);
+  if (given === undefined || given < 0)
     throw badArguments(`invalid duration "${text}"; write for example 5s, 1m30s or 500ms`);
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitsMs[unit ?? ""] ?? 0), 0);
+  return given;
 }
 
 /** Switches may stand alone, as Go's do: `--insecure-skip-tls-verify` is that flag with =true. */
