@@ -88,7 +88,7 @@ const scripts: { readonly [what: string]: readonly Line[] } = {
     line("put w 1"),
     line("put w 2"),
     line("del w"),
-    line("watch w --rev=2 --prev-kv", { lines: 8 }),
+    line("watch w --rev=2 --prev-kv", { lines: 13 }),
     line("watch --prefix w --rev=2 -w json", { lines: 1 }),
     line("compaction 5"),
     line("compaction 5"),
