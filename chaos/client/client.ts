@@ -59,6 +59,18 @@ export interface WatchStream {
   close(): void;
 }
 
+export interface ClientOptions {
+  /** host:port, or unix:path. */
+  readonly endpoint: string;
+  /** Absent: plain TCP. */
+  readonly credentials?: ChannelCredentials;
+  /** Absent: an idle connection is asked for no sign of life. */
+  readonly keepaliveMs?: number;
+  readonly keepaliveTimeoutMs?: number;
+  /** Absent: an answer may have any size. */
+  readonly answerBytesMax?: number;
+}
+
 /** A channel that dials again quickly: drills want to know when a member is back, not to spare it. */
 const channelOptions = {
   "grpc.initial_reconnect_backoff_ms": 50,
@@ -75,9 +87,13 @@ const identity = (bytes: Buffer): Buffer => bytes;
 export class EtcdClient {
   readonly #client: Client;
 
-  /** @param options.endpoint host:port @param options.credentials absent: plain TCP */
-  constructor(options: { readonly endpoint: string; readonly credentials?: ChannelCredentials }) {
-    this.#client = new Client(options.endpoint, options.credentials ?? credentials.createInsecure(), channelOptions);
+  constructor(options: ClientOptions) {
+    this.#client = new Client(options.endpoint, options.credentials ?? credentials.createInsecure(), {
+      ...channelOptions,
+      ...(options.keepaliveMs === undefined ? {} : { "grpc.keepalive_time_ms": options.keepaliveMs }),
+      ...(options.keepaliveTimeoutMs === undefined ? {} : { "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs }),
+      ...(options.answerBytesMax === undefined ? {} : { "grpc.max_receive_message_length": options.answerBytesMax }),
+    });
   }
 
   /** One unary call. The result never rejects. */

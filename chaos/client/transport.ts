@@ -3,8 +3,10 @@
  * without one, TLS is used when anything about TLS was said. Source: etcdctl, §1 global rules.
  */
 import { readFileSync } from "node:fs";
+import { request as requestPlain } from "node:http";
+import { request as requestSecure } from "node:https";
 import { isIP } from "node:net";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 
 export interface TransportFlags {
@@ -19,7 +21,7 @@ export interface TransportFlags {
 }
 
 export interface Reached {
-  /** host:port. */
+  /** host:port, or unix:path. */
   readonly target: string;
   readonly credentials: ChannelCredentials;
 }
@@ -31,6 +33,8 @@ export class TransportProblem extends Error {
 
 export class Transport {
   readonly #secure: ChannelCredentials;
+  readonly #context: SecureContext;
+  readonly #rejectUnauthorized: boolean;
   readonly #isSecureUnsaid: boolean;
 
   /** @throws TransportProblem when a file cannot be used */
@@ -44,13 +48,15 @@ export class Transport {
       ...read("cert", "--cert", cert),
       ...read("key", "--key", key),
     };
-    let context: ReturnType<typeof createSecureContext>;
+    let context: SecureContext;
     try {
       context = createSecureContext(material);
     } catch (error) {
       const files = [cacert, cert, key].filter((path) => path !== undefined).join(", ");
       throw new TransportProblem(`${files} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
     }
+    this.#context = context;
+    this.#rejectUnauthorized = !insecureSkipTlsVerify;
     this.#secure = namingNoAddress(
       credentials.createFromSecureContext(context, { rejectUnauthorized: !insecureSkipTlsVerify }),
     );
@@ -59,12 +65,52 @@ export class Transport {
 
   /** @throws TransportProblem when it is no end point */
   reach(endpoint: string): Reached {
+    const unix = /^unixs?:(?:\/\/)?(.+)$/s.exec(endpoint)?.[1];
+    if (unix !== undefined) {
+      return {
+        target: `unix:${unix}`,
+        credentials: this.#isSecure(endpoint) ? this.#secure : credentials.createInsecure(),
+      };
+    }
     const target = endpoint.replace(/^https?:\/\//, "");
     if (!/^(\[[0-9a-fA-F:.%]+\]|[^\s:/]+):\d{1,5}$/.test(target)) {
-      throw new TransportProblem(`--endpoints: "${endpoint}" is no host:port, http://host:port or https://host:port`);
+      throw new TransportProblem(
+        `--endpoints: "${endpoint}" is no host:port, http://host:port, https://host:port, unix://path or unixs://path`,
+      );
     }
-    const isSecure = endpoint.startsWith("https:") || (!endpoint.startsWith("http:") && this.#isSecureUnsaid);
-    return { target, credentials: isSecure ? this.#secure : credentials.createInsecure() };
+    return { target, credentials: this.#isSecure(endpoint) ? this.#secure : credentials.createInsecure() };
+  }
+
+  /** One GET over HTTP/1.1. @returns the text of the page @throws Error that says why there is none */
+  get(endpoint: string, path: string, timeoutMs: number): Promise<string> {
+    const secure = this.#isSecure(endpoint);
+    const { target } = this.reach(endpoint);
+    const socketPath = target.startsWith("unix:") ? target.slice("unix:".length) : undefined;
+    const url = `${secure ? "https" : "http"}://${socketPath === undefined ? target : "localhost"}${path}`;
+    const where = socketPath === undefined ? {} : { socketPath };
+    const tls = { secureContext: this.#context, rejectUnauthorized: this.#rejectUnauthorized };
+    return new Promise((resolve, reject) => {
+      const request = (secure ? requestSecure : requestPlain)(
+        url,
+        { agent: false, timeout: timeoutMs, ...where, ...(secure ? tls : {}) },
+        (response) => {
+          const pieces: Buffer[] = [];
+          response.on("data", (piece: Buffer) => pieces.push(piece));
+          response.on("error", reject);
+          response.on("end", () => {
+            if (response.statusCode === 200) resolve(Buffer.concat(pieces).toString("utf8"));
+            else reject(new Error(`${url} answers with status ${response.statusCode}`));
+          });
+        },
+      );
+      request.on("timeout", () => request.destroy(new Error(`${url} does not answer`)));
+      request.on("error", reject);
+      request.end();
+    });
+  }
+
+  #isSecure(endpoint: string): boolean {
+    return /^(https|unixs):/.test(endpoint) || (!/^(http|unix):/.test(endpoint) && this.#isSecureUnsaid);
   }
 }
 

@@ -6,16 +6,21 @@
 import { type Command, CommanderError } from "commander";
 import { newCommand } from "../../reports/command.ts";
 import { etcdVersion } from "../member/version.ts";
+import { addCompletionVerb } from "./completion.ts";
 import { addAuthVerbs, addRoleVerbs, addUserVerbs } from "./etcdctl/access.ts";
+import { addCheckVerbs } from "./etcdctl/checks.ts";
 import { addEndpointVerbs, addSnapshotVerb, addUpkeepVerbs } from "./etcdctl/endpoints.ts";
-import { addGlobalFlags, transportOf, withFullSwitches } from "./etcdctl/global-flags.ts";
+import { CtlError } from "./etcdctl/failure.ts";
+import { addGlobalFlags, transportOf, variablesText } from "./etcdctl/global-flags.ts";
 import { addKeyVerbs } from "./etcdctl/keys.ts";
 import { addLeaseVerbs } from "./etcdctl/leases.ts";
 import { addLockVerbs } from "./etcdctl/locks.ts";
 import { addMemberVerbs, addMoveLeaderVerb } from "./etcdctl/members.ts";
 import { addMirrorVerb } from "./etcdctl/mirror.ts";
-import { CtlError, ctlExit, type GlobalFlags, Session } from "./etcdctl/session.ts";
+import { type GlobalFlags, Session } from "./etcdctl/session.ts";
+import { endpointsFrom } from "./etcdctl/srv-endpoints.ts";
 import { addTxnVerb } from "./etcdctl/txn.ts";
+import { asTyped, wrongUsage } from "./etcdctl/typed.ts";
 import type { Stage } from "./etcdctl/verbs.ts";
 import { addWatchVerb } from "./etcdctl/watch.ts";
 
@@ -32,10 +37,19 @@ export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   const dashes = argv.indexOf("--");
   const program = newCommand("faultline etcdctl").description("talk to a cluster, ours or any etcd");
+  // Whatever commander prints waits until it is known whether it is help or an error.
+  let said = "";
+  const hold = (text: string): void => {
+    said += text;
+  };
+  program.configureOutput({ writeOut: hold, writeErr: hold });
   addGlobalFlags(program);
   program.addHelpText("after", examples);
   const act: Stage["act"] = async (body) => {
-    const session = new Session(program.opts<GlobalFlags>(), transportOf(program));
+    const transport = transportOf(program);
+    const flags = program.opts<GlobalFlags & Parameters<typeof endpointsFrom>[0]>();
+    const session = new Session({ ...flags, endpoints: await endpointsFrom(flags) }, transport);
+    if (flags.debug === true) process.stderr.write(variablesText(program));
     try {
       const ended = await body(session);
       exitCode = typeof ended === "number" ? ended : 0;
@@ -45,23 +59,28 @@ export async function run(argv: readonly string[]): Promise<number> {
   };
   const stage: Stage = { program, act, afterDashes: dashes < 0 ? undefined : argv.slice(dashes + 1) };
   for (const add of rooms) add(stage);
+  let meant: Command = program;
   try {
-    const typed = dashes < 0 || !takesCommand(argv) ? argv : argv.slice(0, dashes);
-    await program.parseAsync(withWholeVerbs(program, withFullSwitches(typed)), { from: "user" });
+    const own = dashes < 0 || !takesCommand(argv) ? argv : argv.slice(0, dashes);
+    const typed = asTyped(program, own);
+    meant = typed.command;
+    await program.parseAsync([...typed.argv], { from: "user" });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return exitCodeOfUsage(error);
+    if (error instanceof CommanderError) {
+      // A verb that only leads to others explains itself; commander counts that as an error.
+      if (error.exitCode === 0 || error.code === "commander.help") {
+        process.stdout.write(said);
+        return 0;
+      }
+      const wrong = wrongUsage(error, meant);
+      process.stderr.write(wrong.text);
+      return wrong.exitCode;
+    }
     if (!(error instanceof CtlError)) throw error;
     process.stderr.write(`Error: ${error.message}\n`);
     return error.exitCode;
   }
-}
-
-/** Operands too few or too many are bad arguments; a verb or flag that is not there is an error. */
-function exitCodeOfUsage({ exitCode, code }: CommanderError): number {
-  if (exitCode === 0) return 0;
-  const isOfOperands = code === "commander.missingArgument" || code === "commander.excessArguments";
-  return isOfOperands ? ctlExit.badArguments : ctlExit.error;
 }
 
 const rooms: readonly ((stage: Stage) => void)[] = [
@@ -76,10 +95,12 @@ const rooms: readonly ((stage: Stage) => void)[] = [
   addUpkeepVerbs,
   addSnapshotVerb,
   addMirrorVerb,
+  addCheckVerbs,
   addAuthVerbs,
   addUserVerbs,
   addRoleVerbs,
   addVersion,
+  ({ program }) => addCompletionVerb(program, "etcdctl"),
 ];
 
 function addVersion({ program }: Stage): void {
@@ -90,31 +111,6 @@ function addVersion({ program }: Stage): void {
     .action(() => void process.stdout.write(`etcdctl version: ${etcdVersion}\nAPI version: ${major}.${minor}\n`));
 }
 
-// ---- which verb is meant ---------------------------------------------------------------------------------------
-
 /** Only these run what stands behind a bare "--"; to the others it says that no flags follow. */
 const takesCommand = (argv: readonly string[]): boolean =>
   argv.some((arg) => arg.length >= 2 && ("watch".startsWith(arg) || "lock".startsWith(arg)));
-
-/** Any beginning of a verb stands for it, as long as no other verb begins so. */
-function withWholeVerbs(program: Command, argv: readonly string[]): string[] {
-  const whole = [...argv];
-  let command = program;
-  for (let at = 0; at < whole.length && command.commands.length > 0; at++) {
-    const word = whole[at] ?? "";
-    if (word === "--") break;
-    if (word.startsWith("-")) {
-      const option = command.options.find(({ long, short }) => word === long || word === short);
-      if (option?.required === true) at += 1;
-      continue;
-    }
-    const names = (each: Command): string[] => [each.name(), ...each.aliases()];
-    const exact = command.commands.find((each) => names(each).includes(word));
-    const begun = command.commands.filter((each) => names(each).some((name) => name.startsWith(word)));
-    const meant = exact ?? (begun.length === 1 ? begun[0] : undefined);
-    if (meant === undefined) break;
-    whole[at] = meant.name();
-    command = meant;
-  }
-  return whole;
-}

@@ -15,6 +15,7 @@ import { readFlags } from "../member/flags.ts";
 import { tryLock } from "../member/lock.ts";
 import { openLog } from "../member/log.ts";
 import { etcdVersion, storageVersion } from "../member/version.ts";
+import { addCompletionVerb } from "./completion.ts";
 import { sizeText, tableText } from "./etcdctl/print.ts";
 import { restore } from "./restore.ts";
 import { SnapshotFile, SnapshotProblem, type SnapshotStatus } from "./snapshot-file.ts";
@@ -69,6 +70,7 @@ export function run(argv: readonly string[]): Promise<number> {
         const [major, minor] = etcdVersion.split(".");
         process.stdout.write(`etcdutl version: ${etcdVersion}\nAPI version: ${major}.${minor}\n`);
       });
+    addCompletionVerb(program, "etcdutl");
   });
 }
 

@@ -108,9 +108,9 @@ test("a file that is not there, half a pair and an end point of another kind are
     "Error: --cacert: open /no/such.pem: no such file or directory\n",
   ]);
   expect((await ctl("--cert", "c.pem", "get", "a")).stderr).toContain("--cert and --key go together: --key is missing");
-  const unix = await ctl("--endpoints", "unix://a:1", "get", "a");
-  expect([unix.code, unix.stderr]).toEqual([
+  const other = await ctl("--endpoints", "ftp://a:1", "get", "a");
+  expect([other.code, other.stderr]).toEqual([
     128,
-    'Error: --endpoints: "unix://a:1" is no host:port, http://host:port or https://host:port\n',
+    'Error: --endpoints: "ftp://a:1" is no host:port, http://host:port, https://host:port, unix://path or unixs://path\n',
   ]);
 });

@@ -2,13 +2,13 @@
  * auth, user, role. Passwords come from the command line, from standard input, or typed unseen.
  * Source: etcd v3 contract, etcdctl, auth, user, role.
  */
-import { createInterface } from "node:readline";
-import { Writable } from "node:stream";
 import { type Permission, Permission_Type as PermissionType } from "../../../core/wire/gen/authpb/auth_pb.ts";
 import { Auth, type AuthRoleGetResponse } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { badArguments, CtlError } from "./failure.ts";
 import { afterPrefix, type RangeFlags, rangeOf } from "./operands.ts";
+import { askUnseen } from "./passwords.ts";
 import { fieldLine, headerFields, print, write } from "./print.ts";
-import { badArguments, CtlError, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 export function addAuthVerbs({ program, act }: Stage): void {
@@ -168,25 +168,11 @@ export function addUserVerbs({ program, act }: Stage): void {
 
 /** Typed twice unseen at a terminal; one line of standard input otherwise. */
 async function passwordOf(name: string, interactive: string): Promise<string> {
-  if (interactive === "false" || process.stdin.isTTY !== true) return ask("");
-  const password = await ask(`Password of ${name}: `);
-  const again = await ask(`Type password of ${name} again for confirmation: `);
+  if (interactive === "false" || process.stdin.isTTY !== true) return askUnseen("");
+  const password = await askUnseen(`Password of ${name}: `);
+  const again = await askUnseen(`Type password of ${name} again for confirmation: `);
   if (password !== again) throw badArguments("given passwords are different");
   return password;
-}
-
-function ask(prompt: string): Promise<string> {
-  process.stdout.write(prompt);
-  const unseen = new Writable({ write: (_piece, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: unseen, terminal: process.stdin.isTTY === true });
-  return new Promise((resolve, reject) => {
-    lines.once("line", (line) => {
-      resolve(line);
-      lines.close();
-      if (prompt !== "") process.stdout.write("\n");
-    });
-    lines.once("close", () => reject(badArguments("no password was given")));
-  });
 }
 
 // ---- roles -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import {
   Maintenance,
   SnapshotResponseSchema,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { CtlError, ctlExit } from "./failure.ts";
 import { countFrom } from "./operands.ts";
 import {
   fieldLine,
@@ -27,7 +28,7 @@ import {
   unsupported,
   write,
 } from "./print.ts";
-import { type Answered, CtlError, ctlExit, type Session, streamErrorText } from "./session.ts";
+import { type Answered, type Session, streamErrorText } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 interface ClusterFlag {

@@ -5,7 +5,9 @@
 import { type Command, Option } from "commander";
 import { Transport, TransportProblem } from "../../client/transport.ts";
 import { durationMs } from "../../member/durations.ts";
-import { badArguments, formats, type GlobalFlags } from "./session.ts";
+import { badArguments, CtlError, ctlExit } from "./failure.ts";
+import { type Format, formats, type GlobalFlags } from "./session.ts";
+import { switchOf } from "./typed.ts";
 
 export function addGlobalFlags(program: Command): void {
   const options = [
@@ -15,13 +17,25 @@ export function addGlobalFlags(program: Command): void {
     )
       .default(["127.0.0.1:2379"])
       .argParser(lists()),
-    new Option("-w, --write-out <format>", "how answers are printed").choices([...formats]).default("simple"),
-    new Option("--hex", "print bytes as hexadecimal"),
+    new Option("-w, --write-out <format>", `how answers are printed: ${formats.join(", ")}`)
+      .default("simple")
+      .argParser(formatOf),
+    new Option("--hex <bool>", "print bytes as hexadecimal")
+      .default(false)
+      .argParser((text) => switchOf("--hex", text)),
     new Option("--command-timeout <duration>", "how long a command may take").default(5_000, "5s").argParser(timeMs),
     new Option("--dial-timeout <duration>", "how long connecting may take, which counts as time of the command")
       .default(2_000, "2s")
       .argParser(timeMs),
-    new Option("--user <name[:password]>", "who asks"),
+    new Option("--keepalive-time <duration>", "how long a connection may be idle before it is asked for a sign of life")
+      .default(2_000, "2s")
+      .argParser(timeMs),
+    new Option("--keepalive-timeout <duration>", "how long that sign may take before the connection is given up")
+      .default(6_000, "6s")
+      .argParser(timeMs),
+    new Option("--max-request-bytes <n>", "most bytes of a request; 0: 2 MiB").default(0).argParser(bytesMax),
+    new Option("--max-recv-bytes <n>", "most bytes of an answer; 0: any").default(0).argParser(bytesMax),
+    new Option("--user <name[:password]>", "who asks; without a password it is asked for at a terminal"),
     new Option("--password <password>", "their password; then --user is the name alone"),
     new Option("--cacert <file>", "authority that signs certificates of members, in PEM form"),
     new Option("--cert <file>", "certificate to show, in PEM form"),
@@ -31,11 +45,32 @@ export function addGlobalFlags(program: Command): void {
       "plain text for end points without a scheme, when nothing else says TLS",
     ).default("true"),
     new Option("--insecure-skip-tls-verify <bool>", "take any certificate of a member").default("false"),
+    new Option("-d, --discovery-srv <domain>", "domain whose SRV records name the end points").default(""),
+    new Option("--discovery-srv-name <name>", "suffix of the service name that is asked for").default(""),
+    new Option("--insecure-discovery <bool>", "take end points without TLS from SRV records").default("true"),
+    new Option("--debug <bool>", "print the flags, and each call as it ends, on standard error")
+      .default(false)
+      .argParser((text) => switchOf("--debug", text)),
   ];
-  for (const option of options) program.addOption(option.env(variableOf(option.long ?? "")));
+  for (const option of options) {
+    const variable = variableOf(option.long ?? "");
+    // One that is set to nothing counts as not set.
+    program.addOption(process.env[variable] === "" ? option : option.env(variable));
+  }
 }
 
 const variableOf = (long: string): string => `ETCDCTL_${long.slice(2).toUpperCase().replaceAll("-", "_")}`;
+
+/** The flags as variables, a line each; without what is secret. */
+export const variablesText = (program: Command): string =>
+  program.options
+    .filter(({ long }) => long !== undefined && long !== "--version")
+    .map((option) => {
+      const value: unknown = program.getOptionValue(option.attributeName());
+      const isSecret = option.long === "--password" || option.long === "--user";
+      return `${variableOf(option.long ?? "")}=${value === undefined ? "" : isSecret ? "…" : String(value)}\n`;
+    })
+    .join("");
 
 /** The first list takes the place of what holds without one, later ones are added. */
 function lists(): (text: string, before: readonly string[]) => string[] {
@@ -48,6 +83,12 @@ function lists(): (text: string, before: readonly string[]) => string[] {
   };
 }
 
+function formatOf(text: string): Format {
+  const found = formats.find((format) => format === text);
+  if (found !== undefined) return found;
+  throw new CtlError(`unsupported output format "${text}"; it is one of ${formats.join(", ")}`, ctlExit.badFeature);
+}
+
 /** A bare number counts milliseconds. */
 function timeMs(text: string): number {
   const given = /^\d+$/.test(text) ? Number(text) : durationMs(text);
@@ -56,9 +97,10 @@ function timeMs(text: string): number {
   return given;
 }
 
-/** Switches may stand alone, as Go's do: `--insecure-skip-tls-verify` is that flag with =true. */
-export const withFullSwitches = (argv: readonly string[]): string[] =>
-  argv.map((word) => (/^--(insecure-transport|insecure-skip-tls-verify)$/.test(word) ? `${word}=true` : word));
+function bytesMax(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw badArguments(`invalid number of bytes "${text}"; write a whole number`);
+}
 
 /** @throws CtlError for a flag beside its own variable, a switch that is none, and files that cannot be used */
 export function transportOf(program: Command): Transport {
@@ -88,10 +130,4 @@ export function newTransport(flags: Partial<GlobalFlags>): Transport {
     if (error instanceof TransportProblem) throw badArguments(error.message);
     throw error;
   }
-}
-
-function switchOf(flag: string, text: string): boolean {
-  if (/^(1|t|true)$/i.test(text)) return true;
-  if (/^(0|f|false)$/i.test(text)) return false;
-  throw badArguments(`${flag} is true or false, not "${text}"`);
 }

@@ -14,9 +14,10 @@ import {
   RangeRequest_SortOrder as SortOrder,
   RangeRequest_SortTarget as SortTarget,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { badArguments, CtlError, ctlExit } from "./failure.ts";
 import { countFrom, leaseIdFrom, type RangeFlags, rangeOf, readInput } from "./operands.ts";
 import { bytesLine, fieldLine, headerFields, keyValueFields, keyValueLines, print } from "./print.ts";
-import { badArguments, CtlError, ctlExit, type GlobalFlags } from "./session.ts";
+import type { GlobalFlags } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 const sortTargets: { readonly [name: string]: SortTarget } = {

@@ -10,9 +10,10 @@ import {
   type LeaseKeepAliveResponse,
   LeaseKeepAliveResponseSchema,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { CtlError, ctlExit } from "./failure.ts";
 import { countFrom, leaseIdFrom } from "./operands.ts";
 import { fieldLine, flatHeaderJson, goQuote, headerFields, leaseText, print } from "./print.ts";
-import { CtlError, ctlExit, type Session, streamErrorText } from "./session.ts";
+import { type Session, streamErrorText } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 export function addLeaseVerbs({ program, act }: Stage): void {

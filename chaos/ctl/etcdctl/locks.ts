@@ -8,10 +8,11 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { Lease } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { Election, LeaderResponseSchema } from "../../../core/wire/gen/v3electionpb/election_pb.ts";
 import { Lock } from "../../../core/wire/gen/v3lockpb/lock_pb.ts";
+import { badArguments, CtlError } from "./failure.ts";
 import { keepAlive } from "./leases.ts";
 import { countFrom } from "./operands.ts";
 import { bytesLine, keyValueLines, write } from "./print.ts";
-import { badArguments, CtlError, type Session, streamErrorText } from "./session.ts";
+import { type Session, streamErrorText } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 /** Waiting for one's turn has no limit of its own. */

@@ -4,9 +4,10 @@
  */
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Cluster, Maintenance, type Member, type ResponseHeader } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { badArguments, CtlError } from "./failure.ts";
 import { memberIdFrom } from "./operands.ts";
 import { fieldLine, headerFields, idText, paddedId, print, tableText, write } from "./print.ts";
-import { type Answered, badArguments, CtlError, type Session } from "./session.ts";
+import type { Answered, Session } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 export function addMemberVerbs({ program, act }: Stage): void {

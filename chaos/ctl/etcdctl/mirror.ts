@@ -13,10 +13,11 @@ import {
   WatchResponseSchema,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { type Event, Event_EventType as EventType } from "../../../core/wire/gen/mvccpb/kv_pb.ts";
+import { CtlError, ctlExit } from "./failure.ts";
 import { newTransport } from "./global-flags.ts";
 import { countFrom, rangeOf } from "./operands.ts";
 import { write } from "./print.ts";
-import { CtlError, ctlExit, Session, streamErrorText } from "./session.ts";
+import { Session, streamErrorText } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 interface MirrorFlags {

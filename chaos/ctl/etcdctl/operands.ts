@@ -2,7 +2,7 @@
  * What people type and what it means on the wire: ranges, leases, member ids, and words quoted as at a shell.
  * Source: etcd v3 contract, etcdctl.
  */
-import { badArguments } from "./session.ts";
+import { badArguments } from "./failure.ts";
 
 export interface RangeFlags {
   readonly prefix?: boolean;

@@ -6,7 +6,8 @@ import type { DescField, DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 import type { ResponseHeader } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import type { KeyValue } from "../../../core/wire/gen/mvccpb/kv_pb.ts";
-import { type Answered, CtlError, ctlExit, type Format } from "./session.ts";
+import { CtlError, ctlExit } from "./failure.ts";
+import type { Answered, Format } from "./session.ts";
 
 /** How one answer looks in each format; what is left out is printed in the general way, or refused. */
 export interface Looks {

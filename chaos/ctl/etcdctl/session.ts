@@ -19,31 +19,12 @@ import {
   type ServiceError,
   status as statusNumbers,
 } from "@grpc/grpc-js";
-import { Auth, Cluster } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { Auth, Cluster, KV } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { type BytesResult, type CallSettings, EtcdClient } from "../../client/client.ts";
 import { type Transport, TransportProblem } from "../../client/transport.ts";
-
-/** etcdctl's exit codes. */
-export const ctlExit = {
-  error: 1,
-  badConnection: 2,
-  invalidInput: 3,
-  badFeature: 4,
-  interrupted: 5,
-  badArguments: 128,
-} as const;
-
-/** Ends the command: the text goes to standard error behind "Error: ". */
-export class CtlError extends Error {
-  override readonly name = "CtlError";
-  readonly exitCode: number;
-  constructor(text: string, exitCode: number = ctlExit.error) {
-    super(text);
-    this.exitCode = exitCode;
-  }
-}
-
-export const badArguments = (text: string): CtlError => new CtlError(text, ctlExit.badArguments);
+import { badArguments, CtlError, ctlExit } from "./failure.ts";
+import type { Put } from "./load.ts";
+import { askUnseen } from "./passwords.ts";
 
 export const formats = ["simple", "fields", "json", "protobuf", "table"] as const;
 export type Format = (typeof formats)[number];
@@ -53,7 +34,14 @@ export interface GlobalFlags {
   readonly endpoints: readonly string[];
   readonly writeOut: Format;
   readonly hex?: boolean;
+  /** In milliseconds, as the next two. */
   readonly commandTimeout: number;
+  readonly keepaliveTime?: number;
+  readonly keepaliveTimeout?: number;
+  /** 0: what the tool or the server bounds. */
+  readonly maxRequestBytes?: number;
+  readonly maxRecvBytes?: number;
+  readonly debug?: boolean;
   readonly user?: string;
   readonly password?: string;
   readonly cacert?: string;
@@ -69,11 +57,22 @@ export interface Answered<Output extends DescMessage> {
   readonly bytes: Uint8Array;
 }
 
+/** Servers hang up on who asks more often; Go's clients have the same floor. */
+const keepaliveLeastMs = 10_000;
+/** Between two rounds over end points where nothing listens. */
+const retryMs = 250;
+/** What etcd's own client sends at most. */
+const standardRequestBytesMax = 2 * 1024 * 1024;
+
+/** Scripts are not asked: what they pipe in is for the verb. */
+const typedPassword = async (): Promise<string> => (process.stdin.isTTY === true ? askUnseen("Password: ") : "");
+
 type Unary = DescMethod & { readonly methodKind: "unary" };
 
 export class Session {
   readonly flags: GlobalFlags;
   readonly #clients = new Map<string, EtcdClient>();
+  readonly #putters: EtcdClient[] = [];
   readonly #transport: Transport;
   /** Opened and perhaps not ended: they would keep the process alive. */
   readonly #streams: { cancel(): void; on(event: "error", handler: () => void): unknown }[] = [];
@@ -146,48 +145,97 @@ export class Session {
     return stream;
   }
 
+  /** Clients of their own, each with its own connection, spread over the end points: what a load is made with. */
+  async putters(count: number): Promise<Put[]> {
+    await this.#authenticate();
+    return Array.from({ length: count }, (_, position): Put => {
+      const client = this.#newClient(this.endpoints[position % this.endpoints.length] ?? "");
+      this.#putters.push(client);
+      return async (key, value) => {
+        const request = toBinary(KV.method.put.input, create(KV.method.put.input, { key, value }));
+        const settings = { timeoutMs: this.flags.commandTimeout, ...this.#identity() };
+        const result = await client.callBytes(pathOf(KV.method.put), request, settings).result;
+        return result.type === "bytes" ? undefined : failureText(result);
+      };
+    });
+  }
+
+  /** The text of a page at an end point. @throws Error that says why there is none */
+  httpGet(endpoint: string, path: string): Promise<string> {
+    return this.#transport.get(endpoint, path, this.flags.commandTimeout);
+  }
+
   close(): void {
     for (const stream of this.#streams) {
       // Ends by being cancelled, which is no error here.
       stream.on("error", () => {});
       stream.cancel();
     }
-    for (const client of this.#clients.values()) client.close();
+    for (const client of [...this.#clients.values(), ...this.#putters]) client.close();
     this.#clients.clear();
   }
 
   // ---- inside ----------------------------------------------------------------------------------------------------
 
+  /** Whoever is not there yet may come: a call that never left is tried again until the command's time is over. */
   async #first<Method extends Unary>(
     method: Method,
     init: MessageInitShape<Method["input"]>,
   ): Promise<Answered<Method["output"]>> {
-    let result: BytesResult = { type: "connectionRefused" };
-    for (const endpoint of this.endpoints) {
-      result = await this.#ask(endpoint, method, init);
-      if (result.type !== "connectionRefused") break;
+    const endMs = performance.now() + this.flags.commandTimeout;
+    for (;;) {
+      for (const endpoint of this.endpoints) {
+        const result = await this.#ask(endpoint, method, init, Math.max(1, endMs - performance.now()));
+        if (result.type !== "connectionRefused") return answered(method, result);
+        // A certificate that does not fit today does not fit in a second.
+        if (result.reason !== undefined && endpoint === this.endpoints.at(-1)) return answered(method, result);
+      }
+      if (performance.now() + retryMs > endMs) throw this.#nobodyThere();
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
     }
-    return answered(method, result);
   }
 
-  #ask<Method extends Unary>(
+  #nobodyThere(): CtlError {
+    const { endpoints, commandTimeout } = this.flags;
+    process.stderr.write(`nothing listens at ${endpoints.join(", ")}; tried for ${commandTimeout / 1000}s\n`);
+    return new CtlError("context deadline exceeded");
+  }
+
+  async #ask<Method extends Unary>(
     endpoint: string,
     method: Method,
     init: MessageInitShape<Method["input"]>,
     timeoutMs = this.flags.commandTimeout,
   ): Promise<BytesResult> {
     const bytes = toBinary(method.input, create(method.input, init));
+    const bytesMax = this.flags.maxRequestBytes === 0 ? standardRequestBytesMax : this.flags.maxRequestBytes;
+    if (bytes.length > (bytesMax ?? standardRequestBytesMax)) {
+      throw new CtlError(`the request is larger than max (${bytes.length} vs. ${bytesMax}); give --max-request-bytes`);
+    }
     const settings = { ...(timeoutMs === Number.POSITIVE_INFINITY ? {} : { timeoutMs }), ...this.#identity() };
-    return this.#client(endpoint).callBytes(pathOf(method), bytes, settings).result;
+    const beganMs = performance.now();
+    const result = await this.#client(endpoint).callBytes(pathOf(method), bytes, settings).result;
+    if (this.flags.debug === true) {
+      const took = `${(performance.now() - beganMs).toFixed(3)}ms`;
+      const outcome = result.type === "bytes" ? `${result.bytes.length} bytes` : failureText(result);
+      process.stderr.write(`${endpoint} ${pathOf(method)} ${bytes.length} bytes: ${outcome} (${took})\n`);
+    }
+    return result;
   }
 
-  /** Streams do not fail over by themselves: a cheap call shows which end point is there. */
+  /** Streams do not fail over by themselves: the end point that can be connected to first has them. */
   async #reachable(): Promise<EtcdClient> {
-    for (const endpoint of this.endpoints) {
-      const client = this.#client(endpoint);
+    const clients = this.endpoints.map((endpoint) => this.#client(endpoint));
+    const reached = clients.map(async (client) => {
       if (await client.isReachable(this.flags.commandTimeout)) return client;
+      throw new Error("not reachable");
+    });
+    try {
+      return await Promise.any(reached);
+    } catch (error) {
+      if (error instanceof AggregateError) throw this.#nobodyThere();
+      throw error;
     }
-    throw new CtlError("connection refused");
   }
 
   async #authenticate(): Promise<void> {
@@ -196,8 +244,8 @@ export class Session {
     this.#hasAuthenticated = true;
     const colon = user.indexOf(":");
     const name = colon < 0 || this.flags.password !== undefined ? user : user.slice(0, colon);
-    const password = this.flags.password ?? (colon < 0 ? "" : user.slice(colon + 1));
-    // A name without a password is asked for nothing, as with etcd's own client: the call itself is refused.
+    const password = this.flags.password ?? (colon < 0 ? await typedPassword() : user.slice(colon + 1));
+    // A name without a password is that of nobody: the call itself is refused.
     if (password === "") return;
     try {
       this.#token = (await this.#first(Auth.method.authenticate, { name, password })).message.token;
@@ -216,11 +264,22 @@ export class Session {
   #client(endpoint: string): EtcdClient {
     let client = this.#clients.get(endpoint);
     if (client === undefined) {
-      const { target, credentials } = this.#reach(endpoint);
-      client = new EtcdClient({ endpoint: target, credentials });
+      client = this.#newClient(endpoint);
       this.#clients.set(endpoint, client);
     }
     return client;
+  }
+
+  #newClient(endpoint: string): EtcdClient {
+    const { target, credentials } = this.#reach(endpoint);
+    const { keepaliveTime, keepaliveTimeout, maxRecvBytes } = this.flags;
+    return new EtcdClient({
+      endpoint: target,
+      credentials,
+      ...(keepaliveTime === undefined ? {} : { keepaliveMs: Math.max(keepaliveTime, keepaliveLeastMs) }),
+      ...(keepaliveTimeout === undefined ? {} : { keepaliveTimeoutMs: keepaliveTimeout }),
+      ...(maxRecvBytes === undefined || maxRecvBytes === 0 ? {} : { answerBytesMax: maxRecvBytes }),
+    });
   }
 
   #reach(endpoint: string): ReturnType<Transport["reach"]> {

@@ -13,6 +13,7 @@ import {
   Compare_CompareTarget as Target,
   type TxnResponse,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { CtlError, ctlExit } from "./failure.ts";
 import {
   deleteFields,
   deleteLines,
@@ -29,7 +30,6 @@ import {
 } from "./keys.ts";
 import { leaseIdFrom, readInput, unescaped, wordsOf } from "./operands.ts";
 import { fieldLine, headerFields, print } from "./print.ts";
-import { CtlError, ctlExit } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 type CompareInit = MessageInitShape<typeof CompareSchema>;

@@ -15,6 +15,7 @@ import {
   WatchResponseSchema,
 } from "../../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { type Event, EventSchema, Event_EventType as EventType } from "../../../core/wire/gen/mvccpb/kv_pb.ts";
+import { badArguments, CtlError, ctlExit } from "./failure.ts";
 import { countFrom, type RangeFlags, rangeOf, wordsOf } from "./operands.ts";
 import {
   bytesLine,
@@ -27,7 +28,7 @@ import {
   unsupported,
   write,
 } from "./print.ts";
-import { badArguments, CtlError, ctlExit, type Session, streamErrorText } from "./session.ts";
+import { type Session, streamErrorText } from "./session.ts";
 import type { Stage } from "./verbs.ts";
 
 interface WatchFlags extends Pick<RangeFlags, "prefix"> {
