@@ -7,7 +7,7 @@ import type { MemberFlags } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { Port, type PortTls, type Protocol } from "./port.ts";
 import type { TlsSide } from "./tls-flags.ts";
-import type { ListenAddress } from "./urls.ts";
+import { addressOf, type ListenAddress } from "./urls.ts";
 
 /** Of each side with an https URL to listen on. */
 export type Entrances = { readonly [Side in TlsSide]: PortTls | undefined };
@@ -60,7 +60,7 @@ export class Front {
     const isSplit = flags.listenClientHttp.length > 0;
     const listen = async (port: Port, address: ListenAddress, traffic: string): Promise<void> => {
       await port.listen(address);
-      const fields = { traffic, address: address.url.replace(/^https?:\/\//, "") };
+      const fields = { traffic, address: addressOf(address.url) };
       if (address.secure) log.info("serving client traffic securely", fields);
       else log.info("serving client traffic insecurely; this is strongly discouraged!", fields);
     };

@@ -11,6 +11,7 @@ import { type ConnectionOptions, checkServerIdentity, type PeerCertificate, conn
 import { certificateReason, commonNameOf, nameProblem } from "./certificate-rules.ts";
 import type { TlsOptions } from "./tls-flags.ts";
 import type { TlsMaterial } from "./tls-material.ts";
+import { addressOf, isSecureUrl, isUnixUrl } from "./urls.ts";
 
 export interface Dialled {
   readonly socket: Socket;
@@ -24,11 +25,16 @@ export interface Dialled {
 export type Connect = (peerUrl: string) => Dialled;
 
 /** Without TLS. */
-export const connectPlain: Connect = (peerUrl) => ({
-  socket: tcpConnect({ ...placeOf(peerUrl.replace(/^http:\/\//, "")), noDelay: true }),
+export const connectPlain: Connect = (peerUrl) => plainTo(placeOf(peerUrl));
+
+const plainTo = (place: Place): Dialled => ({
+  socket: tcpConnect({ ...place, noDelay: true }),
   ready: "connect",
   explain: () => undefined,
 });
+
+/** Where a connection goes; a unix socket is a file. */
+type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface PeerDialOptions {
   /** Peer URL → "host:port" to dial in its place. */
@@ -53,10 +59,10 @@ export class PeerDialler {
   }
 
   readonly connect: Connect = (peerUrl) => {
-    const address = this.#addressOf(peerUrl);
-    if (!peerUrl.startsWith("https:")) return connectPlain(address);
+    const place = this.#placeOf(peerUrl);
+    if (!isSecureUrl(peerUrl)) return plainTo(place);
     return {
-      socket: tlsConnect({ ...placeOf(address), ...this.#tlsFor(peerUrl) }).setNoDelay(true),
+      socket: tlsConnect({ ...place, ...this.#tlsFor(peerUrl) }).setNoDelay(true),
       ready: "secureConnect",
       explain: (error) => (isPassing(error) ? undefined : `${peerUrl}: ${this.#inWords(error)}`),
     };
@@ -68,10 +74,11 @@ export class PeerDialler {
     path: string,
     timeoutMs: number,
   ): Promise<{ readonly clusterIdHex: string; readonly text: string } | undefined> {
-    const place = placeOf(this.#addressOf(peerUrl));
-    const secure = peerUrl.startsWith("https:");
+    const place = this.#placeOf(peerUrl);
+    const where = "path" in place ? { socketPath: place.path, headers: { host: "localhost" } } : place;
+    const secure = isSecureUrl(peerUrl);
     return new Promise((resolve) => {
-      const options = { ...place, path, agent: false, ...(secure ? this.#tlsFor(peerUrl) : {}) };
+      const options = { ...where, path, agent: false, ...(secure ? this.#tlsFor(peerUrl) : {}) };
       const request = (secure ? requestSecure : requestPlain)(options, (response) => {
         const pieces: Buffer[] = [];
         let held = 0;
@@ -111,12 +118,12 @@ export class PeerDialler {
     return `tls: failed to verify certificate: ${reason} (trusted: ${trusted === "" ? "the system's authorities" : trusted})`;
   }
 
-  #addressOf(peerUrl: string): string {
-    return this.#options.redirects.get(peerUrl) ?? peerUrl.replace(/^https?:\/\//, "");
+  #placeOf(peerUrl: string): Place {
+    return placeOf(this.#options.redirects.get(peerUrl) ?? peerUrl);
   }
 
   #tlsFor(peerUrl: string): ConnectionOptions {
-    const { host } = placeOf(peerUrl.replace(/^https:\/\//, ""));
+    const host = hostOf(peerUrl);
     return {
       ...this.#options.material.now(),
       rejectUnauthorized: !this.#options.trustAny,
@@ -126,11 +133,19 @@ export class PeerDialler {
   }
 }
 
-/** `host:port` in two; etcd's localhost is 127.0.0.1. */
-function placeOf(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { host: host === "localhost" ? "127.0.0.1" : host, port: Number(address.slice(colon + 1)) };
+/** Of a URL or of `host:port`; etcd's localhost is 127.0.0.1. */
+function placeOf(url: string): Place {
+  const address = addressOf(url);
+  if (isUnixUrl(url)) return { path: address };
+  const host = hostOf(url);
+  return { host: host === "localhost" ? "127.0.0.1" : host, port: Number(address.slice(address.lastIndexOf(":") + 1)) };
+}
+
+/** The name a certificate must be valid for; a socket file without one is this machine's. */
+function hostOf(url: string): string {
+  const address = addressOf(url);
+  if (isUnixUrl(url)) return address.replace(/[:/].*$/s, "") || "localhost";
+  return address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
 /** What a member that is down, starting or cut off looks like. */
@@ -144,4 +159,6 @@ const isPassing = ({ code }: NodeJS.ErrnoException): boolean =>
     "EPIPE",
     "ENOTFOUND",
     "EAI_AGAIN",
+    // A socket file that is not there yet.
+    "ENOENT",
   ].includes(code ?? "");

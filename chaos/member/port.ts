@@ -1,10 +1,11 @@
 /*
- * One TCP port, several protocols: a connection is handed on by its first bytes. gRPC begins with HTTP/2's preface,
+ * One port or unix socket, several protocols: a connection is handed on by its first bytes. gRPC begins with HTTP/2's preface,
  * members greet each other with a line of their own, and whatever begins otherwise is HTTP/1.1. On an https address the
  * same happens inside TLS, where gRPC is known by what was agreed upon in the handshake.
  */
+import { lstatSync, rmSync } from "node:fs";
 import type { Server as HttpServer } from "node:http";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Log } from "./log.ts";
 import { TlsEntrance } from "./tls-entrance.ts";
@@ -133,17 +134,37 @@ export class Port {
 }
 
 async function bind(server: Server, address: ListenAddress): Promise<void> {
+  if (address.path !== undefined) await clearSocketFile(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(bindError(address, error)));
+    if (address.path !== undefined) return server.listen({ path: address.path }, resolve);
     // etcd's localhost is 127.0.0.1.
     const host = address.host === "localhost" ? "127.0.0.1" : address.host === "" ? "::" : address.host;
-    server.listen({ host, port: address.port }, resolve);
+    return server.listen({ host, port: address.port }, resolve);
   });
 }
 
+/** A killed process leaves its socket file behind; one that somebody answers at is somebody's. */
+async function clearSocketFile(path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const isServed = await new Promise<boolean>((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+  if (!isServed) rmSync(path, { force: true });
+}
+
 function bindError(address: ListenAddress, error: NodeJS.ErrnoException): Error {
-  const host = address.host === "localhost" ? "127.0.0.1" : address.host;
   const cause = error.code === "EADDRINUSE" ? "bind: address already in use" : error.message;
+  if (address.path !== undefined) {
+    const length = error.code === "EINVAL" ? "; the path of a socket has 107 bytes at most" : "";
+    return new Error(`listen unix ${address.path}: ${cause}${length}`);
+  }
+  const host = address.host === "localhost" ? "127.0.0.1" : address.host;
   return new Error(`listen tcp ${host}:${address.port}: ${cause}`);
 }
 

@@ -6,7 +6,7 @@ import { getCiphers } from "node:tls";
 import { refuse } from "./flag-problem.ts";
 import { type Given, switchOf } from "./flag-sources.ts";
 import { type FlagName, flagTable } from "./flag-table.ts";
-import { listOf } from "./urls.ts";
+import { addressOf, isSecureUrl, listOf } from "./urls.ts";
 
 export type TlsSide = "client" | "peer";
 
@@ -112,13 +112,13 @@ export function checkSchemes(urls: readonly string[], tls: TlsOptions): string[]
   const warnings: string[] = [];
   const hasPair = tls.certFile !== "" || tls.autoTls;
   for (const url of urls) {
-    if (url.startsWith("https:")) {
+    if (isSecureUrl(url)) {
       if (hasPair) continue;
       if (tls.side === "client") {
         refuse(`TLS key/cert (--cert-file, --key-file) must be provided for client url ${url} with HTTPS scheme`);
       }
       refuse(
-        `cannot listen on TLS for ${url.slice("https://".length)}: KeyFile and CertFile are not presented (--peer-cert-file, --peer-key-file)`,
+        `cannot listen on TLS for ${addressOf(url)}: KeyFile and CertFile are not presented (--peer-cert-file, --peer-key-file)`,
       );
     }
     if (tls.certFile !== "") {
