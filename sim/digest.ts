@@ -114,6 +114,8 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
     case "voteReply":
       digest.add((message.type === "voteReply" ? 9 : 11) + (message.granted ? 1 : 0));
       digest.add(message.term);
+      digest.add(message.committed.index);
+      digest.add(message.committed.term);
       return;
     case "readIndex":
       digest.add(13);
@@ -154,6 +156,8 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
     case "timeoutNow":
       digest.add(16);
       digest.add(message.term);
+      digest.add(message.committed.index);
+      digest.add(message.committed.term);
       return;
     case "snapshotChunk":
       digest.add(17);

@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../assert.ts";
 import { hexOf } from "../ids.ts";
-import type { Configuration, Entry, Held, RaftMessage, Registration, Roll } from "./message.ts";
+import type { Committed, Configuration, Entry, Held, RaftMessage, Registration, Roll } from "./message.ts";
 
 const shownBytesMax = 24;
 
@@ -35,9 +35,9 @@ function describeBody(message: RaftMessage): string {
     case "vote":
       return ` last=${message.lastTerm}/${message.lastIndex}${message.transfer ? " transfer" : ""}`;
     case "preVoteReply":
-      return message.granted ? " granted" : " refused";
+      return `${message.granted ? " granted" : " refused"}${describeCommitted(message)}`;
     case "voteReply":
-      return `${message.granted ? " granted" : " refused"} life=${message.incarnation}${describeRegistrations(message)}`;
+      return `${message.granted ? " granted" : " refused"}${describeCommitted(message)} life=${message.incarnation}${describeRegistrations(message)}`;
     case "append": {
       const entries = message.entries.map(describeEntry).join(", ");
       const position = `prev=${message.prevTerm}/${message.prevIndex}`;
@@ -60,7 +60,7 @@ function describeBody(message: RaftMessage): string {
     case "proposeConfiguration":
       return ` sequence=${message.sequence} command=${describeData(message.command)}`;
     case "timeoutNow":
-      return "";
+      return describeCommitted(message);
     case "snapshotChunk": {
       const position = `${message.snapshotTerm}/${message.snapshotIndex}`;
       const size = `bytes=${message.bytes.length}${message.last ? " last" : ""}`;
@@ -82,6 +82,9 @@ function describeBody(message: RaftMessage): string {
       return unreachable(message);
   }
 }
+
+const describeCommitted = ({ committed }: { readonly committed: Committed }): string =>
+  ` committed=${committed.term}/${committed.index}`;
 
 const describeLife = (message: { readonly incarnation: number; readonly isRecovering: boolean }): string =>
   ` life=${message.incarnation}${message.isRecovering ? " recovering" : ""}`;

@@ -75,7 +75,7 @@ function handleHeartbeat(state: RaftState, message: Heartbeat): void {
   // What the leader takes for held here may have been acknowledged by a life whose disk is gone. The answer tells it.
   if (message.toIncarnation === state.incarnation) state.log.commitTo(message.commitIndex);
   if (message.held !== undefined) {
-    state.witnessOf(message.held.memberId)?.noteHeld(message.held.index, message.held.term);
+    state.witnessFor(message.held.memberId).noteHeld(message.held.index, message.held.term);
   }
   const promisedMs = state.standing === "sound" ? promiseMsOf(state.config) : 0;
   if (promisedMs > 0) state.promisedTicks = state.config.electionTicks;
@@ -119,6 +119,7 @@ export function handlePreVote(state: RaftState, message: PreVote): void {
     // A refusal carries this member's own term: a sender that is behind adopts it and can campaign above it.
     term: granted ? message.term : state.term,
     granted,
+    committed: state.committed,
   });
 }
 
@@ -140,6 +141,7 @@ export function handleVote(state: RaftState, message: Vote): void {
     to: message.from,
     term: state.term,
     granted: true,
+    committed: state.committed,
     incarnation: state.incarnation,
     registrations: state.registrations,
   });
@@ -147,8 +149,9 @@ export function handleVote(state: RaftState, message: Vote): void {
 
 /** Refuses a vote request of this term or an earlier one; the answer tells this member's term. */
 export function refuseVote(state: RaftState, message: Vote): void {
-  const { id: from, term, incarnation, registrations } = state;
-  state.sendOnTerm({ type: "voteReply", from, to: message.from, term, granted: false, incarnation, registrations });
+  const { id: from, term, committed, incarnation, registrations } = state;
+  const to = message.from;
+  state.sendOnTerm({ type: "voteReply", from, to, term, granted: false, committed, incarnation, registrations });
 }
 
 function canVoteInOwnTerm(state: RaftState, message: PreVote | Vote): boolean {

@@ -14,7 +14,7 @@ import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, Held, R
 import type { Progress } from "./progress.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
-import type { RaftState } from "./state.ts";
+import type { Farewell, RaftState } from "./state.ts";
 
 export function becomeLeader(state: RaftState): void {
   assert(state.role === "candidate", "a member leads without having campaigned", state.role);
@@ -143,13 +143,28 @@ const configurationsWaitingMax = 64;
 export function sayFarewell(state: RaftState, leadership: Leadership): void {
   leadership.appendsDue = true;
   flushLeader(state, leadership);
-  let successor: Progress | undefined;
-  for (const progress of leadership.peers) {
-    if (!state.voterIds.includes(progress.id)) continue;
-    if (successor === undefined || progress.matchIndex > successor.matchIndex) successor = progress;
-  }
-  if (successor === undefined) return;
-  state.messages.push({ type: "timeoutNow", from: state.id, to: successor.id, term: state.term });
+  const voters = leadership.peers.filter(({ id }) => state.voterIds.includes(id));
+  voters.sort((a, b) => b.matchIndex - a.matchIndex);
+  state.farewell = { term: state.term, successors: voters.map(({ id }) => id), ticks: 0 };
+  nameSuccessor(state, state.farewell);
+}
+
+/**
+ * That word may be lost, and with it the only news that the removal is committed. 1. Of members 1 to 4, 4 is down; 1 leads
+ * and is removed. 2. Members 2 and 3 hold that entry and have not heard that it is committed, so they count a majority of
+ * four: the two of them can elect nobody, though they are a majority of those that belong. So the word is said again, to
+ * one voter after the other, until one of them campaigns or an election timeout has passed.
+ */
+export function tickFarewell(state: RaftState, farewell: Farewell): void {
+  farewell.ticks++;
+  if (state.term > farewell.term || farewell.ticks >= state.config.electionTicks) state.farewell = undefined;
+  else nameSuccessor(state, farewell);
+}
+
+function nameSuccessor(state: RaftState, { successors, ticks }: Farewell): void {
+  const to = successors[ticks % successors.length];
+  if (to === undefined) return;
+  state.messages.push({ type: "timeoutNow", from: state.id, to, term: state.term, committed: state.committed });
 }
 
 /** The read waits for its proof, or has it at once when there is no other voter. */
@@ -372,7 +387,8 @@ function tickTransfer(state: RaftState, leadership: Leadership, to: MemberId): v
 /** Once the transferee holds the whole log it is told to campaign; again each tick, as the word may be lost. */
 function maybeSendTimeoutNow(state: RaftState, progress: Progress): void {
   if (progress.matchIndex < state.log.lastIndex) return;
-  state.messages.push({ type: "timeoutNow", from: state.id, to: progress.id, term: state.term });
+  const { id: from, term, committed } = state;
+  state.messages.push({ type: "timeoutNow", from, to: progress.id, term, committed });
 }
 
 // ---- sending ---------------------------------------------------------------------------------------------------

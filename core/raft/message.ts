@@ -53,6 +53,12 @@ export interface Held {
   readonly term: Term;
 }
 
+/** The entry at `index` has that term and is committed: so it is for whoever holds it, whoever says so, for ever. */
+export interface Committed {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 /** Who belongs after entry `index` was applied; of two the one with the higher index is newer. */
 export interface Roll {
   readonly index: LogIndex;
@@ -73,6 +79,7 @@ export interface PreVote extends Addressed {
 export interface PreVoteReply extends Addressed {
   readonly type: "preVoteReply";
   readonly granted: boolean;
+  readonly committed: Committed;
 }
 export interface Vote extends Addressed {
   readonly type: "vote";
@@ -84,6 +91,8 @@ export interface Vote extends Addressed {
 export interface VoteReply extends Addressed {
   readonly type: "voteReply";
   readonly granted: boolean;
+  /** A change of members among it may be what the candidate has to know to win at all: see state.ts. */
+  readonly committed: Committed;
   readonly incarnation: number;
   /** What the voter knows: a vote counted beside this one may be out of date. */
   readonly registrations: readonly Registration[];
@@ -166,6 +175,7 @@ export interface ForwardedConfiguration extends Addressed {
 }
 export interface TimeoutNow extends Addressed {
   readonly type: "timeoutNow";
+  readonly committed: Committed;
 }
 /** One piece of a backend snapshot; pieces of one (snapshotIndex, snapshotTerm, from, transferId) make one snapshot. */
 export interface SnapshotChunk extends Addressed {

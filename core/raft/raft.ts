@@ -38,6 +38,7 @@ import {
   sayFarewell,
   startTransfer,
   stepLeader,
+  tickFarewell,
   tickLeader,
 } from "./leader.ts";
 import type {
@@ -100,6 +101,7 @@ export class Raft implements RaftView {
     const state = this.state;
     if (state.promisedTicks > 0) state.promisedTicks--;
     if (state.recall !== undefined) tickRecall(state, state.recall);
+    if (state.farewell !== undefined) tickFarewell(state, state.farewell);
     if (state.leadership !== undefined) tickLeader(state, state.leadership);
     else if (state.role === "follower") tickFollower(state);
     else tickCandidate(state);
@@ -111,6 +113,9 @@ export class Raft implements RaftView {
     if (!this.isForMe(message)) return;
     noteWord(state, message);
     if (this.stepRecall(message)) return;
+    if (message.type === "voteReply" || message.type === "preVoteReply" || message.type === "timeoutNow") {
+      state.learnCommitted(message.committed);
+    }
     if (message.term > state.term) {
       if (!this.meetHigherTerm(message)) return;
     } else if (message.term < state.term) {

@@ -10,7 +10,7 @@ import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.t
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
-import type { Configuration, Entry, HardState, RaftMessage, Registration } from "./message.ts";
+import type { Committed, Configuration, Entry, HardState, RaftMessage, Registration } from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import { ForwardedReads } from "./readindex.ts";
 import type { ReadState, Role } from "./ready.ts";
@@ -45,6 +45,18 @@ export interface RaftOptions {
   readonly incarnation: number;
 }
 
+/** See {@link RaftState.farewell}. */
+export interface Farewell {
+  /** In which it led. */
+  readonly term: Term;
+  /** The voters that stay; those that hold most come first. */
+  readonly successors: readonly MemberId[];
+  ticks: number;
+}
+
+/** More than belong to any cluster that is being changed; whoever is forgotten is as one that never spoke. */
+const strangersMax = 16;
+
 export class RaftState {
   readonly id: MemberId;
   readonly config: MemberConfig;
@@ -66,6 +78,8 @@ export class RaftState {
   recall: Recall | undefined;
   /** What is known of the others' promises; one for each other member, in id order. */
   private witnesses: readonly Witness[] = [];
+  /** The same of those that this member does not know to belong, or not yet; at most `strangersMax`, the newest last. */
+  private strangers: readonly Witness[] = [];
   registrations: readonly Registration[];
   readonly hasServed: (id: MemberId) => boolean;
   readonly leaveJoint: RaftOptions["leaveJoint"] | undefined;
@@ -85,6 +99,8 @@ export class RaftState {
   readonly voteLives = new Map<MemberId, number>();
   /** Present exactly while role is leader. */
   leadership: Leadership | undefined;
+  /** This member was removed while it led, and nobody is known to have taken its place. */
+  farewell: Farewell | undefined;
   /** Highest read round of any leadership in this life. */
   lastRound = 0;
   readonly forwardedReads = new ForwardedReads();
@@ -135,15 +151,19 @@ export class RaftState {
 
   configure(configuration: Configuration): void {
     assertConfiguration(configuration);
+    const before = this.memberIds;
     this.configuration = configuration;
     this.memberIds = membersOf(configuration);
     this.voterIds = votersOf(configuration);
     this.isVoter = this.voterIds.includes(this.id);
-    const known = this.witnesses;
+    const known = [...this.witnesses, ...this.strangers];
     this.witnesses = this.memberIds
       .filter((id) => id !== this.id)
       .map((id) => known.find((witness) => witness.id === id) ?? new Witness(id));
-    const registrations = this.registrations.filter((one) => this.isMember(one.memberId));
+    this.strangers = this.strangers.filter(({ id }) => !this.isMember(id));
+    // Only of those that left: one that starts may begin with a list that is older than what it noted.
+    const hasLeft = (id: MemberId): boolean => before.includes(id) && !this.isMember(id);
+    const registrations = this.registrations.filter((one) => !hasLeft(one.memberId));
     if (registrations.length < this.registrations.length) this.registrations = registrations;
     this.isSoleVoter = this.isVoter && this.voterIds.length === 1;
   }
@@ -154,14 +174,40 @@ export class RaftState {
     return false;
   }
 
-  /** undefined for this member and for strangers. */
+  /** undefined for this member, and for strangers that nothing is known of. */
   witnessOf(id: MemberId): Witness | undefined {
     const witnesses = this.witnesses;
     for (let position = 0; position < witnesses.length; position++) {
       const witness = witnesses[position] as Witness;
       if (witness.id === id) return witness;
     }
-    return undefined;
+    return this.strangers.find((witness) => witness.id === id);
+  }
+
+  /** {@link witnessOf}, made anew for a stranger; this member's own is nobody's. */
+  witnessFor(id: MemberId): Witness {
+    const known = this.witnessOf(id);
+    if (known !== undefined) return known;
+    const witness = new Witness(id);
+    if (id !== this.id) this.strangers = [...this.strangers.slice(1 - strangersMax), witness];
+    return witness;
+  }
+
+  /** What this member surely knows to be committed. */
+  get committed(): Committed {
+    const index = this.log.commitIndex;
+    return { index, term: this.log.termAt(index) ?? noTerm };
+  }
+
+  /**
+   * Whoever holds a committed entry may count it as committed, whoever said so. Voters say it, because a change of the
+   * members may be among it: 1. Of members 1 to 4, 4 is down and 1 leads; it is removed, and only 2 hears that this is
+   * committed. 2. Member 3 has an entry more than 2, so 2 cannot win its vote; but 3 counts a majority of four, and
+   * there are only two. So neither would ever lead, had 2 not told 3.
+   */
+  learnCommitted({ index, term }: Committed): void {
+    // A leader finds out by counting, and keeps its sums by it.
+    if (this.leadership === undefined && this.log.termAt(index) === term) this.log.commitTo(index);
   }
 
   resetElectionTimer(): void {

@@ -17,11 +17,20 @@ import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term
 import type { PeerMessage } from "../input.ts";
 import type { CompactionHash } from "../mvcc/hash.ts";
 import { noRegistrations } from "../raft/hard-state.ts";
-import type { Configuration, Entry, EntryKind, Held, RaftMessage, Registration, Roll } from "../raft/message.ts";
+import type {
+  Committed,
+  Configuration,
+  Entry,
+  EntryKind,
+  Held,
+  RaftMessage,
+  Registration,
+  Roll,
+} from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 6;
+export const peerCodecVersion = 7;
 
 const sumBytes = 4;
 /** Terms and indexes grow by ones: beyond this nobody counted to one. */
@@ -152,9 +161,11 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       return;
     case "preVoteReply":
       writeFlag(writer, message.granted);
+      writeCommitted(writer, message.committed);
       return;
     case "voteReply":
       writeFlag(writer, message.granted);
+      writeCommitted(writer, message.committed);
       writer.varint(message.incarnation);
       writeRegistrations(writer, message.registrations);
       return;
@@ -210,6 +221,8 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.byteString(message.command);
       return;
     case "timeoutNow":
+      writeCommitted(writer, message.committed);
+      return;
     case "memberRemoved":
       return;
     case "configurationRefused":
@@ -340,10 +353,10 @@ function readRaftMessage(
       return { type, from, to, term, lastIndex, lastTerm: readTerm(reader), transfer: reader.flag() };
     }
     case "preVoteReply":
-      return { type, from, to, term, granted: reader.flag() };
+      return { type, from, to, term, granted: reader.flag(), committed: readCommitted(reader) };
     case "voteReply": {
-      const granted = reader.flag();
-      return { type, from, to, term, granted, incarnation: reader.varint(), registrations: readRegistrations(reader) };
+      const said = { granted: reader.flag(), committed: readCommitted(reader) };
+      return { type, from, to, term, ...said, incarnation: reader.varint(), registrations: readRegistrations(reader) };
     }
     case "append": {
       const prevIndex = readIndex(reader);
@@ -389,7 +402,7 @@ function readRaftMessage(
       return { type, from, to, term, incarnation, sequence: reader.varint(), command: reader.byteString() };
     }
     case "timeoutNow":
-      return { type, from, to, term };
+      return { type, from, to, term, committed: readCommitted(reader) };
     case "snapshotChunk": {
       const transferId = reader.varint();
       const snapshotIndex = readIndex(reader);
@@ -447,6 +460,15 @@ function readEntries(
     else entries.push({ index, term, kind, data: reader.byteString() });
   }
   return entries;
+}
+
+function writeCommitted(writer: ByteWriter, { index, term }: Committed): void {
+  writer.varint(index);
+  writer.varint(term);
+}
+
+function readCommitted(reader: UntrustedReader): Committed {
+  return { index: readIndex(reader), term: readTerm(reader) };
 }
 
 function writeConfiguration(writer: ByteWriter, configuration: Configuration): void {

@@ -38,6 +38,8 @@ export interface Local {
   readonly diskLog: number;
   /** Term on its disk: no crash takes it below that. */
   readonly diskTerm: number;
+  /** Commit index on its disk: no crash takes it below that. */
+  readonly diskCommitIndex: number;
   readonly hasPendingWrites: boolean;
   /** Equal for members that cannot be told apart without names. */
   readonly rank: number;
@@ -203,6 +205,7 @@ export class Locals {
         log: this.#logNumberOf(entries),
         diskLog: this.#logNumberOf(disk.entries),
         diskTerm: disk.hardState.term,
+        diskCommitIndex: disk.hardState.commitIndex,
         hasPendingWrites: member.hasPendingWrites,
         rank: this.#rankOf(member),
       },
@@ -269,14 +272,16 @@ function brokenInOneLife(before: Local, after: Local): Transition["broken"] {
 
 /**
  * True when the message can never again change anything at that member, not even after a crash: an answer to a campaign
- * or a leadership that is over. Nobody campaigns or leads twice in one term, and terms on a disk never fall, unless the
- * disk is emptied: then this must not be asked.
+ * or a leadership that is over, and no news of what is committed. Nobody campaigns or leads twice in one term, and terms
+ * on a disk never fall, unless the disk is emptied: then this must not be asked.
  */
 export function isOver(local: Local, message: RaftMessage): boolean {
   switch (message.type) {
     case "preVoteReply":
+      if (message.committed.index > local.diskCommitIndex) return false;
       return message.granted ? message.term <= local.diskTerm : message.term < local.diskTerm;
     case "voteReply":
+      if (message.committed.index > local.diskCommitIndex) return false;
       return message.term <= local.diskTerm && !(local.role === "candidate" && local.term === message.term);
     case "appendAccepted":
     case "appendRejected":

@@ -31,6 +31,7 @@ const life = { incarnation: count, isRecovering: fc.boolean() };
 const registrations: fc.Arbitrary<readonly Registration[]> = ids.chain((some) =>
   fc.tuple(...some.map((id) => count.map((incarnation) => ({ memberId: id, incarnation })))),
 );
+const committed = fc.record({ index, term });
 const kind = <Kind extends string>(type: Kind): fc.Arbitrary<Kind> => fc.constant(type);
 const maybeSigned = fc.option(signed, { nil: undefined });
 
@@ -39,12 +40,13 @@ export const arbitraries: {
   readonly [Kind in PeerMessage["type"]]: fc.Arbitrary<Extract<PeerMessage, { type: Kind }>>;
 } = {
   preVote: fc.record({ type: kind("preVote"), ...addressed, lastIndex: index, lastTerm: term }),
-  preVoteReply: fc.record({ type: kind("preVoteReply"), ...addressed, granted: fc.boolean() }),
+  preVoteReply: fc.record({ type: kind("preVoteReply"), ...addressed, granted: fc.boolean(), committed }),
   vote: fc.record({ type: kind("vote"), ...addressed, lastIndex: index, lastTerm: term, transfer: fc.boolean() }),
   voteReply: fc.record({
     type: kind("voteReply"),
     ...addressed,
     granted: fc.boolean(),
+    committed,
     incarnation: count,
     registrations,
   }),
@@ -129,7 +131,7 @@ export const arbitraries: {
     proposal: count,
     refusal: fc.constantFrom(...(Object.keys(refusals) as RefusalName[])),
   }),
-  timeoutNow: fc.record({ type: kind("timeoutNow"), ...addressed }),
+  timeoutNow: fc.record({ type: kind("timeoutNow"), ...addressed, committed }),
   snapshotChunk: fc.record({
     type: kind("snapshotChunk"),
     ...addressed,

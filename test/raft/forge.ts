@@ -29,13 +29,15 @@ export function forged(command: Command): RaftMessage {
   const [prevTerm, prevIndex] = positionOf(command, "prev");
   const index = indexOf(numberOf(command, "index", 0));
   const incarnation = numberOf(command, "life", 1);
+  const [committedTerm, committedIndex] = positionOf(command, "committed");
+  const committed = { index: committedIndex, term: committedTerm };
   switch (type) {
     case "preVote":
       return { type, ...addressed, lastIndex, lastTerm };
     case "vote":
       return { type, ...addressed, lastIndex, lastTerm, transfer: command.words.includes("transfer") };
     case "voteReply":
-      return { type, ...addressed, granted: true, incarnation, registrations: [] };
+      return { type, ...addressed, granted: true, committed, incarnation, registrations: [] };
     case "append":
       return {
         type,
@@ -60,7 +62,7 @@ export function forged(command: Command): RaftMessage {
     case "heartbeatReply":
       return { type, ...addressed, readRound: index, incarnation, isRecovering: false, promisedMs: 0 };
     case "timeoutNow":
-      return { type, ...addressed };
+      return { type, ...addressed, committed };
     case "propose":
       return { type, ...addressed, incarnation, sequence: 1, commands: [utf8Encode("forged")] };
     case "readIndex":

@@ -46,6 +46,8 @@ function raftOf(options: {
 /** What the answers of a member say about itself. */
 const life = { incarnation: 1, isRecovering: false, registrations: noRegistrations } as const;
 
+const nothing = { index: noIndex, term: noTerm };
+
 const sent = (ready: Ready): readonly string[] =>
   [...ready.messages, ...ready.messagesAfterPersist].map(describeMessage);
 
@@ -65,7 +67,7 @@ function leaderOf(options: Parameters<typeof raftOf>[0] = {}): Raft {
   const raft = raftOf(options);
   raft.campaign();
   for (const type of ["preVoteReply", "voteReply"] as const) {
-    raft.step({ ...life, type, from: id(2), to: id(1), term: termOf(1), granted: true });
+    raft.step({ ...life, type, from: id(2), to: id(1), term: termOf(1), granted: true, committed: nothing });
   }
   expect(raft.role).toBe("leader");
   persistAll(raft);
@@ -179,7 +181,7 @@ describe("campaigns", () => {
 
   test("a vote request stands on the own vote, and says so by waiting for the disk", () => {
     const raft = raftOf({});
-    raft.step({ type: "timeoutNow", from: id(2), to: id(1), term: noTerm });
+    raft.step({ type: "timeoutNow", from: id(2), to: id(1), term: noTerm, committed: nothing });
     const ready = raft.takeReady();
     expect(ready.hardState).toEqual({ ...blankHardState, term: 1, votedFor: id(1) });
     expect(ready.mustSync).toBe(true);
@@ -203,7 +205,7 @@ describe("campaigns", () => {
     } as const;
     raft.step({ ...vote, term: termOf(4) });
     expect([raft.role, raft.votedFor]).toEqual(["follower", id(3)]);
-    raft.step({ type: "preVoteReply", from: id(2), to: id(1), term: termOf(5), granted: true });
+    raft.step({ type: "preVoteReply", from: id(2), to: id(1), term: termOf(5), granted: true, committed: nothing });
     expect([raft.role, raft.term]).toEqual(["follower", 4]);
   });
 
