@@ -163,13 +163,13 @@ function learnRoll(recall: Recall, roll: Roll): void {
 /** What every message says about its sender. The term of those left out need not be durable there. */
 export function noteWord(state: RaftState, message: RaftMessage): void {
   if (message.type === "preVote" || message.type === "preVoteReply" || message.type === "snapshotChunkReply") return;
-  const witness = state.witnessOf(message.from);
-  if (witness !== undefined && message.term > witness.seenTerm) witness.seenTerm = message.term;
+  const witness = state.witnessFor(message.from);
+  if (message.term > witness.seenTerm) witness.seenTerm = message.term;
 }
 
+/** A stranger is answered too: by its own list, or a newer one, this member's word may count. */
 export function handleHello(state: RaftState, message: Hello): void {
-  const witness = state.witnessOf(message.from);
-  if (witness === undefined) return;
+  const witness = state.witnessFor(message.from);
   // What that member's earlier lives acknowledged counts no more from here on.
   state.leadership?.progressOf(message.from)?.meetLife(message.incarnation);
   state.sendOnTerm({
@@ -204,10 +204,13 @@ export function handleHelloReply(state: RaftState, message: HelloReply): void {
   maybeSound(state, recall);
 }
 
-/** Only who is sound itself can vouch for what was promised. */
+/**
+ * Only who is sound itself can vouch for what was promised. And only who has the other in its list keeps its registration:
+ * one that has just joined, and knows nobody yet, would promise what it does not do.
+ */
 export function handleRegister(state: RaftState, message: Register): void {
-  if (state.standing !== "sound") return;
   const { from, incarnation } = message;
+  if (state.standing !== "sound" || !state.isMember(from)) return;
   if (incarnation < registeredLife(state.registrations, from)) return;
   learnRegistration(state, { memberId: from, incarnation });
   state.messagesAfterPersist.push({

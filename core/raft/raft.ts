@@ -460,6 +460,8 @@ export class Raft implements RaftView {
     if (message.from === state.leaderId || state.isMember(message.from) || isLeadersWord(message)) return true;
     // Only a leader both know of can have asked for a campaign against itself.
     if (message.type === "preVote" || (message.type === "vote" && !message.transfer)) return true;
+    // Who was away for long knows nobody that is there now, and may be the one whose answer is waited for.
+    if (message.type === "hello") return true;
     // Whoever was asked may answer; each says for which life.
     if (message.type === "helloReply" || message.type === "registerReply") return state.recall !== undefined;
     return !state.isMember(state.id);
