@@ -50,6 +50,18 @@ export class Places {
 
   /** Meanings of the next answer; what it shows of revisions and keys is remembered. */
   readonly meaning: Meaning = {
+    integer: (field, owner, value) => {
+      this.#note(field, owner, value);
+      return this.#integer(field, owner, value);
+    },
+    bytes: (value) => {
+      this.#keyInHand = value;
+      return this.#bytes(value);
+    },
+    text: (field, value) => this.#text(field, value),
+  };
+  /** The same without remembering: events come when they come, and must not teach one target what another learns later. */
+  readonly meaningOfEvents: Meaning = {
     integer: (field, owner, value) => this.#integer(field, owner, value),
     bytes: (value) => this.#bytes(value),
     text: (field, value) => this.#text(field, value),
@@ -61,14 +73,17 @@ export class Places {
     this.#keys.set(key, { mod: revision, create: known?.create ?? revision });
   }
 
+  #note(field: string, owner: string, value: bigint): void {
+    if (owner === "ResponseHeader" && field === "revision" && value > this.current) this.current = value;
+    if (owner === "KeyValue") this.#noteKeyValue(field, value);
+  }
+
   #integer(field: string, owner: string, value: bigint): Plain {
     if (owner === "ResponseHeader") {
       if (field === "clusterId") return "cluster";
       if (field === "memberId") return this.memberIds.includes(value) ? "member" : value;
       if (field === "raftTerm") return "term";
-      if (value > this.current) this.current = value;
     }
-    if (owner === "KeyValue") this.#noteKeyValue(field, value);
     if (revisionFields.has(field)) return value > 0n ? `+${value - this.base}` : value;
     if (field === "memberID" || (owner === "Member" && field === "ID") || field === "leader") {
       return this.memberIds.includes(value) ? "member" : value;
@@ -94,7 +109,6 @@ export class Places {
 
   /** Keys of locks end with their lease's id. */
   #bytes(value: string): Plain {
-    this.#keyInHand = value;
     for (const [position, id] of this.granted.entries()) {
       const hex = id.toString(16);
       if (value.endsWith(`/${hex}`)) return `${value.slice(0, -hex.length)}{granted ${position}}`;

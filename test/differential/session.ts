@@ -224,13 +224,15 @@ export class Session {
     });
     this.#waiting.set(label, waiting);
     const key = `${prefix}${lease.toString(16)}`;
-    // Until it is answered or its key is there; a last look in any case, so that every run knows the key alike.
+    // Until it is answered or its key is there, with its value where somebody had put it before; a last look in any
+    // case, so that every run knows the key alike.
     for (let look = 0; look < 500; look++) {
       await this.#target.until(() => waiting.outcome !== undefined, 2);
       const isAnswered = waiting.outcome !== undefined;
       const { kvs } = fromBinary(RangeResponseSchema, await this.#must("Range", { key }));
-      waiting.createRevision = kvs[0]?.createRevision ?? 0n;
-      if (isAnswered || waiting.createRevision > 0n) return;
+      const [kv] = kvs;
+      waiting.createRevision = kv?.createRevision ?? 0n;
+      if (isAnswered || (kv !== undefined && (value === undefined || textOfBytes(kv.value) === value))) return;
     }
   }
 

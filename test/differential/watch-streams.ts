@@ -205,7 +205,7 @@ export class WatchStreams {
   }
 
   #take(stream: Stream, reply: WatchResponse, bytes: Uint8Array): void {
-    const plain = decodePlain(WatchResponseSchema, bytes, this.#places.meaning);
+    const plain = decodePlain(WatchResponseSchema, bytes, this.#places.meaningOfEvents);
     const watch = stream.watches.get(reply.watchId);
     if (reply.created || reply.canceled) {
       stream.words.push(plain);
