@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { TLSSocket } from "node:tls";
 import type { MemberRecord } from "../../core/index.ts";
 import { commonNameOf } from "./certificate-rules.ts";
-import { type HealthOptions, health, probe } from "./health.ts";
+import { checksAt, type HealthOptions, health, runChecks } from "./health.ts";
 import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Profiles } from "./profiles.ts";
@@ -42,8 +42,13 @@ export function clientHttp(options: ClientHttpOptions): Server {
       response.end();
       return;
     }
+    const clean = cleanTarget(request.url ?? "/");
+    if (clean !== undefined) return redirect(request, response, clean);
     const url = urlOf(request);
     if (url === undefined) return sendText(response, 400, "400 Bad Request\n");
+    if (options.gateway !== undefined && url.pathname === "/v3") {
+      return redirect(request, response, `/v3/${url.search}`);
+    }
     if (options.gateway !== undefined && apiPath(url).startsWith("/v3/")) {
       if (losesItsName(options, request)) return sendText(response, 400, `${namelessText}\n`);
       serveJson(options.gateway, apiPath(url), request, response);
@@ -85,7 +90,41 @@ export function metricsHttp(options: Pick<ClientHttpOptions, "health" | "metrics
 /** undefined: what the client asked for is no path. */
 function urlOf(request: IncomingMessage): URL | undefined {
   const target = request.url ?? "/";
-  return URL.canParse(target, "http://member") ? new URL(target, "http://member") : undefined;
+  // Not as relative to a base: a path that begins with two slashes would name another host.
+  const text = target.startsWith("/") ? `http://member${target}` : target;
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+/**
+ * The target with every empty, `.` and `..` step of its path taken, as etcd's HTTP library wants them.
+ *
+ * @returns undefined: it is so already
+ */
+function cleanTarget(target: string): string | undefined {
+  const end = target.indexOf("?");
+  const path = end < 0 ? target : target.slice(0, end);
+  if (!/^\/(.*\/)?[/.]/.test(path)) return undefined;
+  const steps: string[] = [];
+  for (const step of path.split("/")) {
+    if (step === "..") steps.pop();
+    else if (step !== "" && step !== ".") steps.push(step);
+  }
+  const clean = `/${steps.join("/")}${steps.length > 0 && path.endsWith("/") ? "/" : ""}`;
+  return clean === path ? undefined : `${clean}${target.slice(path.length)}`;
+}
+
+/** With its method and body kept. */
+function redirect(request: IncomingMessage, response: ServerResponse, location: string): void {
+  response.statusCode = 307;
+  response.setHeader("location", location);
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.end();
+    return;
+  }
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  response.end(
+    `<a href="${location.replace(/[&"'<>]/g, (letter) => `&#${letter.charCodeAt(0)};`)}">Temporary Redirect</a>.\n\n`,
+  );
 }
 
 /** The path, with that of an older release as today's. */
@@ -99,8 +138,9 @@ async function answer(
 ): Promise<void> {
   if (url.pathname === "/version") {
     if (onlyGet(request, response)) sendJson(response, versionsOf(options));
-  } else if (url.pathname === "/debug/vars") sendJson(response, options.variables());
-  else if (options.profiles?.serve(url, response) === true) return;
+  } else if (url.pathname === "/debug/vars") {
+    if (onlyGet(request, response)) sendJson(response, options.variables(), "application/json; charset=utf-8");
+  } else if (options.profiles?.serve(url, response) === true) return;
   else if (!(await answerProbe(options, url, request, response))) sendText(response, 404, "404 page not found\n");
 }
 
@@ -116,12 +156,15 @@ async function answerProbe(
     response.end(await options.metrics.text());
     return true;
   }
-  if (!/^\/(health$|(livez|readyz)(\/|$))/.test(url.pathname)) return false;
+  const isHealth = url.pathname === "/health";
+  const checks = isHealth ? [] : checksAt(url.pathname);
+  if (checks === undefined) return false;
   if (!onlyGet(request, response)) return true;
-  const found =
-    url.pathname === "/health" ? await health(options.health, url.searchParams) : await probe(options.health, url);
-  if (found === undefined) return false;
-  sendText(response, found.status, found.text);
+  const found = isHealth
+    ? await health(options.health, url.searchParams)
+    : await runChecks(options.health, checks, url.searchParams);
+  if (isHealth && found.status === 200) sendPlain(response, found.text);
+  else sendText(response, found.status, found.text);
   return true;
 }
 
@@ -215,13 +258,19 @@ function onlyGet(request: IncomingMessage, response: ServerResponse): boolean {
   return false;
 }
 
+/** As etcd's HTTP library writes an error, and etcd a probe that passed: nobody may take it for another kind of text. */
 function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
+  response.setHeader("x-content-type-options", "nosniff");
+  sendPlain(response, text);
+}
+
+function sendPlain(response: ServerResponse, text: string): void {
   response.setHeader("content-type", "text/plain; charset=utf-8");
   response.end(text);
 }
 
-function sendJson(response: ServerResponse, value: unknown): void {
-  response.setHeader("content-type", "application/json");
+function sendJson(response: ServerResponse, value: unknown, type = "application/json"): void {
+  response.setHeader("content-type", type);
   response.end(JSON.stringify(value));
 }

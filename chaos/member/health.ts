@@ -27,7 +27,7 @@ export async function health(options: HealthOptions, query: URLSearchParams): Pr
   const reason = await illness(options, query);
   options.noteHealth(reason === "");
   const text = JSON.stringify({ health: reason === "" ? "true" : "false", reason });
-  return { status: reason === "" ? 200 : 503, text };
+  return reason === "" ? { status: 200, text } : { status: 503, text: `${text}\n` };
 }
 
 async function illness({ target, hasLeader }: HealthOptions, query: URLSearchParams): Promise<string> {
@@ -58,34 +58,44 @@ const checks: { readonly [Name in Probe]: { readonly [check: string]: Check } } 
   },
 };
 
-/**
- * Answers /livez, /readyz and their sub-paths.
- *
- * @returns undefined: there is no such probe or check
- */
-export async function probe(options: HealthOptions, url: URL): Promise<HealthAnswer | undefined> {
-  const [, name, only, ...rest] = url.pathname.split("/");
+/** A check of one of the two probes. */
+export interface ProbeCheck {
+  readonly probe: Probe;
+  readonly name: string;
+}
+
+/** What stands at /livez, /readyz and the path of each of their checks; undefined: there is no such probe or check. */
+export function checksAt(pathname: string): readonly ProbeCheck[] | undefined {
+  const [, name, only, ...rest] = pathname.split("/");
   if ((name !== "livez" && name !== "readyz") || rest.length > 0) return undefined;
-  const wanted = Object.keys(checks[name]).filter((check) => only === undefined || only === "" || check === only);
-  if (wanted.length === 0) return undefined;
-  const excluded = url.searchParams.getAll("exclude");
+  const wanted = Object.keys(checks[name]).filter((check) => only === undefined || check === only);
+  return wanted.length === 0 ? undefined : wanted.map((check) => ({ probe: name, name: check }));
+}
+
+/** Runs them, but for those the query excludes; says each one's result where it asks for them, or where one failed. */
+export async function runChecks(
+  options: HealthOptions,
+  wanted: readonly ProbeCheck[],
+  query: URLSearchParams,
+): Promise<HealthAnswer> {
+  const excluded = query.getAll("exclude");
   const lines: string[] = [];
   let failed = false;
-  for (const check of wanted) {
-    if (excluded.includes(check)) continue;
-    const problem = await checks[name][check]?.(options.target);
-    options.noteCheck({ probe: name, name: check, passed: problem === undefined });
+  for (const { probe, name } of wanted) {
+    if (excluded.includes(name)) continue;
+    const problem = await checks[probe][name]?.(options.target);
+    options.noteCheck({ probe, name, passed: problem === undefined });
     failed ||= problem !== undefined;
-    lines.push(problem === undefined ? `[+]${check} ok\n` : `[-]${check} failed: ${problem}\n`);
+    lines.push(problem === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${problem}\n`);
   }
-  if (failed) return { status: 503, text: lines.join("") };
-  return { status: 200, text: `${url.searchParams.has("verbose") ? lines.join("") : ""}ok\n` };
+  if (failed) return { status: 503, text: `${lines.join("")}\n` };
+  return { status: 200, text: `${query.has("verbose") ? lines.join("") : ""}ok\n` };
 }
 
 /** Every check of every probe, for metrics that show them before their first run. */
-export const probeChecks: readonly { readonly probe: Probe; readonly name: string }[] = (
-  ["livez", "readyz"] as const
-).flatMap((name) => Object.keys(checks[name]).map((check) => ({ probe: name, name: check })));
+export const probeChecks: readonly ProbeCheck[] = (["livez", "readyz"] as const).flatMap((name) =>
+  Object.keys(checks[name]).map((check) => ({ probe: name, name: check })),
+);
 
 /** Names of active alarms, from this member's own state. */
 async function alarms(target: CallTarget): Promise<string[]> {

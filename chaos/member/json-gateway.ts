@@ -31,6 +31,9 @@ export function serveJson(
   if (route === undefined) fail(response, { code: rpcCodeNumbers.NOT_FOUND, text: "Not Found" });
   else if (request.method !== "POST") {
     fail(response, { code: rpcCodeNumbers.UNIMPLEMENTED, text: "Method Not Allowed" });
+  } else if (grpcTimeoutMs(request.headers["grpc-timeout"]) === "malformed") {
+    const text = `invalid grpc-timeout: ${request.headers["grpc-timeout"]}`;
+    fail(response, { code: rpcCodeNumbers.INVALID_ARGUMENT, text });
   } else if (route.kind === "unary") serveUnary(options, route, request, response);
   else serveStream(options, route, request, response);
 }
@@ -62,12 +65,15 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   const values = new JsonValues(messageBytesMax);
-  let first: unknown = {};
-  let seen = 0;
+  let first: { readonly value: unknown } | undefined;
   request.on("data", (piece: Buffer) => {
-    if (response.headersSent) return;
+    // What stands behind the first value is nobody's.
+    if (response.headersSent || first !== undefined) return;
     try {
-      for (const value of values.push(piece)) if (seen++ === 0) first = value;
+      for (const value of values.push(piece)) {
+        first = { value };
+        break;
+      }
     } catch (error) {
       fail(response, badRequest(error));
     }
@@ -76,34 +82,35 @@ function serveUnary(
     if (response.headersSent) return;
     let bytes: Uint8Array;
     try {
-      if (seen === 0) values.end();
-      bytes = bytesOfJson(route, first);
+      if (first === undefined) values.end();
+      bytes = bytesOfJson(route, first === undefined ? {} : first.value);
     } catch (error) {
       return fail(response, badRequest(error));
     }
     const giveUp = target.unary(route.path, bytes, optionsOf(request), {
-      answer: (answer) => sendJson(response, 200, jsonOfBytes(route, answer)),
+      answer: (answer) => sendJson(response, 200, jsonOfBytes(route, answer), answerHeaders),
       fail: (status) => fail(response, status),
     });
-    endEarly(request, response, giveUp);
+    const stopClock = startClock(request, () => {
+      giveUp();
+      fail(response, deadlineExceeded);
+    });
+    response.on("close", () => {
+      stopClock();
+      if (!response.writableFinished) giveUp();
+    });
   });
 }
 
-/** Gives the call up when its client goes, or when the time it allowed is over. */
-function endEarly(request: IncomingMessage, response: ServerResponse, giveUp: () => void): void {
-  const timeoutMs = grpcTimeoutMs(request.headers["grpc-timeout"]);
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          giveUp();
-          fail(response, { code: rpcCodeNumbers.DEADLINE_EXCEEDED, text: "context deadline exceeded" });
-        }, timeoutMs);
-  response.on("close", () => {
-    clearTimeout(timer);
-    if (!response.writableFinished) giveUp();
-  });
+/** What the client allowed itself; absent: no bound. @returns to be called when nobody waits any more */
+function startClock({ headers }: IncomingMessage, late: () => void): () => void {
+  const timeoutMs = grpcTimeoutMs(headers["grpc-timeout"]);
+  if (typeof timeoutMs !== "number") return () => {};
+  const timer = setTimeout(late, timeoutMs);
+  return () => clearTimeout(timer);
 }
+
+const deadlineExceeded: CallStatus = { code: rpcCodeNumbers.DEADLINE_EXCEEDED, text: "context deadline exceeded" };
 
 // ---- streams -------------------------------------------------------------------------------------------------
 
@@ -119,7 +126,8 @@ function serveStream(
   let waiting: (() => void)[] = [];
   let ended = false;
   const begin = (status: number): void => {
-    if (!response.headersSent) response.writeHead(status, { "content-type": "application/json" });
+    const headers = status === 200 ? answerHeaders : jsonHeaders;
+    if (!response.headersSent) response.writeHead(status, headers);
   };
   const end = (status: CallStatus | undefined): void => {
     if (ended) return;
@@ -142,6 +150,10 @@ function serveStream(
     end,
   });
   if (stream === undefined) return;
+  const stopClock = startClock(request, () => {
+    stream.gone();
+    end(deadlineExceeded);
+  });
   const stop = (error: unknown): void => {
     stream.gone();
     end(badRequest(error));
@@ -171,6 +183,7 @@ function serveStream(
   });
   response.on("close", () => {
     ended = true;
+    stopClock();
     stream.gone();
   });
 }
@@ -253,11 +266,13 @@ function optionsOf({ headers }: IncomingMessage): CallOptions {
 
 const timeoutUnits: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
-/** gRPC's form of a time: up to 8 digits and a unit; undefined when there is none. */
-function grpcTimeoutMs(text: string | string[] | undefined): number | undefined {
-  const match = typeof text === "string" ? /^(\d{1,8})([HMSmun])$/.exec(text) : null;
+/** gRPC's form of a time, digits and a unit; undefined: there is none. */
+function grpcTimeoutMs(text: string | string[] | undefined): number | "malformed" | undefined {
+  if (text === undefined) return undefined;
+  const match = /^(\d{1,19})([HMSmun])$/.exec(String(text));
+  if (match === null) return "malformed";
   // A timer holds 31 bits of milliseconds.
-  return match === null ? undefined : Math.min(2 ** 31 - 1, Number(match[1]) * (timeoutUnits[match[2] ?? ""] ?? 0));
+  return Math.min(2 ** 31 - 1, Number(match[1]) * (timeoutUnits[match[2] ?? ""] ?? 0));
 }
 
 // ---- answers -------------------------------------------------------------------------------------------------
@@ -277,8 +292,13 @@ function fail(response: ServerResponse, status: CallStatus): void {
   sendJson(response, httpStatuses[status.code] ?? 500, errorBody(status));
 }
 
-function sendJson(response: ServerResponse, status: number, value: JsonValue): void {
+const jsonHeaders = { "content-type": "application/json" };
+/** Of what a call answered: also the header its gRPC answer has, under the gateway's prefix. */
+const answerHeaders = { ...jsonHeaders, "grpc-metadata-content-type": "application/grpc" };
+
+function sendJson(response: ServerResponse, status: number, value: JsonValue, headers = jsonHeaders): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { "content-type": "application/json" });
-  response.end(JSON.stringify(value));
+  const text = JSON.stringify(value);
+  response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(text) });
+  response.end(text);
 }

@@ -23,21 +23,19 @@ export class JsonValues {
   }
 
   /**
-   * Takes the next piece of the body.
+   * Takes the next piece of the body and gives the values it completes, one by one: who stops after the first does not
+   * hear of what is wrong behind it.
    *
-   * @returns the values it completed
    * @throws SyntaxError on text that is no JSON, or larger than the bound
    */
-  push(piece: Uint8Array): unknown[] {
+  *push(piece: Uint8Array): Generator<unknown, void> {
     try {
       this.#text += this.#decoder.decode(piece, { stream: true });
     } catch {
       throw new SyntaxError("the body is not UTF-8");
     }
-    const values: unknown[] = [];
-    for (let value = this.#next(); value !== undefined; value = this.#next()) values.push(value.value);
+    for (let value = this.#next(); value !== undefined; value = this.#next()) yield value.value;
     if (this.#text.length > this.#bytesMax) throw new SyntaxError("a value of the body is too large");
-    return values;
   }
 
   /** The body is over. @throws SyntaxError when it ends inside a value */

@@ -163,6 +163,70 @@ describe("the HTTP side of a client port", () => {
     expect((await get("/readyz?verbose&exclude=non_learner"))[1]).not.toContain("non_learner");
     expect(await get("/readyz/nothing")).toEqual([404, "404 page not found\n"]);
     expect(await get("/health", { method: "POST" })).toEqual([405, "Method Not Allowed\n"]);
+    expect((await get("/readyz/linearizable_read", { method: "POST" }))[0]).toBe(405);
+    expect((await get("/readyz/nothing", { method: "POST" }))[0]).toBe(404);
+    expect((await get("/livez/"))[0]).toBe(404);
+    expect((await get("/debug/vars", { method: "POST" }))[0]).toBe(405);
+  });
+
+  test("headers are those of etcd's HTTP library", async () => {
+    const head = async (path: string, init: RequestInit = {}) => {
+      const { headers } = await fetch(`${base}${path}`, init);
+      return [headers.get("content-type"), headers.get("x-content-type-options")];
+    };
+    expect(await head("/health")).toEqual(["text/plain; charset=utf-8", null]);
+    for (const path of ["/livez", "/nothing", "/readyz/nothing"]) {
+      expect(await head(path)).toEqual(["text/plain; charset=utf-8", "nosniff"]);
+    }
+    expect(await head("/debug/vars")).toEqual(["application/json; charset=utf-8", null]);
+    const call = async (path: string, body: string) =>
+      (await fetch(`${base}${path}`, { method: "POST", body })).headers.get("grpc-metadata-content-type");
+    expect(await call("/v3/kv/range", '{"key":"YQ=="}')).toBe("application/grpc");
+    expect(await call("/v3/lease/keepalive", '{"ID":1}')).toBe("application/grpc");
+    expect(await call("/v3/kv/range", "{}")).toBe(null);
+  });
+
+  test("a path with empty or dotted steps is sent to what it means, with its method", async () => {
+    const raw = (path: string) =>
+      new Promise<unknown>((resolve, reject) => {
+        const sent = httpRequest(
+          { host: "127.0.0.1", port: cluster.clientPorts[0], path, method: "POST" },
+          (response) => {
+            response.resume();
+            resolve([response.statusCode, response.headers.location]);
+          },
+        );
+        sent.on("error", reject);
+        sent.end("{}");
+      });
+    expect(await raw("//v3/kv/range?a=//b")).toEqual([307, "/v3/kv/range?a=//b"]);
+    expect(await raw("/v3/kv/../kv/./range")).toEqual([307, "/v3/kv/range"]);
+    expect(await raw("/v3")).toEqual([307, "/v3/"]);
+    expect(await raw("/../..//")).toEqual([307, "/"]);
+    expect(await raw("/v3/kv/range")).toEqual([400, undefined]);
+    const followed = await fetch(`${base}//v3/kv/range`, { method: "POST", body: '{"key":"YQ=="}' });
+    expect(followed.status).toBe(200);
+  });
+
+  test("the time a client allows itself is kept, on streams too; one that is none is refused", async () => {
+    const timeout = (text: string) => ({ "grpc-timeout": text });
+    expect(await send("/v3/kv/range", { key: base64("a") }, timeout("nope"))).toMatchObject({
+      status: 400,
+      body: { code: 3, message: "invalid grpc-timeout: nope" },
+    });
+    expect(await send("/v3/kv/range", { key: base64("a") }, timeout("5S"))).toMatchObject({ status: 200 });
+    const body = `{"create_request":{"key":"${base64("w")}"}}`;
+    const watch = await fetch(`${base}/v3/watch`, { method: "POST", body, headers: timeout("300m") });
+    const [created, ended] = (await watch.text())
+      .trim()
+      .split("\n")
+      .map((text) => JSON.parse(text) as Json);
+    expect(created).toMatchObject({ result: { created: true } });
+    expect(ended).toMatchObject({ error: { code: 4, message: "context deadline exceeded" } });
+  });
+
+  test("of a call with one request, what stands behind it is passed over", async () => {
+    expect(await send("/v3/kv/range", `{"key":"${base64("a")}"} and more`)).toMatchObject({ status: 200 });
   });
 
   test("an alarm shows in probes until it is taken away", async () => {
@@ -170,12 +234,13 @@ describe("the HTTP side of a client port", () => {
     const memberID = (status["header"] as { member_id: string }).member_id;
     const alarm = (action: string) => post("/v3/maintenance/alarm", { action, memberID, alarm: "CORRUPT" });
     expect(await alarm("ACTIVATE")).toMatchObject({ alarms: [{ memberID, alarm: "CORRUPT" }] });
-    expect(await get("/health")).toEqual([503, '{"health":"false","reason":"ALARM CORRUPT"}']);
+    expect(await get("/health")).toEqual([503, '{"health":"false","reason":"ALARM CORRUPT"}\n']);
     expect((await get("/health?exclude=CORRUPT"))[0]).toBe(200);
-    expect(await get("/readyz")).toEqual([
+    expect(await get("/readyz/data_corruption")).toEqual([
       503,
-      expect.stringContaining("[-]data_corruption failed: alarm activated: CORRUPT\n"),
+      "[-]data_corruption failed: alarm activated: CORRUPT\n\n",
     ]);
+    expect((await get("/readyz"))[1]).toMatch(/\[\+\]serializable_read ok\n(.*\n)+\n$/);
     expect((await get("/livez"))[0]).toBe(200);
     expect(await send("/v3/kv/put", { key: base64("x") })).toMatchObject({ status: 500, body: { code: 15 } });
     expect(await alarm("DEACTIVATE")).toMatchObject({ alarms: [{ memberID, alarm: "CORRUPT" }] });
@@ -228,7 +293,7 @@ describe("the HTTP side of a client port", () => {
         sent.end();
       });
     expect(await raw({ path: "/version", headers: { host: "evil.example" } })).toMatchObject({ status: 421 });
-    expect(await raw({ path: "//", headers: {} })).toMatchObject({ status: 400 });
+    expect(await raw({ path: "/version", headers: { host: "known.example" } })).toMatchObject({ status: 200 });
     expect(await raw({ path: "/version", headers: { host: "known.example:2379" } })).toMatchObject({ status: 200 });
     const origin = "http://pages.example";
     expect(await raw({ path: "/version", headers: { origin } })).toEqual({ status: 200, origin });

@@ -19,7 +19,7 @@ describe("values of a body", () => {
   ])("any split of the bytes gives the same values", (values, cuts) => {
     const bytes = new TextEncoder().encode(values.map((value) => JSON.stringify(value)).join("\n "));
     const reader = new JsonValues(bound);
-    const read = split(bytes, cuts).flatMap((piece) => reader.push(piece));
+    const read = split(bytes, cuts).flatMap((piece) => [...reader.push(piece)]);
     reader.end();
     expect(read).toEqual(values.map((value) => JSON.parse(quoteLongNumbers(JSON.stringify(value)))));
   });
@@ -37,7 +37,7 @@ describe("values of a body", () => {
   test("what is no object, ends early, is too large or no UTF-8 is refused", () => {
     const refused = (text: string | Uint8Array, bytesMax = bound) => {
       const reader = new JsonValues(bytesMax);
-      reader.push(typeof text === "string" ? new TextEncoder().encode(text) : text);
+      for (const _value of reader.push(typeof text === "string" ? new TextEncoder().encode(text) : text));
       reader.end();
     };
     for (const text of ["nothing", "}", '{"a"', '"text', "{]", '{"a":1}x'])
