@@ -14,6 +14,7 @@ export {
   type NumberField,
   type SwitchField,
 } from "./config.ts";
+export { type MemberCounts, ttlPowerMax } from "./counts.ts";
 export { crc32c } from "./crc32c.ts";
 export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers } from "./errors.ts";
 export * from "./ids.ts";

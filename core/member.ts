@@ -15,6 +15,7 @@ import { unreachable } from "./assert.ts";
 import { refusalOfRoot } from "./auth/access.ts";
 import type { Credential } from "./auth/identity.ts";
 import { checkMemberConfig, type MemberConfig } from "./config.ts";
+import type { MemberCounts } from "./counts.ts";
 import type { RefusalName } from "./errors.ts";
 import type { ClusterId, LogIndex, MemberId, Revision, StreamId, Term, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
@@ -72,6 +73,8 @@ export interface MemberStart {
   /** Different in every life of this member on one disk, and rising. */
   readonly incarnation: number;
   readonly nowMs: number;
+  /** Told of every operation on keys, leases, alarms and users right after it was applied, so that a world can time it. */
+  readonly onApplied?: (operation: string, ok: boolean) => void;
   /** By an operator's decree: remove every other member and go on alone (etcd: force-new-cluster). */
   readonly forceNewCluster?: boolean;
 }
@@ -139,6 +142,7 @@ export class Member {
   readonly #corruption: CorruptionCheck;
   readonly #writer: LogWriter;
   readonly #snapshots: Snapshots;
+  readonly #onApplied: MemberStart["onApplied"];
   #nowMs: number;
   #published = false;
   #publishAskedMs = Number.NEGATIVE_INFINITY;
@@ -156,6 +160,7 @@ export class Member {
     this.#incarnation = start.incarnation;
     this.#config = start.config;
     this.#machine = machine;
+    this.#onApplied = start.onApplied;
     this.#nowMs = start.nowMs;
     this.#seenAlarms = machine.alarms.records;
     const { memberId, clusterId } = start.identity;
@@ -297,6 +302,30 @@ export class Member {
   }
   get members(): readonly MemberRecord[] {
     return this.#machine.membership.records;
+  }
+  get alarms(): readonly AlarmRecord[] {
+    return this.#machine.alarms.records;
+  }
+  /** What happened here in this life. */
+  get counts(): MemberCounts {
+    const { store, counts: keys, lessor, auth } = this.#machine;
+    const { pieces, entries, isPending } = store.compactionCounts;
+    return {
+      keys,
+      storedKeys: store.keyCount,
+      compactedEntries: entries,
+      compactionPieces: pieces,
+      isCompacting: isPending,
+      leases: lessor.counts,
+      watches: this.#hub.counts,
+      authRevision: auth.revision,
+      writes: { waiting: this.#proposals.count, failed: this.#proposals.failed },
+      reads: this.#reads.counts,
+      snapshotsSent: this.#snapshots.sent,
+      snapshotsReceived: this.#snapshots.received,
+      snapshotFrom: this.#snapshots.arrivingFrom,
+      isInstalling: this.#snapshots.isInstalling,
+    };
   }
   /** Whether that member belonged once and never will again. */
   isRemoved(memberId: MemberId): boolean {
@@ -535,6 +564,7 @@ export class Member {
   #apply(committed: readonly Entry[]): void {
     for (const entry of committed) {
       const applied = this.#machine.apply(entry, this.#nowMs);
+      if (applied.operation !== undefined) this.#onApplied?.(applied.operation, applied.result?.ok !== false);
       if (applied.reconfigured) this.#noteReconfigured();
       if (applied.changes.length > 0) this.#hub.notify(applied.changes, this.#machine.store.currentRevision);
       // A replayed entry of an earlier life says nothing of how far this life has come.

@@ -138,6 +138,11 @@ export class LmdbBackend implements Backend {
     this.#size = undefined;
   }
 
+  /** Views nobody closed yet, of the environment in use. */
+  get openViews(): number {
+    return this.#environment.views;
+  }
+
   openView(): BackendView {
     const environment = this.#environment;
     environment.views++;

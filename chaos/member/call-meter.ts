@@ -30,6 +30,8 @@ export interface HandledCall {
   readonly kind: CallKind;
   /** gRPC's number; 0 is OK. */
   readonly code: number;
+  /** Of the status; empty when it is OK. */
+  readonly text: string;
   readonly seconds: number;
   readonly bytesReceived: number;
   readonly bytesSent: number;
@@ -40,6 +42,8 @@ export class CallMeter implements CallTarget {
   readonly #counts: ReadonlyMap<string, CallCounts>;
   /** Calls begun, by their form and what the client said its API version is. */
   readonly requests = { unary: new Map<string, number>(), stream: new Map<string, number>() };
+  /** Streams that ended because something could not be read, or written. */
+  readonly streamFailures = { watch: { receive: 0, send: 0 }, "lease-keepalive": { receive: 0, send: 0 } };
   bytesReceived = 0;
   bytesSent = 0;
 
@@ -75,26 +79,26 @@ export class CallMeter implements CallTarget {
     this.bytesReceived += bytes.length;
     let open = true;
     const startedMs = performance.now();
-    const end = (code: number, bytesSent: number): void => {
+    const end = (code: number, text: string, bytesSent: number): void => {
       open = false;
       handled(counts, code);
       const seconds = (performance.now() - startedMs) / 1_000;
-      this.#onHandled({ path, kind: counts.kind, code, seconds, bytesReceived: bytes.length, bytesSent });
+      this.#onHandled({ path, kind: counts.kind, code, text, seconds, bytesReceived: bytes.length, bytesSent });
     };
     const giveUp = this.#target.unary(path, bytes, options, {
       answer: (answer) => {
         counts.sent++;
         this.bytesSent += answer.length;
-        end(ok, answer.length);
+        end(ok, "", answer.length);
         to.answer(answer);
       },
       fail: (status) => {
-        end(status.code, 0);
+        end(status.code, status.text, 0);
         to.fail(status);
       },
     });
     return () => {
-      if (open) end(cancelled, 0);
+      if (open) end(cancelled, canceledText, 0);
       giveUp();
     };
   }
@@ -110,13 +114,14 @@ export class CallMeter implements CallTarget {
     let open = true;
     const startedMs = performance.now();
     const bytesOf = { received: 0, sent: 0 };
-    const end = (code: number): void => {
+    const end = (code: number, text: string): void => {
       if (!open) return;
       open = false;
       handled(counts, code);
+      if (code === rpcCodeNumbers.INTERNAL) this.#noteBrokenStream(path);
       const seconds = (performance.now() - startedMs) / 1_000;
       const { received: bytesReceived, sent: bytesSent } = bytesOf;
-      this.#onHandled({ path, kind: counts.kind, code, seconds, bytesReceived, bytesSent });
+      this.#onHandled({ path, kind: counts.kind, code, text, seconds, bytesReceived, bytesSent });
     };
     const stream = this.#target.open(path, options, {
       send: (bytes, taken) => {
@@ -126,7 +131,7 @@ export class CallMeter implements CallTarget {
         to.send(bytes, taken);
       },
       end(status) {
-        end(status?.code ?? ok);
+        end(status?.code ?? ok, status?.text ?? "");
         to.end(status);
       },
     });
@@ -140,10 +145,16 @@ export class CallMeter implements CallTarget {
       },
       halfClosed: () => stream.halfClosed(),
       gone() {
-        end(cancelled);
+        end(cancelled, canceledText);
         stream.gone();
       },
     };
+  }
+
+  /** Its client sent what is no message. */
+  #noteBrokenStream(path: string): void {
+    if (path === "/etcdserverpb.Watch/Watch") this.streamFailures.watch.receive += 1;
+    else if (path === "/etcdserverpb.Lease/LeaseKeepAlive") this.streamFailures["lease-keepalive"].receive += 1;
   }
 
   /** @returns false: the version is no text */
@@ -177,6 +188,7 @@ function isText(header: string): boolean {
 
 const ok = 0;
 const cancelled = 1;
+const canceledText = "context canceled";
 
 function handled(counts: CallCounts, code: number): void {
   counts.handled.set(code, (counts.handled.get(code) ?? 0) + 1);

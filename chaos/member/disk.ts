@@ -53,7 +53,7 @@ export interface LogDiskOptions {
   readonly room?: Pick<Room, "explains" | "takeReserve" | "beforeGrowth" | "isFull">;
   readonly points?: Pick<FaultPoints, "takeSyncFailure">;
   /** One batch went to the disk: how long the sync took, and how many bytes it covered. */
-  readonly onBatch?: (batch: { readonly syncMs: number; readonly bytes: number }) => void;
+  readonly onBatch?: (batch: { readonly writeMs: number; readonly syncMs: number; readonly bytes: number }) => void;
 }
 
 const openAsync = promisify(open);
@@ -168,6 +168,7 @@ export class LogDisk {
   }
 
   async #carryOut(batch: readonly QueuedWrite[]): Promise<void> {
+    const begunMs = performance.now();
     const pieces = new Pieces((segment, offset, buffers) => this.#append(segment, offset, buffers));
     let lastSynced: WriteId | undefined;
     for (const { writeId, operations, sync } of batch) {
@@ -186,7 +187,8 @@ export class LogDisk {
     if (lastSynced === undefined) return;
     const startedMs = performance.now();
     await this.#sync();
-    this.#options.onBatch?.({ syncMs: performance.now() - startedMs, bytes: pieces.bytes });
+    const syncMs = performance.now() - startedMs;
+    this.#options.onBatch?.({ writeMs: startedMs - begunMs, syncMs, bytes: pieces.bytes });
     this.#options.onDone(lastSynced);
   }
 

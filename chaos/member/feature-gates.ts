@@ -31,6 +31,16 @@ const rows: { readonly [Name in FeatureName]: Row } = {
   TxnModeWriteWithSharedBuffer: { standard: true, stage: "beta", canChange: false },
 };
 
+/** Each feature, and whether it is on: as `on` says, or else as it is by default. */
+export const featureStates = (
+  on: Partial<Features>,
+): readonly { readonly name: string; readonly stage: string; readonly enabled: boolean }[] =>
+  (Object.entries(rows) as [FeatureName, Row][]).map(([name, { stage, standard }]) => ({
+    name,
+    stage,
+    enabled: on[name] ?? standard,
+  }));
+
 const isFeature = (name: string): name is FeatureName => Object.hasOwn(rows, name);
 
 /**

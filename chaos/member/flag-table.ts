@@ -96,11 +96,7 @@ export const flagTable = {
   ),
   "max-learners": used("whole", "1", "Learners a cluster may have at once."),
   "bootstrap-defrag-threshold-megabytes": fixed("whole", "0", "it does not defragment at start; use etcdctl defrag"),
-  "warning-apply-duration": fixed(
-    "duration",
-    "100ms",
-    "applying is not timed by itself; see --warning-unary-request-duration",
-  ),
+  "warning-apply-duration": used("duration", "100ms", "An entry that takes longer to apply is logged and counted."),
   "warning-unary-request-duration": used("duration", "300ms", "A unary call that takes longer is logged."),
   "watch-progress-notify-interval": used("duration", "10m", "Time between progress notices to idle watchers."),
   "compaction-batch-limit": used("whole", "1000", "Stored revisions one step of a compaction looks at."),

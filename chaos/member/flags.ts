@@ -45,6 +45,8 @@ export interface MemberFlags {
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** An entry that takes longer to apply is worth a warning. */
+  readonly warnApplyMs: number;
   /** A unary call above it is worth a warning. */
   readonly warnUnaryMs: number;
   readonly extensiveMetrics: boolean;
@@ -187,6 +189,7 @@ function interpret(given: Given): MemberFlags {
     concurrentCallsMax: whole("max-concurrent-streams"),
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
+    warnApplyMs: duration("warning-apply-duration", 100),
     warnUnaryMs: duration("warning-unary-request-duration", 300),
     extensiveMetrics: metricsLevelOf(text("metrics")) === "extensive",
     profiles: switchOf(text("enable-pprof")) === true,

@@ -8,7 +8,7 @@ import type { MemberRecord } from "../../core/index.ts";
 import { commonNameOf } from "./certificate-rules.ts";
 import { checksAt, type HealthOptions, health, runChecks } from "./health.ts";
 import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import type { Profiles } from "./profiles.ts";
 import { etcdVersion, storageVersion } from "./version.ts";
 

@@ -34,6 +34,10 @@ export interface LoopOptions {
   /** The member cannot go on; called at most once, and nothing is stepped afterwards. */
   readonly onStop: (reason: StopReason) => void;
   readonly onCommit?: (durationMs: number) => void;
+  /** A step begins. */
+  readonly onStep?: (nowMs: number) => void;
+  /** A tick is over, and took so long. */
+  readonly onTicked?: (nowMs: number, tookMs: number) => void;
 }
 
 /** `disk`: it failed, and nothing more is promised. `listener`: a port failed. `invariant`: the member found itself wrong. `removed`: it belongs no more, in good order. */
@@ -82,7 +86,11 @@ export class Loop {
 
   #stepWaiting(): void {
     for (let next = this.#waiting.shift(); next !== undefined && !this.#stopped; next = this.#waiting.shift()) {
-      this.#carryOut(this.#member.step({ ...next, nowMs: nowMs() } as Input));
+      const atMs = nowMs();
+      this.#options.onStep?.(atMs);
+      const outputs = this.#member.step({ ...next, nowMs: atMs } as Input);
+      if (next.type === "tick") this.#options.onTicked?.(atMs, nowMs() - atMs);
+      this.#carryOut(outputs);
       if (this.#options.backend.pendingWrites >= this.#options.commitWrites) this.#commit();
     }
   }

@@ -23,7 +23,7 @@ import { CallFailure, ClientGone } from "./concurrency/client.ts";
 import { streamProgram, unaryProgram } from "./concurrency/program.ts";
 import { defragment } from "./defragment.ts";
 import { hashOfBackend, writeEtcdFile } from "./etcd-backend.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import { statusOf } from "./seam.ts";
 import { storageVersion } from "./version.ts";
 

@@ -20,6 +20,7 @@ import type { Socket } from "node:net";
 import { type ClusterId, clusterIdOf, hexOf, type MemberId, memberIdOf, type PeerMessage } from "../../core/index.ts";
 import type { Log } from "./log.ts";
 import { type Connect, connectPlain } from "./peer-dial.ts";
+import { PeerTraffic } from "./peer-traffic.ts";
 import type { Protocol } from "./port.ts";
 
 export interface PeerAddress {
@@ -72,6 +73,7 @@ const frameBytesMax = 256 * 1024 * 1024;
 
 export class PeerNetwork implements Protocol {
   readonly preface = peerPreface;
+  readonly traffic = new PeerTraffic();
   readonly #options: PeerNetworkOptions;
   readonly #links = new Map<MemberId, Link>();
   /** Those of the links that lead to members not heard of yet. */
@@ -106,6 +108,7 @@ export class PeerNetwork implements Protocol {
       // What was just sent to it is the news that it is a member no more.
       setTimeout(() => link.stop(), farewellMs).unref();
       this.#links.delete(memberId);
+      this.traffic.noteMember(memberId, false);
       this.#leaving.add(link);
     }
   }
@@ -122,7 +125,8 @@ export class PeerNetwork implements Protocol {
   }
 
   #addLink(peer: PeerAddress): void {
-    const link = new Link(peer, this.#options);
+    this.traffic.noteMember(peer.memberId, true);
+    const link = new Link(peer, this.#options, this.traffic);
     this.#links.set(peer.memberId, link);
     if (this.#started) link.start();
   }
@@ -158,7 +162,7 @@ export class PeerNetwork implements Protocol {
   accept(socket: Socket): void {
     this.#accepted.add(socket);
     socket.once("close", () => this.#accepted.delete(socket));
-    const reader = new FrameReader(socket, this.#options, {
+    const reader = new FrameReader(socket, this.#options, this.traffic, {
       refuse: (problem) => socket.end(Buffer.concat([Buffer.from([refused]), Buffer.from(problem)])),
       meet: (memberId, peerUrls) => this.#meetStranger(memberId, peerUrls),
     });
@@ -172,6 +176,7 @@ export class PeerNetwork implements Protocol {
 class Link {
   #peer: PeerAddress;
   readonly #options: PeerNetworkOptions;
+  readonly #traffic: PeerTraffic;
   #socket: Socket | undefined;
   /** Since when the other side gives signs of life; undefined: it does not. */
   #connectedSinceMs: number | undefined;
@@ -181,6 +186,8 @@ class Link {
   #retryMs = retryMinMs;
   #attempts = 0;
   #lastLifeMs = 0;
+  /** When a sign of life was asked for that has not come yet. */
+  #askedMs: number | undefined;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #flushing = false;
@@ -189,9 +196,10 @@ class Link {
   #lastRefusal = "";
   #lastProblem = "";
 
-  constructor(peer: PeerAddress, options: PeerNetworkOptions) {
+  constructor(peer: PeerAddress, options: PeerNetworkOptions, traffic: PeerTraffic) {
     this.#peer = peer;
     this.#options = options;
+    this.#traffic = traffic;
   }
 
   get connected(): boolean {
@@ -218,6 +226,7 @@ class Link {
   #noteLife(alive: boolean): void {
     if (alive === (this.#connectedSinceMs !== undefined)) return;
     this.#connectedSinceMs = alive ? performance.now() : undefined;
+    this.#traffic.noteLife(this.#peer.memberId, alive);
     const fields = { "remote-peer-id": hexOf(this.#peer.memberId) };
     if (alive) this.#options.log.info("established TCP streaming connection with remote peer", fields);
     else if (!this.#stopped) this.#options.log.warn("lost TCP streaming connection with remote peer", fields);
@@ -239,7 +248,10 @@ class Link {
   }
 
   send(message: PeerMessage): void {
-    if (this.#socket === undefined) return;
+    if (this.#socket === undefined) {
+      this.#traffic.noteUnsent(this.#peer.memberId);
+      return;
+    }
     const bytes = this.#options.encode(message);
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.length;
@@ -253,6 +265,7 @@ class Link {
   #dropOldest(): void {
     this.#queuedBytes -= this.#queue.shift()?.length ?? 0;
     this.#dropped += 1;
+    this.#traffic.noteUnsent(this.#peer.memberId);
   }
 
   #flush(): void {
@@ -269,6 +282,7 @@ class Link {
     }
     this.#queue = [];
     this.#queuedBytes = 0;
+    this.#traffic.noteSent(this.#peer.memberId, frame.length);
     socket.write(frame);
   }
 
@@ -286,7 +300,9 @@ class Link {
       this.#noteLife(false);
       this.#dial();
     }
-    if (!socket.writableNeedDrain) socket.write(emptyFrame);
+    if (socket.writableNeedDrain) return;
+    this.#askedMs ??= performance.now();
+    socket.write(emptyFrame);
   }
 
   /** A new connection takes the place of the old one once it stands; until then the old one is used. */
@@ -322,6 +338,7 @@ class Link {
     this.#socket = socket;
     previous?.destroy();
     this.#lastLifeMs = performance.now();
+    this.#askedMs = this.#lastLifeMs;
     // What waited for the connection before it was written for another moment of the other member.
     this.#queue = [];
     this.#queuedBytes = 0;
@@ -334,6 +351,10 @@ class Link {
   #hear(piece: Buffer): void {
     if (piece[0] !== refused) {
       this.#lastLifeMs = performance.now();
+      if (this.#askedMs !== undefined) {
+        this.#traffic.noteRoundTrip(this.#peer.memberId, this.#lastLifeMs - this.#askedMs);
+        this.#askedMs = undefined;
+      }
       this.#retryMs = retryMinMs;
       this.#lastRefusal = "";
       this.#lastProblem = "";
@@ -409,6 +430,7 @@ interface FrameAnswers {
 class FrameReader {
   readonly #socket: Socket;
   readonly #options: PeerNetworkOptions;
+  readonly #traffic: PeerTraffic;
   readonly #answers: FrameAnswers;
   #pieces: Buffer[] = [];
   #held = 0;
@@ -417,9 +439,10 @@ class FrameReader {
   #from: MemberId | undefined;
   #ended = false;
 
-  constructor(socket: Socket, options: PeerNetworkOptions, answers: FrameAnswers) {
+  constructor(socket: Socket, options: PeerNetworkOptions, traffic: PeerTraffic, answers: FrameAnswers) {
     this.#socket = socket;
     this.#options = options;
+    this.#traffic = traffic;
     this.#answers = answers;
   }
 
@@ -458,7 +481,11 @@ class FrameReader {
     if (length === 0) this.#socket.write(Buffer.from([signOfLife]));
     else {
       const problem = this.#deliver(bytes.subarray(4, 4 + length));
-      if (problem !== undefined) this.#end(problem);
+      this.#traffic.noteReceived(this.#from, 4 + length);
+      if (problem !== undefined) {
+        this.#traffic.noteMalformed(this.#from);
+        this.#end(problem);
+      }
     }
     this.#wanted = 4;
     return bytes.subarray(4 + length);

@@ -20,6 +20,7 @@ import { electionPrograms } from "./concurrency/election.ts";
 import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk, rewriteDoubtful } from "./disk.ts";
+import { featureStates } from "./feature-gates.ts";
 import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
@@ -28,7 +29,7 @@ import { addedMemberId } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
-import { Metrics } from "./metrics.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
@@ -96,6 +97,8 @@ export class MemberProcess {
       "local-member-id": hexOf(memberId),
       "cluster-id": hexOf(clusterId),
     });
+    // What is applied while it starts is a replay, and nobody's.
+    let onApplied = (_operation: string, _ok: boolean): void => {};
     const started = startMember({
       identity: { name: flags.name, memberId, clusterId, clientUrls: flags.advertiseClientUrls },
       config: flags.config,
@@ -106,12 +109,14 @@ export class MemberProcess {
       incarnation,
       nowMs: nowMs(),
       forceNewCluster: flags.forceNewCluster,
+      onApplied: (operation, ok) => onApplied(operation, ok),
     });
     if (!started.ok) throw new StartProblem("cannot start", started.reason);
     if (flags.fsync) rewriteDoubtful(directory.walDirectory, started.doubtful);
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
     const process = new MemberProcess(start, started.member);
+    onApplied = (operation, ok) => process.#noteApplied(operation, ok);
     await process.#front.open().catch((error: Error) => {
       throw new StartProblem("listen failed", error.message);
     });
@@ -146,24 +151,6 @@ export class MemberProcess {
       fragmentBytesMax: flags.config.requestBytesMax + grpcOverheadBytes,
       facts: { version: etcdVersion, storageVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
-    this.#metrics = new Metrics({
-      memberIdHex: hexOf(memberId),
-      version: etcdVersion,
-      clusterVersion: () => member.clusterVersion,
-      quotaBytes: flags.config.quotaBytes,
-      hasLeader: () => member.raft.leaderId !== undefined,
-      isLeader: () => member.raft.role === "leader",
-      isLearner: () => member.raft.configuration.learners.includes(memberId),
-      committedIndex: () => member.raft.commitIndex,
-      appliedIndex: () => member.appliedIndex,
-      pendingCalls: () => this.#seam.waitingCalls,
-      openStreams: () => this.#seam.openStreams,
-      currentRevision: () => member.currentRevision,
-      compactRevision: () => member.compactRevision,
-      backendSize: () => backend.size(),
-      extensive: flags.extensiveMetrics,
-      calls: () => this.#calls,
-    });
     this.#network = new PeerNetwork({
       memberId,
       clusterId,
@@ -178,6 +165,25 @@ export class MemberProcess {
       decode: decodePeerMessage,
       onMessage: (message) => this.#loop.step({ type: "peerMessage", message }),
       log,
+    });
+    const { config } = flags;
+    this.#metrics = new Metrics({
+      member,
+      memberId,
+      version: etcdVersion,
+      quotaBytes: config.quotaBytes,
+      features: featureStates({
+        CompactHashCheck: config.compactHashCheckMs > 0,
+        InitialCorruptCheck: config.initialCorruptCheck,
+        LeaseCheckpoint: config.leaseCheckpoints,
+        LeaseCheckpointPersist: config.leaseCheckpoints,
+      }),
+      backend,
+      tickMs: config.tickMs,
+      slowApplyMs: flags.warnApplyMs,
+      extensive: flags.extensiveMetrics,
+      calls: () => this.#calls,
+      traffic: this.#network.traffic,
     });
     this.#disk = new LogDisk({
       directory: directory.walDirectory,
@@ -196,12 +202,19 @@ export class MemberProcess {
       backend,
       disk: this.#disk,
       room: directory.room,
-      network: this.#network,
+      network: {
+        send: (message) => {
+          if (message.type === "heartbeat") this.#metrics.noteHeartbeat(message.to);
+          this.#network.send(message);
+        },
+      },
       seam: this.#seam,
       passwords: this.#passwords,
       onEvent: (event) => this.#note(event),
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
+      onStep: (atMs) => this.#metrics.noteStep(atMs),
+      onTicked: (atMs, tookMs) => this.#metrics.noteTick(atMs, tookMs),
     });
     const programs = new Map([
       ...lockPrograms(this.#seam),
@@ -350,7 +363,7 @@ export class MemberProcess {
     const own = hexOf(directory.identity.memberId);
     const previous = this.#leaderId;
     this.#leaderId = leaderId;
-    this.#metrics.noteLeaderChange();
+    this.#metrics.noteLeader(leaderId !== undefined);
     const text =
       leaderId === undefined
         ? `raft.node: ${own} lost leader ${previous === undefined ? "" : hexOf(previous)} at term ${term}`
@@ -358,7 +371,19 @@ export class MemberProcess {
     log.info(text, { logger: "raft" });
   }
 
-  #noteBatch(batch: { readonly syncMs: number; readonly bytes: number }): void {
+  #noteApplied(operation: string, ok: boolean): void {
+    const tookMs = this.#metrics.noteApplied(operation, ok);
+    const { flags, log } = this.#start;
+    if (tookMs < flags.warnApplyMs) return;
+    const fields = {
+      took: `${tookMs.toFixed(1)}ms`,
+      "expected-duration": `${flags.warnApplyMs}ms`,
+      request: operation,
+    };
+    log.warn("apply request took too long", fields);
+  }
+
+  #noteBatch(batch: { readonly writeMs: number; readonly syncMs: number; readonly bytes: number }): void {
     this.#metrics.noteFsync(batch);
     if (batch.syncMs < slowSyncMs) return;
     this.#start.log.warn("slow fdatasync", { took: `${batch.syncMs.toFixed(1)}ms`, "expected-duration": "1s" });

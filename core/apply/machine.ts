@@ -13,6 +13,7 @@ import { anonymous, type Identity } from "../auth/identity.ts";
 import { bytesOfCount, readCount } from "../byte-io.ts";
 import { utf8Encode } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
+import { type KeyCounts, newKeyCounts } from "../counts.ts";
 import type { RefusalName } from "../errors.ts";
 import {
   indexOf,
@@ -77,6 +78,8 @@ export interface Applied {
   readonly published: MemberId | undefined;
   /** The members are other ones now, or vote otherwise, or have other addresses. */
   readonly reconfigured: boolean;
+  /** What was carried out or refused; undefined for what says nothing to clients. */
+  readonly operation: string | undefined;
 }
 
 export interface MachineOptions {
@@ -93,6 +96,7 @@ export class Machine {
   readonly alarms: Alarms;
   readonly auth: AuthStore;
   readonly cluster: ClusterVersion;
+  readonly counts: KeyCounts = newKeyCounts();
   private readonly backend: Backend;
   private readonly space: KeySpace;
   private index: LogIndex = noIndex;
@@ -106,7 +110,7 @@ export class Machine {
     this.alarms = new Alarms(backend);
     this.auth = new AuthStore(backend, config);
     this.cluster = new ClusterVersion(backend);
-    this.space = { store: this.store, lessor: this.lessor };
+    this.space = { store: this.store, lessor: this.lessor, counts: this.counts };
     this.reload();
     if (this.index === noIndex && this.membership.records.length === 0) this.membership.bootstrap(bootstrapMembers);
   }
@@ -191,7 +195,8 @@ export class Machine {
     const result = outcome?.ok
       ? { ok: true as const, revision: this.store.currentRevision, answer: outcome.answer }
       : outcome;
-    return { id, result, changes, published: undefined, reconfigured: false };
+    const operation = request.type === "auth" ? request.change.type : request.type;
+    return { id, result, changes, published: undefined, reconfigured: false, operation };
   }
 
   /** Members send checkpoints on their own account. */
@@ -202,6 +207,7 @@ export class Machine {
   /** A read at this member's applied state; whether that state is fresh enough is for the caller to know. */
   range(request: RangeRequest): Result<RangeAnswer> {
     const result = this.store.range(request);
+    this.counts.ranges += 1;
     return result.ok ? { ok: true, revision: this.store.currentRevision, answer: result.answer } : result;
   }
 
@@ -285,6 +291,7 @@ export class Machine {
       const existed = this.store.deleteKey(text, undefined);
       assert(existed, "a key attached to a lease is live");
       this.lessor.detach(text);
+      this.counts.deletes += 1;
     }
     this.lessor.remove(leaseId);
     return { ok: true as const, answer: { type: "leaseRevoke" as const } };
@@ -313,6 +320,7 @@ const nothingApplied: Applied = {
   changes: noChanges,
   published: undefined,
   reconfigured: false,
+  operation: undefined,
 };
 
 const refused = (refusal: RefusalName): { readonly ok: false; readonly refusal: RefusalName } => ({

@@ -11,6 +11,7 @@
  */
 import { assert, unreachable } from "../assert.ts";
 import { compareBytes, textOfBytes } from "../bytes.ts";
+import type { KeyCounts } from "../counts.ts";
 import type { RefusalName } from "../errors.ts";
 import { noLease, type Revision, revisionOf } from "../ids.ts";
 import type { Lessor } from "../lease/lessor.ts";
@@ -35,6 +36,7 @@ import type {
 export interface KeySpace {
   readonly store: Store;
   readonly lessor: Lessor;
+  readonly counts: KeyCounts;
 }
 
 /** Which branch of a transaction runs, and the same of every nested transaction in that branch, in order. */
@@ -55,6 +57,7 @@ export function applyPut(space: KeySpace, request: PutRequest): Outcome<PutAnswe
 
 export function applyDeleteRange(space: KeySpace, request: DeleteRangeRequest): DeleteRangeAnswer {
   const { store, lessor } = space;
+  space.counts.deletes += 1;
   const prevKvs: KeyValue[] = [];
   const first = store.changeCount;
   const deleted = store.deleteRange(request, request.prevKv ? prevKvs : undefined);
@@ -70,7 +73,12 @@ export function applyDeleteRange(space: KeySpace, request: DeleteRangeRequest): 
 export function applyTxn(space: KeySpace, request: TxnRequest): Outcome<TxnAnswer> {
   const path = choosePath(space.store, request);
   const refusal = refusalOfPath(space, request, path);
-  return refusal === undefined ? { ok: true, answer: runPath(space, request, path) } : { ok: false, refusal };
+  if (refusal !== undefined) return { ok: false, refusal };
+  const { counts } = space;
+  const before = counts.ranges + counts.puts + counts.deletes;
+  const answer = runPath(space, request, path);
+  if (counts.ranges + counts.puts + counts.deletes > before + 1) counts.txns += 1;
+  return { ok: true, answer };
 }
 
 // ---- 1: compares -----------------------------------------------------------------------------------------------
@@ -201,6 +209,7 @@ function run(
   assert(operation.type !== "empty", "an empty operation is refused before it is replicated");
   switch (operation.type) {
     case "range": {
+      space.counts.ranges += 1;
       const result = space.store.range(operation);
       assert(result.ok, "a range in a transaction was checked before it ran");
       return result.answer;
@@ -216,12 +225,14 @@ function run(
 
 /** Without `ignoreLease` the key hangs on the request's lease afterwards, on none when that is 0. */
 function put(space: KeySpace, request: PutRequest): PutAnswer {
-  const { store, lessor } = space;
+  const { store, lessor, counts } = space;
   const wantsOld = request.prevKv || request.ignoreValue || request.ignoreLease;
   const old = wantsOld ? store.get(request.key) : undefined;
   const value = request.ignoreValue && old !== undefined ? old.value : request.value;
   const lease = request.ignoreLease && old !== undefined ? old.lease : request.lease;
   store.put(request.key, value, lease);
+  counts.puts += 1;
+  counts.putBytes += request.key.length + value.length;
   if (lease !== noLease && lessor.has(lease)) lessor.attach(lease, textOfBytes(request.key));
   else if (lessor.hasAttachments) lessor.detach(textOfBytes(request.key));
   return { type: "put", prevKv: request.prevKv ? old : undefined };

@@ -18,6 +18,7 @@ import { assert } from "../assert.ts";
 import { bytesOfId } from "../byte-io.ts";
 import { bytesOfText } from "../bytes.ts";
 import { type MemberConfig, memberConfigFields } from "../config.ts";
+import { type LeaseCounts, newLeaseCounts, noteGrant } from "../counts.ts";
 import { compareIds, type LeaseId, noLease } from "../ids.ts";
 import type { Backend } from "../ports.ts";
 import { type Expiry, ExpiryQueue } from "./expiry-queue.ts";
@@ -60,6 +61,7 @@ export class Lessor {
   /** When each lease is checkpointed next; empty unless primary. */
   private readonly checkpoints = new ExpiryQueue();
   private primary = false;
+  readonly counts: LeaseCounts = newLeaseCounts();
 
   /** Empty until {@link reload}. */
   constructor(backend: Backend, config: MemberConfig) {
@@ -111,6 +113,7 @@ export class Lessor {
     const lease = newLease(leaseId, Math.max(ttlSeconds, 1), 0);
     this.leases.set(leaseId, lease);
     this.store(lease);
+    noteGrant(this.counts, lease.ttlSeconds);
     if (this.primary) this.schedule(lease, nowMs + lease.ttlSeconds * 1_000, nowMs);
     return { ok: true, ttlSeconds: lease.ttlSeconds };
   }
@@ -127,6 +130,7 @@ export class Lessor {
     assert(lease !== undefined, "a lease that is removed exists");
     assert(lease.keys.size === 0, "a lease is removed after its keys", lease.keys.size);
     this.leases.delete(leaseId);
+    this.counts.revoked += 1;
     this.backend.delete("lease", bytesOfId(leaseId));
     if (lease.position >= 0) this.queue.remove(lease);
     this.planNoCheckpoint(lease);
@@ -214,6 +218,7 @@ export class Lessor {
     lease.expiryMs = nowMs + lease.ttlSeconds * 1_000;
     this.queue.move(lease, lease.expiryMs);
     this.planCheckpoint(lease, nowMs);
+    this.counts.renewed += 1;
     return lease.ttlSeconds;
   }
 

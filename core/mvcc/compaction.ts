@@ -35,6 +35,8 @@ export class Compaction {
   private cursor: Uint8Array = encodeRevision(0, 0, false);
   /** Highest revision whose old entries are gone from this backend; −1 when none was ever. */
   finishedRevision = -1;
+  /** For metrics; see counts.ts. */
+  readonly counts = { pieces: 0, entries: 0 };
   private readonly hashes: CompactionHash[] | undefined;
   /** CRC-32C over what the pieces so far kept. */
   private crc = 0;
@@ -86,6 +88,8 @@ export class Compaction {
       return seen < entriesMax;
     });
     for (const key of doomed) this.backend.delete("key", key);
+    this.counts.pieces += 1;
+    this.counts.entries += doomed.length;
     if (last !== undefined && seen >= entriesMax) {
       this.cursor = encodeRevision(mainRevisionOf(last), subRevisionOf(last) + 1, false);
       return;

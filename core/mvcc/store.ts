@@ -316,6 +316,11 @@ export class Store implements HistorySource {
     return this.compaction.finishedRevision;
   }
 
+  /** Pieces of compactions in this life, the entries they removed, and whether more are to come. */
+  get compactionCounts(): { readonly pieces: number; readonly entries: number; readonly isPending: boolean } {
+    return { ...this.compaction.counts, isPending: this.compaction.isPending };
+  }
+
   /** Hashes of what the last compactions left here, oldest first; empty unless members compare them. */
   get compactionHashes(): readonly CompactionHash[] {
     return this.compaction.recentHashes;

@@ -106,7 +106,7 @@ export class Chores {
     // While leadership is handed over nothing is proposed here; who takes over looks for itself.
     if (raft.role !== "leader" || raft.transferee !== undefined) return;
     for (const leaseId of machine.lessor.expired(nowMs, config.leaseRevokesPerCheckMax)) {
-      this.#propose({ type: "leaseRevoke", leaseId }, nowMs);
+      if (this.#propose({ type: "leaseRevoke", leaseId }, nowMs) === undefined) machine.lessor.counts.expired += 1;
     }
     const checkpoints = machine.lessor.checkpointsDue(nowMs, config.leaseCheckpointsPerCheckMax);
     if (checkpoints.length === 0) return;

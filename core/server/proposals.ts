@@ -61,6 +61,8 @@ export class Proposals {
   readonly #waiting = new Map<number, Waiting>();
   #unsentCount = 0;
   #leaderSinceMs = Number.NEGATIVE_INFINITY;
+  /** Writes of clients that were dropped or ran out of time. */
+  failed = 0;
 
   constructor(options: { raft: Raft; config: MemberConfig; origin: MemberId; incarnation: number }) {
     this.#raft = options.raft;
@@ -90,7 +92,10 @@ export class Proposals {
     if (bytes.length > this.#config.requestBytesMax) return "requestTooLarge";
     const kind = isConfiguration(request) ? "configuration" : "command";
     const outcome = this.#give(bytes, kind);
-    if (outcome === "dropped") return "proposalDropped";
+    if (outcome === "dropped") {
+      this.failed += 1;
+      return "proposalDropped";
+    }
     this.#sequence = sequence;
     const unsent = outcome === "later" ? bytes : undefined;
     if (options.requestId === undefined) return undefined;
@@ -147,6 +152,7 @@ export class Proposals {
       if (waiting.unsent !== undefined) this.#unsentCount -= 1;
       if (waiting.requestId === undefined) continue;
       ended ??= [];
+      this.failed += 1;
       const refusal = this.#timeoutRefusal(waiting);
       ended.push({ requestId: waiting.requestId, result: { ok: false, refusal }, compactTo: undefined });
     }

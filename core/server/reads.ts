@@ -53,6 +53,8 @@ export class Reads {
   /** Rounds whose index is known but not yet applied here, readIndex rising. */
   #proven: ProvenRound[] = [];
   #count = 0;
+  /** For metrics; see counts.ts. */
+  readonly counts = { slow: 0, failed: 0 };
 
   constructor(options: { raft: Raft; config: MemberConfig }) {
     this.#raft = options.raft;
@@ -99,8 +101,10 @@ export class Reads {
   /** Asks again for a round that got no answer; returns the reads that ran out of time. */
   tick(nowMs: number): readonly Read[] {
     if (this.#count === 0) return none;
-    if (this.#round !== undefined && nowMs - this.#round.askedMs >= this.#config.readRetryMs)
+    if (this.#round !== undefined && nowMs - this.#round.askedMs >= this.#config.readRetryMs) {
+      this.counts.slow += 1;
       this.#ask(this.#round, nowMs);
+    }
     const expired: Read[] = [];
     const expiresMs = nowMs - this.#config.requestTimeoutMs;
     this.#gathering = takeExpired(this.#gathering, expiresMs, expired);
@@ -116,6 +120,7 @@ export class Reads {
       .filter((round) => round.reads.length > 0);
     if (this.#round === undefined && this.#gathering.length > 0) this.#startRound(nowMs);
     this.#count -= expired.length;
+    this.counts.failed += expired.length;
     return expired;
   }
 

@@ -11,6 +11,7 @@
 import type { Machine } from "../apply/machine.ts";
 import { assert } from "../assert.ts";
 import type { MemberConfig } from "../config.ts";
+import type { SnapshotCounts } from "../counts.ts";
 import { indexOf, type LogIndex, type MemberId, type Term, type WriteId } from "../ids.ts";
 import type { Backend } from "../ports.ts";
 import type { Configuration, SnapshotChunk, SnapshotChunkReply } from "../raft/message.ts";
@@ -42,6 +43,8 @@ export class Snapshots {
   readonly #in: SnapshotInbox;
   #sync: BackendSync | undefined;
   #compactedAt: LogIndex;
+  /** For metrics; see counts.ts. */
+  readonly received = new Map<MemberId, number>();
 
   constructor(options: {
     readonly id: MemberId;
@@ -81,6 +84,14 @@ export class Snapshots {
 
   // ---- sending -----------------------------------------------------------------------------------------------
 
+  get arrivingFrom(): MemberId | undefined {
+    return this.#in.from;
+  }
+
+  get sent(): ReadonlyMap<MemberId, Readonly<SnapshotCounts>> {
+    return this.#out.counts;
+  }
+
   start(to: MemberId): void {
     for (const chunk of this.#out.start(to, this.#raft.term)) this.#outbox.send(chunk);
   }
@@ -116,6 +127,7 @@ export class Snapshots {
     if (reply !== undefined) this.#outbox.send({ ...reply, term: this.#raft.term });
     if (complete === undefined) return;
     this.#in.finish();
+    this.received.set(chunk.from, (this.received.get(chunk.from) ?? 0) + 1);
     const writeId = this.#writer.nextWriteId();
     this.#sync = { writeId, purpose: "finishInstall", install: complete };
     this.#outbox.push({ type: "syncBackend", writeId });

@@ -13,6 +13,7 @@
 import { assert } from "../assert.ts";
 import { emptyBytes } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
+import type { SnapshotCounts } from "../counts.ts";
 import { compareIds, type LogIndex, type MemberId, type Term } from "../ids.ts";
 import { type Backend, type BackendInstall, type BackendView, buckets } from "../ports.ts";
 import type { Configuration, SnapshotChunk, SnapshotChunkReply } from "../raft/message.ts";
@@ -63,6 +64,8 @@ export class SnapshotOutbox {
   /** In id order; one per follower at most. */
   readonly #transfers: Transfer[] = [];
   #lastTransferId = 0;
+  /** For metrics; see counts.ts. */
+  readonly counts = new Map<MemberId, SnapshotCounts>();
 
   constructor(options: {
     readonly config: Pick<MemberConfig, "snapshotChunkBytes" | "electionTicks">;
@@ -76,8 +79,11 @@ export class SnapshotOutbox {
 
   /** Begins a transfer to that follower; an earlier one to it is dropped. */
   start(to: MemberId, term: Term): SnapshotChunk[] {
-    this.#drop(to);
+    this.#drop(to, "failed");
     this.#lastTransferId += 1;
+    const counts = this.counts.get(to) ?? { sending: 0, sent: 0, failed: 0 };
+    counts.sending += 1;
+    this.counts.set(to, counts);
     const transfer: Transfer = {
       to,
       term,
@@ -133,7 +139,7 @@ export class SnapshotOutbox {
         else if (transfer.lastTaken !== undefined) messages.push(transfer.lastTaken);
       }
     }
-    for (const to of aborted) this.#drop(to);
+    for (const to of aborted) this.#drop(to, "failed");
     return { messages, aborted };
   }
 
@@ -141,21 +147,26 @@ export class SnapshotOutbox {
   acknowledged(to: MemberId, matchIndex: LogIndex): void {
     if (this.#transfers.length === 0) return;
     const transfer = this.#transfers.find((each) => each.to === to);
-    if (transfer !== undefined && transfer.source.index <= matchIndex) this.#drop(to);
+    if (transfer !== undefined && transfer.source.index <= matchIndex) this.#drop(to, "sent");
   }
 
   /** Leadership is lost: all transfers end. */
   stop(): void {
-    while (this.#transfers.length > 0) this.#drop((this.#transfers[0] as Transfer).to);
+    while (this.#transfers.length > 0) this.#drop((this.#transfers[0] as Transfer).to, "failed");
   }
 
   get #resendTicks(): number {
     return Math.max(1, this.#config.electionTicks >> 1);
   }
 
-  #drop(to: MemberId): void {
+  #drop(to: MemberId, outcome: "sent" | "failed"): void {
     const position = this.#transfers.findIndex((each) => each.to === to);
     if (position < 0) return;
+    const counts = this.counts.get(to);
+    if (counts !== undefined) {
+      counts.sending -= 1;
+      counts[outcome] += 1;
+    }
     const [transfer] = this.#transfers.splice(position, 1);
     if (transfer !== undefined) closeView(transfer);
   }
@@ -247,6 +258,11 @@ export class SnapshotInbox {
   constructor(options: { readonly backend: Pick<Backend, "beginInstall">; readonly id: MemberId }) {
     this.#backend = options.backend;
     this.#id = options.id;
+  }
+
+  /** Whose snapshot is arriving; undefined: none is, or it is all here. */
+  get from(): MemberId | undefined {
+    return this.#reception === undefined || this.#reception.complete ? undefined : this.#reception.first.from;
   }
 
   /**

@@ -14,6 +14,7 @@
 import { assert, unreachable } from "../assert.ts";
 import { textOfBytes } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
+import type { WatchCounts } from "../counts.ts";
 import { type RefusalName, refusals } from "../errors.ts";
 import { type Revision, revisionOf, type StreamId, type WatchId, watchIdOf } from "../ids.ts";
 import type { Change, HistorySource } from "../mvcc/change.ts";
@@ -76,6 +77,7 @@ export class WatchHub {
   #lastSerial = 0;
   /** Of all streams, those a compaction cancelled included: their ids are remembered. */
   #watchCount = 0;
+  #eventsSent = 0;
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
@@ -92,6 +94,13 @@ export class WatchHub {
     this.#config = options.config;
     this.#emit = options.emit;
     this.#revision = options.source.currentRevision;
+  }
+
+  /** What stands, and what was sent in this life. */
+  get counts(): WatchCounts {
+    let watches = 0;
+    for (const { live } of this.#streamsInOrder) watches += live;
+    return { streams: this.#streams.size, watches, behind: this.#behind.length, events: this.#eventsSent };
   }
 
   open(streamId: StreamId): void {
@@ -423,6 +432,7 @@ export class WatchHub {
 
   #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): void {
     watcher.busy = true;
+    this.#eventsSent += events.length;
     const { stream, watchId } = watcher;
     this.#send(stream, {
       type: "watch",
