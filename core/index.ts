@@ -40,3 +40,4 @@ export type * from "./raft/ready.ts";
 export type * from "./request.ts";
 export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
 export type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
+export { frameEnd } from "./storage/record.ts";

@@ -34,9 +34,11 @@ import {
   writev,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { DoubtfulBytes, LogOperation, WriteId } from "../../core/index.ts";
 import { assert } from "../../core/index.ts";
+import type { DurableRecord } from "./durable-record.ts";
 import type { FaultPoints } from "./fault-points.ts";
 import type { Room } from "./room.ts";
 import { syncDirectory } from "./sync.ts";
@@ -51,7 +53,9 @@ export interface LogDiskOptions {
   readonly onFailure: (error: Error) => void;
   /** Absent: the log ends when it finds no room. */
   readonly room?: Pick<Room, "explains" | "takeReserve" | "beforeGrowth" | "isFull">;
-  readonly points?: Pick<FaultPoints, "takeSyncFailure">;
+  readonly points?: Pick<FaultPoints, "takeSyncFailure" | "slowSyncMs" | "holdsSyncs">;
+  /** Told after every sync how far the log is durable, before anybody else is. */
+  readonly durable?: Pick<DurableRecord, "note">;
   /** One batch went to the disk: how long the sync took, and how many bytes it covered. */
   readonly onBatch?: (batch: { readonly writeMs: number; readonly syncMs: number; readonly bytes: number }) => void;
 }
@@ -64,6 +68,8 @@ const unlinkAsync = promisify(unlink);
 
 /** Space set aside in one step. */
 const stepBytes = 1024 * 1024;
+/** Between two looks whether syncs are held back still. */
+const heldSyncLookMs = 10;
 /** Buffers in one writev; the kernel's limit is 1024. */
 const buffersPerCallMax = 1000;
 
@@ -73,6 +79,8 @@ interface OpenSegment {
   allocatedBytes: number;
   /** How far it is worth setting space aside. */
   readonly expectedBytes: number;
+  /** Where what was appended in this life ends; 0: nothing was. */
+  writtenBytes: number;
   dirty: boolean;
 }
 
@@ -203,6 +211,7 @@ export class LogDisk {
           handle,
           allocatedBytes: 0,
           expectedBytes: operation.expectedBytes,
+          writtenBytes: 0,
           dirty: true,
         });
         this.#directoryDirty = true;
@@ -212,8 +221,10 @@ export class LogDisk {
         const segment = await this.#segment(operation.segment);
         await ftruncateAsync(segment.handle, operation.sizeBytes);
         segment.allocatedBytes = operation.sizeBytes;
+        segment.writtenBytes = operation.sizeBytes;
         // What follows must never be on the disk while the cut is not.
         if (this.#options.fsync) await fdatasyncAsync(segment.handle);
+        this.#options.durable?.note({ segment: operation.segment, offset: operation.sizeBytes });
         return;
       }
       case "remove": {
@@ -250,6 +261,7 @@ export class LogDisk {
     let end = offset;
     for (const buffer of buffers) end += buffer.length;
     segment.dirty = true;
+    segment.writtenBytes = end;
     const isSmall = end - offset <= this.#slab.length;
     if (isSmall && end <= segment.allocatedBytes) {
       writeSmall(segment.handle, joined(buffers, this.#slab), offset);
@@ -291,21 +303,35 @@ export class LogDisk {
     const handle = await openAsync(this.#path(name), "r+");
     const allocatedBytes = fstatSync(handle).size;
     // Left by an earlier life: never grown ahead, because where its records end is known only by the log.
-    const segment = { handle, allocatedBytes, expectedBytes: 0, dirty: false };
+    const segment = { handle, allocatedBytes, expectedBytes: 0, writtenBytes: 0, dirty: false };
     this.#segments.set(name, segment);
     return segment;
   }
 
   async #sync(): Promise<void> {
     if (!this.#options.fsync) return;
-    for (const segment of this.#segments.values()) {
+    let newest: { readonly name: string; readonly segment: OpenSegment } | undefined;
+    for (const [name, segment] of this.#segments) {
+      if (newest === undefined || name > newest.name) newest = { name, segment };
       if (!segment.dirty) continue;
       segment.dirty = false;
-      if (this.#options.points?.takeSyncFailure() === true)
-        throw new Error("EIO: i/o error, fdatasync (a fault point)");
+      await this.#meetFaultPoints();
       await fdatasyncAsync(segment.handle);
     }
     if (this.#directoryDirty) this.#syncNames();
+    if (newest !== undefined && newest.segment.writtenBytes > 0) {
+      this.#options.durable?.note({ segment: newest.name, offset: newest.segment.writtenBytes });
+    }
+  }
+
+  /** @throws the error of a sync that has to fail */
+  async #meetFaultPoints(): Promise<void> {
+    const { points } = this.#options;
+    if (points === undefined) return;
+    if (points.takeSyncFailure()) throw new Error("EIO: i/o error, fdatasync (a fault point)");
+    const { slowSyncMs } = points;
+    if (slowSyncMs > 0) await pause(slowSyncMs);
+    while (points.holdsSyncs) await pause(heldSyncLookMs);
   }
 
   #syncNames(): void {

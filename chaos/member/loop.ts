@@ -4,8 +4,9 @@
  */
 import { type Input, type MemberEvent, type Output, unreachable, type WriteId } from "../../core/index.ts";
 import { BackendProblem, type LmdbBackend } from "./backend.ts";
-import { nowMs, startTicks, type Ticking } from "./clock.ts";
+import type { MemberClock, Ticking } from "./clock.ts";
 import type { LogDisk } from "./disk.ts";
+import type { FaultPoints } from "./fault-points.ts";
 import type { PeerNetwork } from "./network.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Room } from "./room.ts";
@@ -20,6 +21,7 @@ export interface Steppable {
 }
 
 export interface LoopOptions {
+  readonly clock: Pick<MemberClock, "nowMs" | "startTicks">;
   readonly tickMs: number;
   readonly commitMs: number;
   /** Pending writes at which the backend is committed at once. */
@@ -30,6 +32,7 @@ export interface LoopOptions {
   readonly network: Pick<PeerNetwork, "send">;
   readonly seam: Pick<Seam, "reply" | "streamReply" | "streamEnded">;
   readonly passwords: Pick<Passwords, "hash" | "check">;
+  readonly points?: Pick<FaultPoints, "slowSyncMs">;
   readonly onEvent: (event: MemberEvent) => void;
   /** The member cannot go on; called at most once, and nothing is stepped afterwards. */
   readonly onStop: (reason: StopReason) => void;
@@ -66,7 +69,7 @@ export class Loop {
   /** Carries out what the start of the member left to do, then ticks. */
   start(outputs: readonly Output[]): void {
     this.#guarded(() => this.#carryOut(outputs));
-    this.#ticking = startTicks(this.#options.tickMs, () => this.step({ type: "tick" }));
+    this.#ticking = this.#options.clock.startTicks(this.#options.tickMs, () => this.step({ type: "tick" }));
     this.#commitTimer = setInterval(() => this.#guarded(() => this.#commit()), this.#options.commitMs);
   }
 
@@ -85,6 +88,7 @@ export class Loop {
   }
 
   #stepWaiting(): void {
+    const { nowMs } = this.#options.clock;
     for (let next = this.#waiting.shift(); next !== undefined && !this.#stopped; next = this.#waiting.shift()) {
       const atMs = nowMs();
       this.#options.onStep?.(atMs);
@@ -174,12 +178,13 @@ export class Loop {
   }
 
   #tryCommit(): boolean {
-    const { backend, room, onCommit } = this.#options;
+    const { backend, room, points, onCommit } = this.#options;
     if (backend.pendingWrites === 0) return true;
     const startedMs = performance.now();
     try {
       room.beforeGrowth(1);
       backend.commit();
+      stall(points?.slowSyncMs ?? 0);
     } catch (error) {
       if (!room.explains(error)) {
         throw new CommitFailure(
@@ -192,6 +197,11 @@ export class Loop {
     onCommit?.(performance.now() - startedMs);
     return true;
   }
+}
+
+/** Everything stands still, as it does while a commit waits for a slow disk. */
+function stall(ms: number): void {
+  if (ms > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 class CommitFailure extends Error {

@@ -15,11 +15,12 @@ import { unaryCalls } from "../../core/wire/calls.ts";
 import { BoundedCalls } from "./bounded-calls.ts";
 import { CallMeter } from "./call-meter.ts";
 import { type CallTarget, Switchboard } from "./calls.ts";
-import { nowMs } from "./clock.ts";
+import { MemberClock } from "./clock.ts";
 import { electionPrograms } from "./concurrency/election.ts";
 import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk, rewriteDoubtful } from "./disk.ts";
+import { DurableRecord, endOfLog } from "./durable-record.ts";
 import { featureStates } from "./feature-gates.ts";
 import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
@@ -99,6 +100,7 @@ export class MemberProcess {
     });
     // What is applied while it starts is a replay, and nobody's.
     let onApplied = (_operation: string, _ok: boolean): void => {};
+    const clock = new MemberClock(directory.points);
     const started = startMember({
       identity: { name: flags.name, memberId, clusterId, clientUrls: flags.advertiseClientUrls },
       config: flags.config,
@@ -107,15 +109,19 @@ export class MemberProcess {
       members,
       random: realRandom(),
       incarnation,
-      nowMs: nowMs(),
+      nowMs: clock.nowMs(),
       forceNewCluster: flags.forceNewCluster,
       onApplied: (operation, ok) => onApplied(operation, ok),
     });
     if (!started.ok) throw new StartProblem("cannot start", started.reason);
-    if (flags.fsync) rewriteDoubtful(directory.walDirectory, started.doubtful);
+    const durable = new DurableRecord(directory.points.durableRecordPath);
+    if (flags.fsync) {
+      rewriteDoubtful(directory.walDirectory, started.doubtful);
+      durable.note(endOfLog(directory.segments));
+    }
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
-    const process = new MemberProcess(start, started.member);
+    const process = new MemberProcess(start, { member: started.member, clock, durable });
     onApplied = (operation, ok) => process.#noteApplied(operation, ok);
     await process.#front.open().catch((error: Error) => {
       throw new StartProblem("listen failed", error.message);
@@ -129,7 +135,14 @@ export class MemberProcess {
     return process;
   }
 
-  private constructor(start: ProcessStart, member: Member) {
+  private constructor(
+    start: ProcessStart,
+    {
+      member,
+      clock,
+      durable,
+    }: { readonly member: Member; readonly clock: MemberClock; readonly durable: DurableRecord },
+  ) {
     this.#start = start;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -193,9 +206,11 @@ export class MemberProcess {
         this.#loop.fail({ kind: "disk", text: `the log could not be written: ${error.message}; ${remedyFor(error)}` }),
       room: directory.room,
       points: directory.points,
+      durable,
       onBatch: (batch) => this.#noteBatch(batch),
     });
     this.#loop = new Loop(member, {
+      clock,
       tickMs: flags.config.tickMs,
       commitMs: flags.backendCommitMs,
       commitWrites: flags.backendCommitWrites,
@@ -210,6 +225,7 @@ export class MemberProcess {
       },
       seam: this.#seam,
       passwords: this.#passwords,
+      points: directory.points,
       onEvent: (event) => this.#note(event),
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
@@ -234,7 +250,7 @@ export class MemberProcess {
       slowCalls({ warnAboveMs: flags.warnUnaryMs, log, observe: this.#metrics.noteHandled }),
     );
     const guarded = new OperatorGate(this.#calls, ({ credential }) => {
-      const refusal = member.refusalOfOperator(credential, nowMs());
+      const refusal = member.refusalOfOperator(credential, clock.nowMs());
       return refusal === undefined ? undefined : statusOf(refusal);
     });
     const entrance: CallTarget = tokens === undefined ? guarded : new TokenChecker(guarded, tokens);
@@ -278,7 +294,7 @@ export class MemberProcess {
         corsOrigins: flags.corsOrigins,
         // With users, nobody may do nothing.
         certificatesMatter: () =>
-          flags.clientTls.clientCertAuth && member.refusalOfOperator(undefined, nowMs()) !== undefined,
+          flags.clientTls.clientCertAuth && member.refusalOfOperator(undefined, clock.nowMs()) !== undefined,
       }),
       metricsHttp: metricsHttp(probes),
     });

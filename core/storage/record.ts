@@ -119,6 +119,15 @@ export function frameAt(
   return payload && { kind: kindOfByte(bytes[place.offset] as number), from: place.offset, next: payload.to + 1 };
 }
 
+/**
+ * Where a record that begins there would end by what its header says, whoever's it is; undefined: none begins there. No
+ * sum is looked at, so it is for finding places, never for reading.
+ */
+export function frameEnd(bytes: Uint8Array, offset: number): number | undefined {
+  if (offset + headerBytes > bytes.length || kindOfByte(bytes[offset] as number) === undefined) return undefined;
+  return offset + recordOverheadBytes + read32(bytes, offset + lengthOffset);
+}
+
 /** What kind of record its first byte says begins there; undefined: none does. */
 export function recordKindAt(bytes: Uint8Array, offset: number): RecordKind | undefined {
   return kindOfByte(bytes[offset] as number);
