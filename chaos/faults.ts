@@ -5,8 +5,9 @@
 import { unreachable } from "../core/index.ts";
 import type { Fault, FaultTarget } from "../scenarios/faults.ts";
 import type { HistoryEvent } from "../scenarios/history.ts";
-import type { Cluster, MemberProcesses } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import { whySendersAreUnknown } from "./link/sender.ts";
+import type { MemberProcesses } from "./member-processes.ts";
 import { changeMany, changeMembers } from "./operator.ts";
 
 export interface FaultSurroundings {

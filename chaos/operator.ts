@@ -8,7 +8,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type MemberId, type MemberRecord, memberIdOf, type Request, refusals } from "../core/index.ts";
 import type { Fault } from "../scenarios/faults.ts";
-import type { Cluster, MemberProcesses } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import type { MemberProcesses } from "./member-processes.ts";
 
 export type MemberChange = Extract<Fault, { fault: "addMember" | "removeMember" | "promoteMember" }>;
 
