@@ -6,7 +6,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { drillScenarios, Interruption } from "./chaos/drill-command.ts";
+import { drawDrill, drillPlans } from "./chaos/drill-runs.ts";
+import { Interruption } from "./chaos/interruption.ts";
+import { probeMachine } from "./chaos/probe-machine.ts";
 import { parseTarget } from "./chaos/target.ts";
 import { exitCodes, Progress, runVerb, wholeNumber } from "./reports/command.ts";
 import { countText, durationText } from "./reports/html.ts";
@@ -88,11 +90,12 @@ async function drill(flags: Flags, signal: AbortSignal, rows: OverviewRow[]): Pr
   const chosen = drilled
     .map(scenarioNamed)
     .filter((scenario) => scenario !== undefined)
-    .map((scenario) => ({ ...scenario, durationMs: { ...scenario.durationMs, real: drillMs } }));
+    .map((scenario) => ({ ...scenario, durationMs: { ...scenario.durationMs, real: drillMs } }))
+    .map((scenario) => drawDrill(scenario, flags.seed));
   process.stderr.write(`drilling three real processes: ${drilled.join(", ")}\n`);
-  await drillScenarios(chosen, {
+  await drillPlans(chosen, {
     target,
-    seed: flags.seed,
+    machine: await probeMachine(target, "proxy"),
     out: flags.out,
     signal,
     onRun: ({ run: result, directory }) => {

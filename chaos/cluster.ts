@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { compareIds, type MemberId, type Random } from "../core/index.ts";
 import type { PlannedMember } from "../scenarios/plan.ts";
 import { AlarmWatch } from "./alarm-watch.ts";
+import type { Ability, Capabilities, NetworkKind } from "./capabilities.ts";
 import { EtcdClient } from "./client/client.ts";
 import { Transport } from "./client/transport.ts";
 import { MemberProcesses } from "./member-processes.ts";
@@ -27,6 +28,15 @@ export interface ClusterOptions {
   readonly logFileOf: (member: string) => string;
   readonly onEnd: (end: ProcessEnd) => void;
   readonly signal: AbortSignal;
+  /** Absent: links go through a proxy, and only what needs no probing can be broken. */
+  readonly machine?: Machine;
+}
+
+/** Where a drill runs: what can be broken there, and what of it the plan will break. */
+export interface Machine {
+  readonly network: NetworkKind;
+  readonly capabilities: Capabilities;
+  readonly needs: ReadonlySet<Ability>;
 }
 
 /** A drill cannot begin: the cluster did not come up. */

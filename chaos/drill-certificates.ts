@@ -13,7 +13,8 @@ export interface DrillCertificates {
 
 const elliptic = { keyType: "ec", curve: "P-256", algorithm: "sha256" } as const;
 
-export async function makeCertificates(directory: string): Promise<DrillCertificates> {
+/** @param hosts IPv4 addresses at which members serve */
+export async function makeCertificates(directory: string, hosts: readonly string[]): Promise<DrillCertificates> {
   // Read when it is needed: few drills do.
   const { generate } = await import("selfsigned");
   const authority = await generate([{ name: "commonName", value: "faultline drill" }], {
@@ -30,7 +31,7 @@ export async function makeCertificates(directory: string): Promise<DrillCertific
       { name: "basicConstraints", cA: false, critical: true },
       { name: "keyUsage", digitalSignature: true, critical: true },
       { name: "extKeyUsage", serverAuth: true, clientAuth: true },
-      { name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] },
+      { name: "subjectAltName", altNames: hosts.map((ip) => ({ type: 7, ip })) },
     ],
   });
   const files = {

@@ -54,6 +54,23 @@ export async function changeMembers(
   return changed;
 }
 
+/**
+ * Removes a member whose disk is lost and adds it anew under the same address, as etcd's operators do; its process
+ * joins. The cluster may be asked again after this was given up: what was done stays done.
+ */
+export async function replaceMember(
+  name: string,
+  around: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<Changed> {
+  const removal = { fault: "removeMember", target: name } as const;
+  const removed = await untilDone((turn) => tryOnce(removal, name, { ...around, turn }));
+  if ("problem" in removed) return removed;
+  const addition = { fault: "addMember", target: name, learner: false } as const;
+  const added = await untilDone((turn) => tryOnce(addition, name, { ...around, turn }));
+  if ("done" in added) await carryOn(addition, name, around);
+  return added;
+}
+
 /** Makes several changes in one step: a call of our members alone. Names are members', no roles. */
 export async function changeMany(
   change: ManyChanges,

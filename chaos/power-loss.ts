@@ -12,8 +12,8 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { open } from "lmdb";
 import { frameEnd, type Random } from "../core/index.ts";
+import { backendsOf, committedBytes } from "./backend-file.ts";
 import type { DurablePlace } from "./member/durable-record.ts";
 
 /** Bytes of the log that no sync had covered, in the order they were written. */
@@ -94,26 +94,13 @@ function drawCut(unsynced: readonly Unsynced[], random: Random): { readonly kept
 
 /** Cuts off what lies beyond the last page of the newest commit. @returns a phrase; undefined: nothing did */
 export function cutBackend(directory: string): string | undefined {
-  const names = existsSync(directory) ? readdirSync(directory).filter((name) => /^db-\d+$/.test(name)) : [];
   let cutBytes = 0;
-  for (const name of names) {
-    const file = join(directory, name, "data.mdb");
-    if (!existsSync(file)) continue;
-    const { size } = statSync(file);
-    const committedBytes = committedBytesOf(join(directory, name));
-    if (committedBytes >= size) continue;
-    truncateSync(file, committedBytes);
-    cutBytes += size - committedBytes;
+  for (const backend of backendsOf(directory)) {
+    const file = join(backend, "data.mdb");
+    const excessBytes = statSync(file).size - committedBytes(backend);
+    if (excessBytes <= 0) continue;
+    truncateSync(file, committedBytes(backend));
+    cutBytes += excessBytes;
   }
   return cutBytes === 0 ? undefined : `${cutBytes} bytes of a commit under way are lost`;
-}
-
-function committedBytesOf(path: string): number {
-  const environment = open({ path, noSubdir: false, readOnly: true, encoding: "binary" });
-  const { lastPageNumber, pageSize } = environment.getStats() as {
-    readonly lastPageNumber: number;
-    readonly pageSize: number;
-  };
-  void environment.close();
-  return (lastPageNumber + 1) * pageSize;
 }

@@ -12,6 +12,8 @@ export interface ProcessStart {
   readonly args: readonly string[];
   readonly env: { readonly [variable: string]: string | undefined };
   readonly logFile: string;
+  /** Called when the process is gone, before anybody is told of its end. */
+  readonly onGone?: (pid: number) => void;
 }
 export interface ProcessEnd {
   readonly name: string;
@@ -81,18 +83,19 @@ export class Supervisor {
       child.once("spawn", () => resolve(undefined));
       child.once("error", resolve);
     });
-    if (child.pid !== undefined) this.#keep(start.name, child, child.pid);
+    if (child.pid !== undefined) this.#keep(start, child, child.pid);
     const error = await failure;
     if (error !== undefined) throw new Error(`${start.command} cannot be run: ${error.message}`);
   }
 
   /** From here on the process is the supervisor's to end, even when it is closed a moment later. */
-  #keep(name: string, child: ChildProcess, pid: number): void {
+  #keep({ name, onGone }: ProcessStart, child: ChildProcess, pid: number): void {
     const ended = new Promise<ProcessEnd>((resolve) => {
       child.once("exit", (code, signal) => {
         const end = { name, how: signal ?? `exit code ${code}`, expected: life.endExpected };
         if (this.#lives.get(name) === life) this.#lives.delete(name);
         this.#lastEnds.set(name, end);
+        onGone?.(pid);
         this.#onEnd(end);
         resolve(end);
       });
@@ -122,10 +125,10 @@ export class Supervisor {
     clearTimeout(timer);
   }
 
-  /** The process may end by itself from now on. */
-  expectEnd(name: string): void {
+  /** The process may end by itself from now on, or may not any more. */
+  expectEnd(name: string, isExpected = true): void {
     const life = this.#lives.get(name);
-    if (life !== undefined) life.endExpected = true;
+    if (life !== undefined) life.endExpected = isExpected;
   }
 
   /** SIGSTOP. @returns false when it is down or paused already */

@@ -12,6 +12,7 @@ import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult } from "../scenarios/run.ts";
 import { requestOf } from "../scenarios/session/convert.ts";
 import { Recorder } from "../scenarios/session/recorder.ts";
+import { type Ability, abilityOf, type Capabilities, type NetworkKind } from "./capabilities.ts";
 import { Cluster, ClusterProblem } from "./cluster.ts";
 import { makeFault } from "./faults.ts";
 import { lastWords } from "./last-words.ts";
@@ -27,10 +28,13 @@ export interface DrillOptions {
   /** Called with each event before the next one happens. */
   readonly sink: (event: HistoryEvent) => void;
   readonly logFileOf: (member: string) => string;
-  /** The scenario's checks, by name, over the finished history. */
-  readonly judge: (history: readonly HistoryEvent[], checks: readonly string[]) => readonly CheckResult[];
+  /** The plan's checks over the finished history. */
+  readonly judge: (history: readonly HistoryEvent[], plan: Plan) => readonly CheckResult[];
   /** Aborted: the run ends early, in order, with what it has. */
   readonly signal: AbortSignal;
+  readonly network: NetworkKind;
+  /** What can be broken here, found out before. */
+  readonly capabilities: Capabilities;
 }
 
 /**
@@ -62,13 +66,14 @@ class DrillRun {
   }
 
   async run(): Promise<RunResult> {
-    const { target, random, logFileOf, signal } = this.#options;
+    const { target, random, logFileOf, signal, network, capabilities } = this.#options;
     const cluster = await Cluster.open({
       planned: this.#plan.members,
       target,
       random,
       logFileOf,
       signal,
+      machine: { network, capabilities, needs: needsOf(this.#plan) },
       onEnd: (end) => this.#handleEnd(end),
     });
     this.#cluster = cluster;
@@ -139,6 +144,7 @@ class DrillRun {
     const before = new Map(cluster.names.map((name) => [name, cluster.processes?.stateOf(name)]));
     await makeFault(fault, {
       cluster,
+      capabilities: this.#options.capabilities,
       nowMs: this.#nowMs,
       record: (event) => this.#recorder.record(event),
     });
@@ -154,13 +160,14 @@ class DrillRun {
 
   #resultOf(outcome: StageOutcome): RunResult {
     const { history } = this.#recorder;
-    const judged = withMeant(this.#options.judge(history, this.#plan.checks), this.#plan.meant);
+    const judged = withMeant(this.#options.judge(history, this.#plan), this.#plan.meant);
     const checks = [...judged, ...this.#ownChecks(outcome)];
     return {
       scenario: this.#plan.scenario,
       seed: this.#plan.seed,
       world: "real",
       target: targetName(this.#options.target),
+      ...(this.#options.network === "netns" ? { network: this.#options.network } : {}),
       plan: this.#plan,
       history,
       checks,
@@ -189,6 +196,13 @@ class DrillRun {
     const final = checkOf("final-reads", missing, "every member answered the final reads", missing[0] ?? "", judged);
     return [...results, final];
   }
+}
+
+/** What the plan will break. */
+function needsOf(plan: Plan): ReadonlySet<Ability> {
+  const needs = new Set(plan.faults.flatMap(({ fault }) => abilityOf(fault) ?? []));
+  if (plan.members.some(({ clockOffsetMs }) => clockOffsetMs !== 0)) needs.add("clockJump");
+  return needs;
 }
 
 /**

@@ -13,10 +13,10 @@ export const exitCodeOfVerdict = (verdict: VerdictWord): number =>
   verdict === "holds" ? exitCodes.passed : exitCodes.failed;
 
 /** The command that runs the same again. */
-export function repeatLine(run: Pick<RunResult, "scenario" | "seed" | "world" | "target">): string {
-  return run.world === "sim"
-    ? `faultline sim ${run.scenario} --seed ${run.seed}`
-    : `faultline drill ${run.scenario} --target ${run.target} --seed ${run.seed}`;
+export function repeatLine(run: Pick<RunResult, "scenario" | "seed" | "world" | "target" | "network">): string {
+  if (run.world === "sim") return `faultline sim ${run.scenario} --seed ${run.seed}`;
+  const network = run.network === undefined ? "" : ` --network ${run.network}`;
+  return `faultline drill ${run.scenario} --target ${run.target} --seed ${run.seed}${network}`;
 }
 
 export interface FaultRow {
@@ -52,7 +52,7 @@ export function jsonOfRun(run: RunResult, runDirectory: string | undefined): { r
     scenario: run.scenario,
     seed: run.seed,
     ...(run.digest === undefined ? {} : { digest: run.digest }),
-    ...(run.world === "real" ? { target: run.target } : {}),
+    ...(run.world === "real" ? { target: run.target, network: run.network ?? "proxy" } : {}),
     verdict: run.verdict,
     checks: run.checks.map(({ name, verdict, detail, meant }) => {
       return { name, verdict, detail, ...(meant === undefined ? {} : { meant }) };

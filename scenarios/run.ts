@@ -10,6 +10,8 @@ export interface RunResult {
   readonly seed: number;
   readonly world: "sim" | "real";
   readonly target: string;
+  /** Absent: links of a drill went through a proxy. */
+  readonly network?: "netns";
   readonly plan: Plan;
   readonly history: readonly HistoryEvent[];
   readonly checks: readonly CheckResult[];

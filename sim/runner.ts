@@ -2,9 +2,9 @@
  * One plan → one result: the world runs it, then the checks judge the history it left. White-box invariants come first
  * in the list of checks, under the name "invariants".
  */
-import { defaultMemberConfig, type MemberConfig, startMember } from "../core/index.ts";
-import { type CheckOptions, checksByNames } from "../scenarios/check/all.ts";
+import { startMember } from "../core/index.ts";
 import { withMeant } from "../scenarios/check/meant.ts";
+import { checksOfPlan } from "../scenarios/check/of-plan.ts";
 import { type CheckBudget, type CheckResult, worstVerdict } from "../scenarios/check/verdict.ts";
 import { drawPlan } from "../scenarios/draw.ts";
 import type { Plan } from "../scenarios/plan.ts";
@@ -49,7 +49,7 @@ export function judge(world: World, how: { readonly startedMs: number; readonly 
   // A run that a broken invariant cut short has no end to judge: its history would accuse clients of what never came.
   if (world.broken === undefined) {
     checks.push(finalOf(world));
-    const judged = checksOf(plan).map((check) => check.check(history, budget));
+    const judged = checksOfPlan(plan).map((check) => check.check(history, budget));
     checks.push(...withMeant(judged, plan.meant));
   }
   return {
@@ -66,35 +66,6 @@ export function judge(world: World, how: { readonly startedMs: number; readonly 
     simulatedMs: Math.floor(world.timeUs / 1_000),
     wallMs: Math.round(performance.now() - how.startedMs),
     operations: world.operations,
-  };
-}
-
-function checksOf(plan: Plan): NonNullable<ReturnType<typeof checksByNames>> {
-  const checks = checksByNames(plan.checks, checkOptionsOf(plan));
-  if (checks === undefined) throw new Error(`the plan asks for a check that does not exist: ${plan.checks.join(" ")}`);
-  return checks;
-}
-
-/** What the checks must know of a plan: its slowest election, its bound on progress, how wrong its clocks are. */
-export function checkOptionsOf(plan: Plan): CheckOptions {
-  let electionTimeoutMs = 0;
-  let driftPpm = 0;
-  let leaseCheckpointMs = 0;
-  for (const member of plan.members) {
-    const config: MemberConfig = { ...defaultMemberConfig, ...member.config };
-    const { tickMs, electionTicks } = config;
-    if (config.leaseCheckpoints) {
-      leaseCheckpointMs = Math.max(leaseCheckpointMs, config.leaseCheckpointMs + config.leaseCheckMs + tickMs);
-    }
-    electionTimeoutMs = Math.max(electionTimeoutMs, tickMs * electionTicks);
-    driftPpm = Math.max(driftPpm, Math.abs(member.clockDriftPpm));
-  }
-  return {
-    electionTimeoutMs,
-    progressBoundMs: plan.phases.progressBoundMs,
-    leaseCheckpointMs,
-    // Simulated leases last a minute at most.
-    leaseEarlySlackMs: Math.ceil((driftPpm * 60_000) / 1_000_000),
   };
 }
 

@@ -1,6 +1,6 @@
 /*
- * A TCP hop in front of each member's peer port. Members advertise the hop's address, so every byte between two
- * members passes here, and the dialling member is known (sender.ts). A link is one direction between two members: on
+ * A TCP hop in front of each member's peer port. Every byte between two members that was led here passes through this
+ * process, and the dialling member is known by the connection it made. A link is one direction between two members: on
  * a connection that a dialled to b, bytes from a travel on a→b and the answers on b→a.
  *
  * What a cut is: bytes on that link vanish, nothing tells either end. TCP cannot go on after a hole, so a connection
@@ -8,7 +8,7 @@
  */
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from "node:net";
 import type { Random } from "../../core/index.ts";
-import { type DialledConnection, senderOf } from "./sender.ts";
+import type { DialledConnection } from "./sender.ts";
 
 /** How bytes travel on every link. Loss on TCP is a reset: what was under way is gone, the ends dial again. */
 export interface HopLaw {
@@ -22,14 +22,14 @@ const plainLaw: HopLaw = { minDelayMs: 0, maxDelayMs: 0, resetPpm: 0 };
 /** Bytes one direction of a connection may hold back; when reached, its source is read no further. */
 const heldBytesMax = 8 * 1024 * 1024;
 
-export interface Member {
-  readonly name: string;
-  readonly pid: number | undefined;
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 export class LinkNetwork {
   readonly #random: Random;
-  readonly #members: () => readonly Member[];
+  readonly #senderOf: (dialled: DialledConnection) => string | undefined;
   readonly #servers: Server[] = [];
   readonly #connections = new Set<Connection>();
   /** Cut links as "from→to". */
@@ -39,9 +39,12 @@ export class LinkNetwork {
   #law = plainLaw;
   #unknownSenders = 0;
 
-  /** @param options.members asked for each new connection: processes come and go */
-  constructor(options: { readonly members: () => readonly Member[]; readonly random: Random }) {
-    this.#members = options.members;
+  /** @param options.senderOf which member dialled; asked for each new connection */
+  constructor(options: {
+    readonly senderOf: (dialled: DialledConnection) => string | undefined;
+    readonly random: Random;
+  }) {
+    this.#senderOf = options.senderOf;
     this.#random = options.random;
   }
 
@@ -50,15 +53,13 @@ export class LinkNetwork {
     return this.#unknownSenders;
   }
 
-  /** Opens the hop of one member. @returns its port on 127.0.0.1 */
-  async addHop(name: string, targetPort: number): Promise<number> {
-    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) =>
-      this.#accept(socket, name, targetPort),
-    );
+  /** Opens the hop of one member at that host, which leads to where the member listens. @returns the hop's port */
+  async addHop(name: string, { at, to }: { readonly at: string; readonly to: Address }): Promise<number> {
+    const server = createServer({ noDelay: true, pauseOnConnect: true }, (socket) => this.#accept(socket, name, to));
     this.#servers.push(server);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ host: "127.0.0.1", port: 0 }, resolve);
+      server.listen({ host: at, port: 0 }, resolve);
     });
     return (server.address() as AddressInfo).port;
   }
@@ -103,10 +104,10 @@ export class LinkNetwork {
     await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))));
   }
 
-  #accept(near: Socket, to: string, targetPort: number): void {
-    const from = senderOf(dialledOf(near), this.#members());
+  #accept(near: Socket, to: string, { host, port }: Address): void {
+    const from = this.#senderOf(dialledOf(near));
     if (from === undefined) this.#unknownSenders += 1;
-    const far = dial({ host: "127.0.0.1", port: targetPort, noDelay: true });
+    const far = dial({ host, port, noDelay: true });
     const connection = new Connection({
       near,
       far,

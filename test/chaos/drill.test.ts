@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Cluster } from "../../chaos/cluster.ts";
-import { judge } from "../../chaos/drill-command.ts";
+import { judge } from "../../chaos/drill-runs.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
+import { probeMachine } from "../../chaos/probe-machine.ts";
 import { overTls, parseTarget, type Target } from "../../chaos/target.ts";
 import { runDrill } from "../../chaos/world.ts";
 import { longestWriteGap } from "../../reports/summary.ts";
@@ -52,6 +53,7 @@ async function drill(plan: Plan, target: Target, signal = new AbortController().
   const run: RunResult = await runDrill({
     plan,
     target,
+    ...(await probeMachine(target, "proxy")),
     random: seededRandom("drill-test"),
     sink: (event) => written.push(event),
     logFileOf: (member) => join(logs, `${member}.log`),

@@ -61,6 +61,9 @@ async function until(holds: () => boolean, what: string): Promise<void> {
   throw new Error(`never: ${what}`);
 }
 
+const hopTo = (links: LinkNetwork, port: number): Promise<number> =>
+  links.addHop("b", { at: "127.0.0.1", to: { host: "127.0.0.1", port } });
+
 async function network(): Promise<{
   readonly links: LinkNetwork;
   readonly echo: Awaited<ReturnType<typeof startEcho>>;
@@ -69,11 +72,11 @@ async function network(): Promise<{
   const echo = await startEcho();
   // This test's own process plays member "a".
   const links = new LinkNetwork({
-    members: () => [{ name: "a", pid: process.pid }],
+    senderOf: (dialled) => senderOf(dialled, [{ name: "a", pid: process.pid }]),
     random: seededRandom("proxy-test"),
   });
   closers.push(() => links.close());
-  return { links, echo, hop: await links.addHop("b", echo.port) };
+  return { links, echo, hop: await hopTo(links, echo.port) };
 }
 
 // Elsewhere no sender is known, and drills say so instead of cutting links.
@@ -168,9 +171,9 @@ describe.skipIf(whySendersAreUnknown() !== undefined)("a hop in front of a membe
 
   test("a dialler that is no member is not held to any cut", async () => {
     const echo = await startEcho();
-    const links = new LinkNetwork({ members: () => [], random: seededRandom("proxy-test") });
+    const links = new LinkNetwork({ senderOf: () => undefined, random: seededRandom("proxy-test") });
     closers.push(() => links.close());
-    const hop = await links.addHop("b", echo.port);
+    const hop = await hopTo(links, echo.port);
     links.cutOneWay({ from: "a", to: "b" });
     const stranger = await dial(hop);
     stranger.socket.write("hello");
