@@ -23,7 +23,7 @@ export async function makeLinkFault(fault: LinkFault, { cluster, processes }: Br
         withMember(fault.to, cluster, async (to) => {
           if (from === to) return skipped("both ends are one member", [from]);
           await links.cut([{ from, to }]);
-          return { members: [from, to], detail: `${from} → ${to} cut, the other way works` };
+          return { members: [from, to], detail: `${from} → ${to} cut` };
         }),
       );
     case "partition": {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Cluster } from "../../chaos/cluster.ts";
 import { judge } from "../../chaos/drill-runs.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
@@ -16,6 +16,9 @@ import { scenarioNamed } from "../../scenarios/index.ts";
 import type { Plan } from "../../scenarios/plan.ts";
 import type { RunResult } from "../../scenarios/run.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
+
+// A busy machine takes long to start members from their sources.
+vi.setConfig({ testTimeout: 240_000 });
 
 let logs: string;
 /** Where drills put data directories, so that what they leave behind shows, whatever else this machine runs. */
