@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { drawDrill, drillPlans } from "./chaos/drill-runs.ts";
+import { drawDrill, drillPlans } from "./chaos/drill-plan-command.ts";
 import { Interruption } from "./chaos/interruption.ts";
 import { probeMachine } from "./chaos/probe-machine.ts";
 import { parseTarget } from "./chaos/target.ts";

@@ -12,7 +12,7 @@ import { parsePlan } from "../scenarios/plan-format.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { capabilityLines, type NetworkKind } from "./capabilities.ts";
 import { ClusterProblem } from "./cluster.ts";
-import { type DrillOptions, drawDrill, drillPlans, OutputProblem, writeOverview } from "./drill-runs.ts";
+import { type DrillOptions, drawDrill, drillPlans, OutputProblem, writeOverview } from "./drill-plan-command.ts";
 import { findWay, isInside, runInside, whenOuterEnds } from "./enter-namespaces.ts";
 import { Interruption } from "./interruption.ts";
 import { probeMachine } from "./probe-machine.ts";

@@ -1,13 +1,14 @@
 /*
  * How a person, or whoever started it, ends a drill before its time.
  */
-import { exitCodes } from "../reports/command.ts";
+/** As shells have it. */
+const interruptedExitCode = 130;
 
 /** Ctrl-C and its like: the first asks for an orderly end, the second ends at once. */
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #handle = () => {
-    if (this.#controller.signal.aborted) process.exit(exitCodes.interrupted);
+    if (this.#controller.signal.aborted) process.exit(interruptedExitCode);
     process.stderr.write("\nfaultline: ending; again to end at once\n");
     this.#controller.abort();
   };

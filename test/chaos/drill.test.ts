@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Cluster } from "../../chaos/cluster.ts";
-import { judge } from "../../chaos/drill-runs.ts";
+import { judge } from "../../chaos/drill-plan-command.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
 import { probeMachine } from "../../chaos/probe-machine.ts";
 import { overTls, parseTarget, type Target } from "../../chaos/target.ts";
