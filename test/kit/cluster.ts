@@ -217,6 +217,12 @@ export class TestCluster {
     return requestId;
   }
 
+  /** The client does not wait for that reply any more. */
+  giveUp(each: TestMember, requestId: RequestId): void {
+    this.#step(each, { type: "clientGone", nowMs: this.nowMs, requestId });
+    this.#deliver();
+  }
+
   reply(each: TestMember, requestId: RequestId): Reply | undefined {
     return each.replies.get(requestId);
   }

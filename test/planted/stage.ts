@@ -1,5 +1,5 @@
 /*
- * A copy of the core with one bug planted in it, and the witness that must turn red there. A patch names its witness in a
+ * A copy of the sources with one bug planted in it, and the witness that must turn red there. A patch names its witness in a
  * line of its own, `Witness: path`: an interaction file of test/raft or test/storage, which runs on the copy's own
  * stage, a module of test/planted/witness, whose `witness` throws, or a test file, which takes longest. The same runs on
  * the sources as they are, where it must be green. Not here: hunting bugs by simulation (sim/bugs-command.ts).
@@ -42,7 +42,16 @@ export function plant(bug: PlantedBug, copy: string): void {
 }
 
 /** What a witness imports; the copy is otherwise empty. */
-const copied = ["core", "test/kit", "test/raft", "test/storage", "test/lease", "test/planted/witness"];
+const copied = [
+  "core",
+  "chaos/member",
+  "chaos/client",
+  "test/kit",
+  "test/raft",
+  "test/storage",
+  "test/lease",
+  "test/planted/witness",
+];
 
 /** Calls `use` with the root of a copy in which that bug is planted, and removes the copy. */
 export async function withPlanted(bug: PlantedBug, use: (copy: string) => Promise<void>): Promise<void> {
@@ -73,8 +82,8 @@ export async function runWitness(witness: string, from: string): Promise<void> {
     return;
   }
   if (witness.endsWith(".ts")) {
-    const module: { readonly witness: () => void } = await import(join(from, witness));
-    module.witness();
+    const module: { readonly witness: () => void | Promise<void> } = await import(join(from, witness));
+    await module.witness();
     return;
   }
   const stage = await stageOf(witness, from);
