@@ -32,21 +32,28 @@ export class TransportProblem extends Error {
 }
 
 export class Transport {
+  readonly #prefix: string;
   readonly #secure: ChannelCredentials;
   readonly #context: SecureContext;
   readonly #rejectUnauthorized: boolean;
   readonly #isSecureUnsaid: boolean;
 
-  /** @throws TransportProblem when a file cannot be used */
-  constructor(flags: TransportFlags) {
+  /**
+   * @param prefix of the flags' names, for texts
+   * @throws TransportProblem when a file cannot be used
+   */
+  constructor(flags: TransportFlags, prefix = "--") {
+    this.#prefix = prefix;
     const { cacert, cert, key, insecureTransport, insecureSkipTlsVerify } = flags;
     if ((cert === undefined) !== (key === undefined)) {
-      throw new TransportProblem(`--cert and --key go together: --${cert === undefined ? "cert" : "key"} is missing`);
+      throw new TransportProblem(
+        `${prefix}cert and ${prefix}key go together: ${prefix}${cert === undefined ? "cert" : "key"} is missing`,
+      );
     }
     const material = {
-      ...read("ca", "--cacert", cacert),
-      ...read("cert", "--cert", cert),
-      ...read("key", "--key", key),
+      ...read("ca", `${prefix}cacert`, cacert),
+      ...read("cert", `${prefix}cert`, cert),
+      ...read("key", `${prefix}key`, key),
     };
     let context: SecureContext;
     try {
@@ -75,7 +82,7 @@ export class Transport {
     const target = endpoint.replace(/^https?:\/\//, "");
     if (!/^(\[[0-9a-fA-F:.%]+\]|[^\s:/]+):\d{1,5}$/.test(target)) {
       throw new TransportProblem(
-        `--endpoints: "${endpoint}" is no host:port, http://host:port, https://host:port, unix://path or unixs://path`,
+        `${this.#prefix}endpoints: "${endpoint}" is no host:port, http://host:port, https://host:port, unix://path or unixs://path`,
       );
     }
     return { target, credentials: this.#isSecure(endpoint) ? this.#secure : credentials.createInsecure() };

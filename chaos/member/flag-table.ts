@@ -28,7 +28,8 @@ const fixed = (kind: FlagKind, standard: string, why: string): FlagRow => ({
   meaning: why,
 });
 
-const noDiscovery = "members are named by --initial-cluster or --discovery-srv; list them there";
+const noOldDiscovery =
+  "it would need a server of API v2; put the size into any etcd and give --discovery-token and --discovery-endpoints";
 const noTracer = "there is no tracer; --metrics=extensive tells how long calls take";
 const signsOfLife = "connections between members are watched by signs of life, twice a second";
 
@@ -136,22 +137,22 @@ export const flagTable = {
   "initial-cluster-state": used("text", "new", "new, or existing."),
   "initial-cluster-token": used("text", "etcd-cluster", "Part of the ids, so that clusters cannot mix."),
   "advertise-client-urls": used("list", "http://localhost:2379", "Client URLs of this member, as clients reach it."),
-  discovery: fixed("text", "", noDiscovery),
-  "discovery-proxy": fixed("text", "", noDiscovery),
-  "discovery-token": fixed("text", "", noDiscovery),
-  "discovery-endpoints": fixed("list", "", noDiscovery),
-  "discovery-dial-timeout": fixed("duration", "2s", noDiscovery),
-  "discovery-request-timeout": fixed("duration", "5s", noDiscovery),
-  "discovery-keepalive-time": fixed("duration", "2s", noDiscovery),
-  "discovery-keepalive-timeout": fixed("duration", "6s", noDiscovery),
-  "discovery-insecure-transport": fixed("switch", "true", noDiscovery),
-  "discovery-insecure-skip-tls-verify": fixed("switch", "false", noDiscovery),
-  "discovery-cert": fixed("text", "", noDiscovery),
-  "discovery-key": fixed("text", "", noDiscovery),
-  "discovery-cacert": fixed("text", "", noDiscovery),
-  "discovery-user": fixed("text", "", noDiscovery),
-  "discovery-password": fixed("text", "", noDiscovery),
-  "discovery-fallback": fixed("text", "exit", noDiscovery),
+  discovery: fixed("text", "", noOldDiscovery),
+  "discovery-proxy": fixed("text", "", noOldDiscovery),
+  "discovery-token": used("text", "", "Register in another etcd that names the members of a new cluster; its token."),
+  "discovery-endpoints": used("list", "", "End points of that etcd, in place of --initial-cluster."),
+  "discovery-dial-timeout": used("duration", "2s", "How long connecting to it may take."),
+  "discovery-request-timeout": used("duration", "5s", "How long it may take to answer."),
+  "discovery-keepalive-time": used("duration", "2s", "Idle time after which the connection to it is probed."),
+  "discovery-keepalive-timeout": used("duration", "6s", "Time after which an unanswered probe closes that connection."),
+  "discovery-insecure-transport": used("switch", "true", "Speak to it in plain text where no scheme or file says TLS."),
+  "discovery-insecure-skip-tls-verify": used("switch", "false", "Take any certificate of it."),
+  "discovery-cert": used("text", "", "Certificate to show it, in PEM form."),
+  "discovery-key": used("text", "", "Its key."),
+  "discovery-cacert": used("text", "", "Authority that signs its certificates, in PEM form."),
+  "discovery-user": used("text", "", "User there: name, or name:password."),
+  "discovery-password": used("text", "", "That user's password."),
+  "discovery-fallback": fixed("text", "exit", "there is no proxy of release 2 to fall back to; leave the flag out"),
   "discovery-srv": used(
     "text",
     "",

@@ -5,6 +5,7 @@
  */
 import { checkMemberConfig, defaultMemberConfig, type MemberConfig } from "../../core/index.ts";
 import { readConfigFile } from "./config-file.ts";
+import { type MemberSources, memberSourcesOf } from "./discovery-flags.ts";
 import { durationMs } from "./durations.ts";
 import { FlagProblem, type FlagsEnd, refuse } from "./flag-problem.ts";
 import { type Environment, type Given, readCommandLine, readEnvironment, switchOf } from "./flag-sources.ts";
@@ -14,12 +15,12 @@ import { initialClusterOf } from "./initial-cluster.ts";
 import type { LogFormat } from "./log.ts";
 import { type LogRotation, logRotationOf } from "./log-rotation.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
-import type { SrvDomain } from "./srv-discovery.ts";
 import { checkSchemes, idleFlags, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
 import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./urls.ts";
 
-export interface MemberFlags {
+/** Where a first start finds the members in place of `initialCluster` is one of its sources; both undefined: nowhere else. */
+export interface MemberFlags extends MemberSources {
   readonly name: string;
   readonly dataDirectory: string;
   readonly listenPeer: readonly ListenAddress[];
@@ -34,8 +35,6 @@ export interface MemberFlags {
   readonly advertiseClientUrls: readonly string[];
   /** The text and what it says; a problem with it matters only when there is no member in the data directory yet. */
   readonly initialCluster: readonly ClusterEntry[] | { readonly problem: string };
-  /** Where a first start finds the members in place of `initialCluster`; undefined: nowhere else. */
-  readonly discoverySrv: SrvDomain | undefined;
   readonly clusterIsNew: boolean;
   readonly clusterToken: string;
   readonly config: MemberConfig;
@@ -179,7 +178,7 @@ function interpret(given: Given): MemberFlags {
     initialCluster: given.has("initial-cluster")
       ? initialClusterOf(text("initial-cluster"))
       : [{ name, peerUrls: advertisePeerUrls }],
-    discoverySrv: srvDomainOf(given),
+    ...memberSourcesOf(given),
     clusterIsNew: text("initial-cluster-state") === "new",
     clusterToken: text("initial-cluster-token"),
     config,
@@ -230,17 +229,6 @@ function schemeWarnings({
     ...idleFlags(peerTls),
     ...idleFlags(clientTls),
   ];
-}
-
-function srvDomainOf(given: Given): SrvDomain | undefined {
-  const domain = given.get("discovery-srv") ?? "";
-  if (domain === "") return undefined;
-  if (given.has("initial-cluster")) {
-    refuse(
-      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery", "discovery-endpoints" or "discovery-srv"',
-    );
-  }
-  return { domain, suffix: given.get("discovery-srv-name") ?? "" };
 }
 
 /** Stages of the end of release 2's store; here it ended before it began. */

@@ -7,7 +7,7 @@ import { BackendProblem } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
 import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
-import { hasIdentity } from "./identity.ts";
+import { hasIdentity, memberIdFor } from "./identity.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
@@ -95,11 +95,19 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
   }
 }
 
-/** The flags with the members DNS names; a member that has a directory knows them already. */
+/** The flags with the members that DNS or another etcd names; a member that has a directory knows them already. */
 async function withDiscovery(flags: MemberFlags, log: Log): Promise<MemberFlags> {
-  const { name, advertisePeerUrls, discoverySrv, dataDirectory } = flags;
-  if (discoverySrv === undefined || hasIdentity(join(dataDirectory, "member"))) return flags;
-  return { ...flags, initialCluster: await membersFromSrv(discoverySrv, { name, advertisePeerUrls, log }) };
+  const { name, advertisePeerUrls, discoverySrv, discoveryRegister, dataDirectory } = flags;
+  if (hasIdentity(join(dataDirectory, "member"))) return flags;
+  if (discoverySrv !== undefined) {
+    return { ...flags, initialCluster: await membersFromSrv(discoverySrv, { name, advertisePeerUrls, log }) };
+  }
+  if (discoveryRegister === undefined) return flags;
+  // Loaded only here: a client is more than most starts need.
+  const { askRegister } = await import("./register-discovery.ts");
+  const { token } = discoveryRegister;
+  const own = { memberId: memberIdFor(advertisePeerUrls, token), name, advertisePeerUrls, log };
+  return { ...flags, initialCluster: await askRegister(discoveryRegister, own), clusterToken: token };
 }
 
 /** Waits for a signal or for the member's own end. A signal ends the process as it would have without a handler. */

@@ -1,11 +1,20 @@
 /*
- * The members of a new cluster from SRV records.
+ * The members of a new cluster from SRV records, and from a register in another etcd.
  */
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { newTransport } from "../../chaos/ctl/etcdctl/global-flags.ts";
+import { Session } from "../../chaos/ctl/etcdctl/session.ts";
 import { StartProblem } from "../../chaos/member/data-directory.ts";
 import { readFlags } from "../../chaos/member/flags.ts";
 import { silentLog } from "../../chaos/member/log.ts";
+import { membersFromRegister, type Register } from "../../chaos/member/register-discovery.ts";
 import { type Dns, membersFromSrv } from "../../chaos/member/srv-discovery.ts";
+import { memberIdOf } from "../../core/index.ts";
+import { Cluster, KV } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
+import { freePorts, RealMember, startCluster } from "../kit/real-members.ts";
 
 /** Records by service name, addresses by host. */
 function dnsOf(
@@ -81,4 +90,134 @@ test("one source of members is enough", () => {
   });
   const read = readFlags(["--discovery-srv=example", "--discovery-srv-name=x"], {}, []);
   expect(read.kind === "start" && read.flags.discoverySrv).toEqual({ domain: "example", suffix: "x" });
+});
+
+describe("members from a register", () => {
+  /** Entries stay in the order in which they came. */
+  class MemoryRegister implements Register {
+    readonly entries = new Map<string, string>();
+    onPut: () => void = () => {};
+    pauses = 0;
+    async get(key: string) {
+      return this.entries.get(key);
+    }
+    async list(prefix: string) {
+      return [...this.entries].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value }));
+    }
+    async put(key: string, value: string) {
+      this.onPut();
+      this.entries.set(key, value);
+    }
+    async pause() {
+      if (++this.pauses > 100) throw new Error("waits for ever");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const size = (number: string): MemoryRegister => {
+    const register = new MemoryRegister();
+    register.entries.set("/_etcd/registry/t/_config/size", number);
+    return register;
+  };
+  const enter = (register: Register, number: number, name = `m${number}`) =>
+    membersFromRegister(
+      "t",
+      {
+        memberId: memberIdOf(BigInt(number)),
+        name,
+        advertisePeerUrls: [`http://10.0.0.${number}:2380`],
+        log: silentLog,
+      },
+      register,
+    );
+
+  test("are the first so many, in the order in which they came, the same for each", async () => {
+    const register = size("3");
+    const lists = await Promise.all([enter(register, 2), enter(register, 1), enter(register, 3)]);
+    expect(lists[0]).toEqual([2, 1, 3].map((at) => ({ name: `m${at}`, peerUrls: [`http://10.0.0.${at}:2380`] })));
+    expect(lists[1]).toEqual(lists[0]);
+    expect(lists[2]).toEqual(lists[0]);
+  });
+
+  test("turn away who comes when all are there, also when somebody was quicker by a moment", async () => {
+    const register = size("1");
+    await enter(register, 1);
+    expect(await problem(enter(register, 2))).toBe("discovery: cluster is full (it has 1 members)");
+    const contested = size("1");
+    contested.onPut = () => contested.entries.set("/_etcd/registry/t/members/9", "m9=http://10.0.0.9:2380");
+    expect(await problem(enter(contested, 2))).toBe("discovery: cluster is full (it has 1 members)");
+  });
+
+  test("let in again who was entered before", async () => {
+    const register = size("1");
+    const before = await enter(register, 1);
+    expect(await enter(register, 1)).toEqual(before);
+  });
+
+  test("are refused where the register is not set up, or two have one name", async () => {
+    expect(await problem(enter(new MemoryRegister(), 1))).toContain("discovery: size key not found; put the number");
+    expect(await problem(enter(size("many"), 1))).toContain('discovery: size value is invalid: "many"');
+    const register = size("2");
+    const both = await Promise.all([problem(enter(register, 1, "m")), problem(enter(register, 2, "m"))]);
+    expect(both).toEqual(["discovery: found duplicate name", "discovery: found duplicate name"]);
+  });
+
+  test("make a cluster of processes that were told of the register alone", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "faultline-register-"));
+    const registrar = await startCluster(1);
+    const ports = await freePorts(4);
+    const members = [0, 1].map((at) => {
+      const [client, peer] = [`http://127.0.0.1:${ports[2 * at]}`, `http://127.0.0.1:${ports[2 * at + 1]}`];
+      return new RealMember({
+        name: `m${at}`,
+        logFile: join(directory, `m${at}.log`),
+        args: [
+          ...["--name", `m${at}`, "--data-dir", join(directory, `m${at}`)],
+          ...["--listen-client-urls", client, "--advertise-client-urls", client],
+          ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
+          ...["--discovery-endpoints", registrar.endpoints, "--discovery-token", "blue"],
+        ],
+      });
+    });
+    const session = (endpoint: string): Session =>
+      new Session({ endpoints: [endpoint], writeOut: "simple", commandTimeout: 20_000 }, newTransport({}));
+    const register = session(registrar.endpoints);
+    const cluster = session(`127.0.0.1:${ports[0]}`);
+    onTestFinished(async () => {
+      register.close();
+      cluster.close();
+      await Promise.all(members.map((member) => member.close()));
+      await registrar.close();
+      rmSync(directory, { recursive: true, force: true });
+    });
+    await registrar.ready();
+    await register.call(KV.method.put, {
+      key: Buffer.from("/_etcd/registry/blue/_config/size"),
+      value: Buffer.from("2"),
+    });
+    for (const member of members) member.start();
+    await Promise.all(members.map((member) => member.logged("ready to serve client requests")));
+    const { message } = await cluster.call(Cluster.method.memberList, { linearizable: true });
+    expect(message.members.map(({ name }) => name).sort()).toEqual(["m0", "m1"]);
+    // The register is looked at by a first start alone.
+    await registrar.close();
+    await members[1]?.end("SIGTERM");
+    members[1]?.start();
+    await members[1]?.logged("ready to serve client requests", 2);
+  });
+});
+
+test("a register needs its token and its end points, and a new cluster", () => {
+  const refusal = (...argv: string[]): string => {
+    const read = readFlags(argv, {}, []);
+    return read.kind === "refuse" ? read.error : read.kind;
+  };
+  expect(refusal("--discovery-token=t")).toBe("both --discovery-token and --discovery-endpoints must be set");
+  const both = ["--discovery-token=t", "--discovery-endpoints=127.0.0.1:1"];
+  expect(refusal(...both, "--initial-cluster-state=existing")).toBe(
+    "discovery URL should not be set when joining existing initial cluster",
+  );
+  expect(refusal(...both, "--discovery-srv=example")).toContain("multiple discovery or bootstrap flags are set");
+  expect(refusal(...both, "--discovery-user=ann")).toContain("password is missing");
+  expect(refusal("--discovery=https://discovery.etcd.io/x")).toContain("give --discovery-token");
+  expect(refusal(...both)).toBe("start");
 });

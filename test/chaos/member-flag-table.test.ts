@@ -55,6 +55,15 @@ const companions: { readonly [Name in FlagName]?: readonly string[] } = {
   "listen-client-urls": ["--advertise-client-urls=http://localhost:2379"],
   "auto-compaction-mode": ["--auto-compaction-retention=5"],
   "discovery-srv-name": ["--discovery-srv=example"],
+  "discovery-token": ["--discovery-endpoints=h:1"],
+  "discovery-endpoints": ["--discovery-token=t"],
+  ...Object.fromEntries(
+    ["dial-timeout", "request-timeout", "keepalive-time", "keepalive-timeout", "cert", "key", "cacert"]
+      .concat("insecure-transport", "insecure-skip-tls-verify")
+      .map((flag) => [`discovery-${flag}`, ["--discovery-token=t", "--discovery-endpoints=h:1"]]),
+  ),
+  "discovery-user": ["--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-password=p"],
+  "discovery-password": ["--discovery-token=t", "--discovery-endpoints=h:1", "--discovery-user=u:q"],
   "enable-log-rotation": ["--log-outputs=f"],
   "compact-hash-check-time": ["--feature-gates=CompactHashCheck=true"],
   "experimental-enable-lease-checkpoint-persist": ["--experimental-enable-lease-checkpoint"],
@@ -84,7 +93,8 @@ describe("every flag", () => {
       const changed = read(...beside, `--${name}=${otherValue(name)}`);
       if (changed.kind !== "start") throw new Error(`refused: ${JSON.stringify(changed)}`);
       // Half a pair is refused, so a pair is compared with none.
-      const plain = read(...beside.filter((flag) => !/-(cert|key)-file=|^--(cert|key)-file=/.test(flag)));
+      const isHalf = /(^|-)(cert|key)-file$|^discovery-(token|endpoints)$/.test(name);
+      const plain = read(...(isHalf ? [] : beside));
       if (plain.kind !== "start") throw new Error(`refused: ${JSON.stringify(plain)}`);
       const { explicit: _one, ...after } = changed.flags;
       const { explicit: _other, ...before } = plain.flags;

@@ -204,7 +204,7 @@ describe("refusals", () => {
       "--max-wals=9 is not supported by this member: segments of the log go as soon as no recovery needs them",
     );
     expect(refusal("--discovery=http://d/1")).toBe(
-      "--discovery=http://d/1 is not supported by this member: members are named by --initial-cluster or --discovery-srv; list them there",
+      "--discovery=http://d/1 is not supported by this member: it would need a server of API v2; put the size into any etcd and give --discovery-token and --discovery-endpoints",
     );
     expect(read(["--auto-compaction-retention=0", "--strict-reconfig-check", "--memory-mlock=false"]).kind).toBe(
       "start",
