@@ -3,7 +3,8 @@
  * The one door for people: hands a verb to the simulator, the real world or the reports. Verbs are loaded when they
  * are asked for, so that `faultline etcd` does not pay for the simulator.
  */
-import { exitCodeOf, exitCodes } from "./reports/command.ts";
+import { exitCodes } from "./reports/command.ts";
+import { runProgram } from "./reports/program.ts";
 
 const verbs = {
   all: { room: "top", meaning: "the main job: every scenario simulated, three drills, one page" },
@@ -59,14 +60,4 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-// A reader that has seen enough (`faultline list | head`) is no failure of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(exitCodes.passed);
-  throw error;
-});
-
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-}
+await runProgram(main);

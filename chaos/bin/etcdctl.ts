@@ -1,0 +1,8 @@
+#!/usr/bin/env node
+/*
+ * faultline-etcdctl: `faultline etcdctl` as a program of its own, etcd's own client for the command line.
+ */
+import { runProgram } from "../../reports/program.ts";
+import { run } from "../ctl/etcdctl.ts";
+
+await runProgram(run);
