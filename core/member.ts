@@ -300,6 +300,10 @@ export class Member {
   get compactRevision(): Revision {
     return this.#machine.store.compactRevision;
   }
+  /** Highest compaction whose old entries are gone from this member's backend; −1 when none was ever. */
+  get compactedPhysically(): number {
+    return this.#machine.store.compactedPhysically;
+  }
   get members(): readonly MemberRecord[] {
     return this.#machine.membership.records;
   }

@@ -1,5 +1,5 @@
 /*
- * Log lines in the form of etcd's: one JSON object a line with level, ts, msg, then fields; or, for people, the same
+ * Log lines in the form of etcd's: one JSON object a line with level, ts, logger, caller, msg, then fields; or, for people, the same
  * parted by tabs. Written at once, so that the last line before an end is not lost. Source: etcd configuration, §8.
  */
 import { openSync } from "node:fs";
@@ -45,11 +45,25 @@ export function openLog(options: LogOptions): Log {
     },
     pino.multistream(streams),
   );
-  const at =
-    (name: "debug" | "info" | "warn" | "error" | "fatal") =>
-    (message: string, fields: LogFields = {}): void =>
-      logger[name](fields, message);
+  const at = (name: "debug" | "info" | "warn" | "error" | "fatal") => {
+    const write = (msg: string, { logger: named, ...fields }: LogFields = {}): void => {
+      if (!logger.isLevelEnabled(name)) return;
+      // In zap's order; the message is a field like the others, for it stands before them.
+      logger[name]({ ...(named === undefined ? {} : { logger: named }), caller: callerOf(write), msg, ...fields });
+    };
+    return write;
+  };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), fatal: at("fatal") };
+}
+
+/** File and line of whoever called that function, with the file's folder in front, as zap has it. */
+function callerOf(callee: (msg: string) => void): string {
+  const { stackTraceLimit } = Error;
+  const holder: { stack?: string } = {};
+  Error.stackTraceLimit = 1;
+  Error.captureStackTrace(holder, callee);
+  Error.stackTraceLimit = stackTraceLimit;
+  return /([^/\s]+\/[^/\s]+:\d+):\d+\)?\s*$/.exec(holder.stack ?? "")?.[1] ?? "unknown";
 }
 
 /** Says nothing; for tests of parts. */
@@ -74,10 +88,10 @@ function streamOf(
 
 /** A JSON line as time, level, message and the rest, parted by tabs. */
 function consoleLine(line: string): string {
-  const { level, ts, msg, logger, ...fields } = JSON.parse(line) as { readonly [field: string]: unknown };
+  const { level, ts, msg, logger, caller, ...fields } = JSON.parse(line) as { readonly [field: string]: unknown };
   const rest = Object.keys(fields).length === 0 ? [] : [JSON.stringify(fields)];
-  const name = logger === undefined ? [] : [logger];
-  return `${[ts, level, ...name, msg, ...rest].join("\t")}\n`;
+  const names = [logger, caller].filter((name) => name !== undefined);
+  return `${[ts, level, ...names, msg, ...rest].join("\t")}\n`;
 }
 
 function descriptorOf(output: string): number {

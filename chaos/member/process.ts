@@ -8,7 +8,6 @@ import {
   hexOf,
   type Member,
   type MemberEvent,
-  type MemberId,
   startMember,
 } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
@@ -31,6 +30,7 @@ import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import { Narrator } from "./narrator.ts";
 import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
@@ -79,8 +79,8 @@ export class MemberProcess {
   readonly #metrics: Metrics;
   readonly #grpc: GrpcTransport;
   readonly #front: Front;
+  readonly #narrator: Narrator;
   #end: (exitCode: number) => void = () => {};
-  #leaderId: MemberId | undefined;
   #ending = false;
 
   /** @throws StartProblem when the directory's content does not allow it, or a port is taken */
@@ -209,6 +209,14 @@ export class MemberProcess {
       durable,
       onBatch: (batch) => this.#noteBatch(batch),
     });
+    this.#narrator = new Narrator({
+      log,
+      clusterId,
+      member,
+      tickMs: flags.config.tickMs,
+      quotaBytes: flags.config.quotaBytes,
+      isDiskFull: () => directory.room.isFull,
+    });
     this.#loop = new Loop(member, {
       clock,
       tickMs: flags.config.tickMs,
@@ -230,7 +238,10 @@ export class MemberProcess {
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
       onStep: (atMs) => this.#metrics.noteStep(atMs),
-      onTicked: (atMs, tookMs) => this.#metrics.noteTick(atMs, tookMs),
+      onTicked: (atMs, tookMs) => {
+        this.#metrics.noteTick(atMs, tookMs);
+        this.#narrator.lookAround(atMs);
+      },
     });
     const programs = new Map([
       ...lockPrograms(this.#seam),
@@ -324,67 +335,10 @@ export class MemberProcess {
   }
 
   #note(event: MemberEvent): void {
-    const { log, directory } = this.#start;
-    const own = hexOf(directory.identity.memberId);
-    switch (event.type) {
-      case "roleChanged":
-        log.info(`${own} became ${event.role} at term ${event.term}`, { logger: "raft" });
-        break;
-      case "leaderChanged":
-        this.#noteLeader(event.leaderId, event.term);
-        break;
-      case "published":
-        log.info("published local member to cluster through raft", {
-          "local-member-id": own,
-          "cluster-id": hexOf(directory.identity.clusterId),
-        });
-        void this.#serveClients();
-        break;
-      case "membersChanged":
-        this.#network.setPeers(this.#peers());
-        break;
-      case "snapshotInstalled":
-        log.info("applied snapshot", { "incoming-leader-snapshot-index": event.index });
-        break;
-      case "logCompacted":
-        log.info("compacted Raft logs", { "compact-index": event.firstIndex });
-        break;
-      case "impossibleWord":
-        log.error(`dropped a message of a peer that ${event.what}; look at that member's disk and version`, {
-          "remote-peer-id": hexOf(event.from),
-        });
-        break;
-      case "alarmsChanged":
-        log.warn("alarms changed", {
-          alarms: event.alarms.map((each) => `${hexOf(each.memberId)} ${each.alarm}`).join(", "),
-        });
-        break;
-      case "autoCompaction": {
-        const { revision, retention } = event;
-        const kept =
-          retention.mode === "revision"
-            ? { "revision-compaction-retention": retention.revisions }
-            : { "compact-period": `${retention.periodMs / 1_000}s` };
-        log.info(`starting auto ${retention.mode} compaction`, { revision, ...kept });
-        break;
-      }
-      case "log":
-        log[event.level](event.text, event.fields);
-        break;
-    }
-  }
-
-  #noteLeader(leaderId: MemberId | undefined, term: number): void {
-    const { log, directory } = this.#start;
-    const own = hexOf(directory.identity.memberId);
-    const previous = this.#leaderId;
-    this.#leaderId = leaderId;
-    this.#metrics.noteLeader(leaderId !== undefined);
-    const text =
-      leaderId === undefined
-        ? `raft.node: ${own} lost leader ${previous === undefined ? "" : hexOf(previous)} at term ${term}`
-        : `raft.node: ${own} elected leader ${hexOf(leaderId)} at term ${term}`;
-    log.info(text, { logger: "raft" });
+    this.#narrator.tell(event);
+    if (event.type === "published") void this.#serveClients();
+    else if (event.type === "membersChanged") this.#network.setPeers(this.#peers());
+    else if (event.type === "leaderChanged") this.#metrics.noteLeader(event.leaderId !== undefined);
   }
 
   #noteApplied(operation: string, ok: boolean): void {
@@ -412,12 +366,19 @@ export class MemberProcess {
     if (this.#ending) return;
     this.#ending = true;
     const { log } = this.#start;
-    log.info("received signal; shutting down", { signal });
+    log.info("received signal; shutting down", { signal: signalNames[signal] ?? signal });
+    const urls = {
+      name: this.#start.flags.name,
+      "data-dir": this.#start.flags.dataDirectory,
+      "advertise-peer-urls": this.#start.flags.advertisePeerUrls,
+      "advertise-client-urls": this.#start.flags.advertiseClientUrls,
+    };
+    log.info("closing etcd server", urls);
     await this.#handOver();
     this.#front.stopListening();
     await Promise.race([this.#seam.drain(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
     const exitCode = await this.#close();
-    log.info("closed etcd server", { name: this.#start.flags.name });
+    log.info("closed etcd server", urls);
     this.#end(exitCode);
   }
 
@@ -516,6 +477,9 @@ function signedTokens(options: TokenOptions): SignedTokens | undefined {
     throw new StartProblem("cannot start", `auth: invalid auth options: ${reason}`);
   }
 }
+
+/** As Go calls them. */
+const signalNames: { readonly [signal: string]: string } = { SIGTERM: "terminated", SIGINT: "interrupt" };
 
 const endTexts: { readonly [Kind in StopReason["kind"]]: string } = {
   disk: "the disk failed",

@@ -186,7 +186,17 @@ describe("logs", () => {
     const log = openLog({ level: "warn", outputs: [path], format: "console" });
     log.info("not this");
     log.warn("this", { field: 1 });
-    expect(readFileSync(path, "utf8")).toMatch(/^\d{4}-[^\t]*\twarn\tthis\t\{"field":1\}\n$/);
+    expect(readFileSync(path, "utf8")).toMatch(
+      /^\d{4}-[^\t]*\twarn\tchaos\/member-flag-table\.test\.ts:\d+\tthis\t\{"field":1\}\n$/,
+    );
+  });
+
+  test("in JSON have zap's order: what it is, when, where from, what, then the rest", () => {
+    const path = join(directory, "order.log");
+    openLog({ level: "info", outputs: [path] }).info("hello", { field: 1, logger: "raft" });
+    const line = JSON.parse(readFileSync(path, "utf8"));
+    expect(Object.keys(line)).toEqual(["level", "ts", "logger", "caller", "msg", "field"]);
+    expect(line).toMatchObject({ logger: "raft", msg: "hello", caller: expect.stringMatching(/^chaos\/.*\.ts:\d+$/) });
   });
 
   test("go to every output that is named", () => {
