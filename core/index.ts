@@ -1,6 +1,7 @@
 /*
  * The only door through which the other folders enter core.
  */
+export { releaseOf } from "./apply/cluster-version.ts";
 export { logPlaceKeys, type Restoration, restoreMember } from "./apply/restore.ts";
 export { assert, InvariantViolation, unreachable } from "./assert.ts";
 export type { Credential, Identity } from "./auth/identity.ts";

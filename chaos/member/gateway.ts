@@ -204,6 +204,8 @@ function allowOrigin(allowed: readonly string[], request: IncomingMessage, respo
 
 // ---- peers ---------------------------------------------------------------------------------------------------
 
+/** Of a cluster with a member of this kind. */
+const leastClusterVersion = "3.0.0";
 /** On the peer port, beside etcd's own paths. */
 export const foundersPath = "/faultline/founders";
 
@@ -212,6 +214,8 @@ export interface PeerHttpOptions extends VersionSource {
   readonly members: () => readonly MemberRecord[];
   /** The members the cluster was founded with: what a member that joins begins from. */
   readonly founders: readonly MemberRecord[];
+  /** A member of etcd itself wants to speak Raft in its own form. */
+  readonly onForeignPeer: (request: IncomingMessage) => void;
 }
 
 export function peerHttp(options: PeerHttpOptions): Server {
@@ -229,6 +233,13 @@ export function peerHttp(options: PeerHttpOptions): Server {
         response.end(membersText(options.founders));
         return;
       default:
+        // etcd's own members open their streams here. Their log explains this answer, which is one of etcd's own.
+        if (request.url?.startsWith("/raft") === true) {
+          response.setHeader("x-server-version", etcdVersion);
+          response.setHeader("x-min-cluster-version", leastClusterVersion);
+          options.onForeignPeer(request);
+          return sendText(response, 412, "incompatible version\n");
+        }
         return sendText(response, 404, "404 page not found\n");
     }
   });

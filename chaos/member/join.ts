@@ -42,6 +42,7 @@ export async function joinRunningCluster(
   own: ClusterEntry,
   asking: Asking,
 ): Promise<JoinedCluster | { readonly problem: string }> {
+  const strangers: string[] = [];
   for (const peerUrl of cluster.flatMap((entry) => (entry === own ? [] : entry.peerUrls))) {
     const running = await fetchMembers(peerUrl, "/members", asking);
     if (running === undefined || running.members.length === 0) continue;
@@ -54,8 +55,16 @@ export async function joinRunningCluster(
     if (place === undefined) continue;
     if (place.name !== "" || place.clientUrls.length > 0) return { problem: bootstrapped(place.memberId) };
     const founding = await fetchMembers(peerUrl, foundersPath, asking);
-    if (founding === undefined) continue;
+    if (founding === undefined) {
+      strangers.push(peerUrl);
+      continue;
+    }
     return { memberId: place.memberId, clusterId, members, founders: founding.members };
+  }
+  if (strangers.length > 0) {
+    return {
+      problem: `incompatible with current running cluster: ${strangers.join(", ")} does not say which members its cluster was founded with, as a member of this kind would (a stock etcd?); restore a snapshot of that cluster into a new one instead`,
+    };
   }
   return {
     problem: "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs",

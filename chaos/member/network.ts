@@ -7,8 +7,8 @@
  * ask for signs of life: a silent connection is replaced by a new one, because TCP alone would need minutes to notice
  * that packets get through again. Attempts to dial come at a bounded pace for ever.
  *
- *     dialler → acceptor   preface, cluster id, from, to (8 bytes each), the dialler's URLs (2 bytes of length, text, a
- *                          line each), then frames: length (4 bytes), messages, each with its length (4 bytes); an
+ *     dialler → acceptor   preface, cluster id, from, to (8 bytes each), text (2 bytes of length before it) with the
+ *                          dialler's release and URLs, a line each, then frames: length (4 bytes), messages, each with its length (4 bytes); an
  *                          empty frame asks for a sign of life. Little-endian.
  *     acceptor → dialler   1: a sign of life; 2 and a text to the end: refused
  *
@@ -20,8 +20,10 @@ import type { Socket } from "node:net";
 import { type ClusterId, clusterIdOf, hexOf, type MemberId, memberIdOf, type PeerMessage } from "../../core/index.ts";
 import type { Log } from "./log.ts";
 import { type Connect, connectPlain } from "./peer-dial.ts";
+import { releaseProblem } from "./peer-release.ts";
 import { PeerTraffic } from "./peer-traffic.ts";
 import type { Protocol } from "./port.ts";
+import { etcdVersion } from "./version.ts";
 
 export interface PeerAddress {
   readonly memberId: MemberId;
@@ -37,6 +39,8 @@ export interface PeerNetworkOptions {
   readonly decode: (bytes: Uint8Array) => PeerMessage | { readonly malformed: string };
   readonly onMessage: (message: PeerMessage) => void;
   readonly log: Log;
+  /** What this member runs; absent: the release of this program. */
+  readonly release?: string;
   /** URLs of this member, for members that do not know it yet. */
   readonly peerUrls?: readonly string[];
   /** How a connection is opened; absent: plain TCP, and whoever is not heard of yet is not dialled back. */
@@ -50,12 +54,21 @@ export interface PeerNetworkOptions {
   readonly queuedBytesMax?: number;
 }
 
-export const peerPreface = Buffer.from("FAULTLINE-PEER 2\r\n");
-/** Three ids and the length of the URLs. */
+/** By which a member's connection is known, whatever form of greeting follows. */
+const peerName = Buffer.from("FAULTLINE-PEER ");
+const peerPreface = Buffer.concat([peerName, Buffer.from("3\r\n")]);
+/** Three ids and the length of the text. */
 const greetingBytes = 26;
 const removedText = "the member has been permanently removed from the cluster";
 /** Members not heard of yet that may be dialled back; more are refused. */
 const strangersMax = 16;
+const otherGreeting =
+  "this member greets its peers in another form; run the same release of this program on all members";
+/** Beginnings of refusals that have a text of their own in the log. */
+const refusalCauses: { readonly [start: string]: string } = {
+  "cluster ID mismatch": " due to cluster ID mismatch",
+  "incompatible version": " due to server version incompatibility",
+};
 /** How long a link outlives the membership of its member. */
 const farewellMs = 1_000;
 const signOfLife = 1;
@@ -72,7 +85,7 @@ const standardQueuedBytesMax = 64 * 1024 * 1024;
 const frameBytesMax = 256 * 1024 * 1024;
 
 export class PeerNetwork implements Protocol {
-  readonly preface = peerPreface;
+  readonly preface = peerName;
   readonly traffic = new PeerTraffic();
   readonly #options: PeerNetworkOptions;
   readonly #links = new Map<MemberId, Link>();
@@ -349,6 +362,14 @@ class Link {
   }
 
   #hear(piece: Buffer): void {
+    if (piece[0] !== refused && piece[0] !== signOfLife) {
+      this.#retryMs = retryMaxMs;
+      this.#noteProblem(
+        "what listens there is no member of this kind (a stock etcd?), and members of the two kinds cannot be one cluster; restore a snapshot of the one into a new cluster of the other",
+      );
+      this.#socket?.destroy();
+      return;
+    }
     if (piece[0] !== refused) {
       this.#lastLifeMs = performance.now();
       if (this.#askedMs !== undefined) {
@@ -364,12 +385,11 @@ class Link {
     const reason = piece.subarray(1).toString("utf8");
     this.#retryMs = retryMaxMs;
     if (reason !== this.#lastRefusal) {
-      this.#options.log.warn(
-        reason.startsWith("cluster ID mismatch")
-          ? "request sent was ignored by remote peer due to cluster ID mismatch"
-          : "request sent was ignored by remote peer",
-        { "remote-peer-id": hexOf(this.#peer.memberId), error: reason },
-      );
+      const cause = Object.entries(refusalCauses).find(([start]) => reason.startsWith(start))?.[1] ?? "";
+      this.#options.log.warn(`request sent was ignored by remote peer${cause}`, {
+        "remote-peer-id": hexOf(this.#peer.memberId),
+        error: reason,
+      });
     }
     this.#lastRefusal = reason;
     if (reason === removedText) this.#options.onRemoved?.(this.#peer.memberId);
@@ -408,14 +428,16 @@ class Link {
 
 const emptyFrame = Buffer.alloc(4);
 
+const releaseIn = ({ release = etcdVersion }: PeerNetworkOptions): string => release;
+
 function greeting(options: PeerNetworkOptions, to: MemberId): Buffer {
   const bytes = Buffer.alloc(greetingBytes);
   bytes.writeBigUInt64LE(options.clusterId, 0);
   bytes.writeBigUInt64LE(options.memberId, 8);
   bytes.writeBigUInt64LE(to, 16);
-  const urls = Buffer.from((options.peerUrls ?? []).join("\n"));
-  bytes.writeUInt16LE(urls.length, 24);
-  return Buffer.concat([peerPreface, bytes, urls]);
+  const text = Buffer.from([releaseIn(options), ...(options.peerUrls ?? [])].join("\n"));
+  bytes.writeUInt16LE(text.length, 24);
+  return Buffer.concat([peerPreface, bytes, text]);
 }
 
 // ---- receiving -----------------------------------------------------------------------------------------------
@@ -460,6 +482,11 @@ class FrameReader {
 
   #consume(bytes: Buffer): Buffer {
     if (this.#from === undefined) {
+      if (!bytes.subarray(0, peerPreface.length).equals(peerPreface)) {
+        this.#options.log.warn("rejected connection", { error: otherGreeting });
+        this.#end(otherGreeting);
+        return bytes;
+      }
       const end = peerPreface.length + greetingBytes + bytes.readUInt16LE(peerPreface.length + greetingBytes - 2);
       if (bytes.length < end) {
         this.#wanted = end;
@@ -496,8 +523,16 @@ class FrameReader {
     const theirCluster = clusterIdOf(bytes.readBigUInt64LE(0));
     const from = memberIdOf(bytes.readBigUInt64LE(8));
     const to = memberIdOf(bytes.readBigUInt64LE(16));
-    const peerUrls = bytes.subarray(greetingBytes).toString("utf8").split("\n");
-    if (theirCluster !== clusterId) {
+    const [release = "", ...peerUrls] = bytes.subarray(greetingBytes).toString("utf8").split("\n");
+    const unfit = releaseProblem(releaseIn(this.#options), release);
+    if (unfit !== undefined) {
+      log.warn("request version incompatibility", {
+        "local-member-server-version": releaseIn(this.#options),
+        "remote-peer-server-version": release,
+        "remote-peer-id": hexOf(from),
+      });
+      this.#end(unfit);
+    } else if (theirCluster !== clusterId) {
       log.warn("request cluster ID mismatch", {
         "local-member-cluster-id": hexOf(clusterId),
         "remote-peer-cluster-id": hexOf(theirCluster),
@@ -510,7 +545,7 @@ class FrameReader {
     } else if (this.#options.isRemoved?.(from) === true) {
       log.warn("rejected connection", { error: removedText, "remote-peer-id": hexOf(from) });
       this.#end(removedText);
-    } else if (!this.#answers.meet(from, peerUrls[0] === "" ? [] : peerUrls)) {
+    } else if (!this.#answers.meet(from, peerUrls)) {
       log.warn("rejected connection", { error: "sender not found", "remote-peer-id": hexOf(from) });
       this.#end(`sender not found: ${hexOf(from)} is not a member of cluster ${hexOf(clusterId)}`);
     }

@@ -2,6 +2,7 @@
  * One member and everything around it: disk, backend, network, clock, client port. It starts the peer port first and
  * the client port only when the cluster knows this member, and takes them down in the opposite order.
  */
+import type { IncomingMessage } from "node:http";
 import {
   decodePeerMessage,
   encodePeerMessage,
@@ -291,6 +292,7 @@ export class MemberProcess {
         clusterIdHex: hexOf(clusterId),
         members: () => member.members,
         founders: directory.identity.members,
+        onForeignPeer: foreignPeers(log),
       }),
       grpc: this.#grpc,
       clientHttp: clientHttp({
@@ -465,6 +467,20 @@ export class MemberProcess {
     this.#start.directory.backend.close();
     this.#start.directory.lock.release();
   }
+}
+
+/** Tells of members of etcd itself, once for each: they try again for ever. */
+function foreignPeers(log: Log): (request: IncomingMessage) => void {
+  const told = new Set<string>();
+  return ({ headers }) => {
+    const from = String(headers["x-server-from"] ?? "unknown").slice(0, 32);
+    if (told.has(from) || told.size >= 16) return;
+    told.add(from);
+    log.warn("request version incompatibility: a member of etcd itself cannot be a member of this cluster", {
+      "remote-peer-id": from,
+      "remote-peer-server-version": String(headers["x-server-version"] ?? "unknown").slice(0, 32),
+    });
+  };
 }
 
 /** @throws StartProblem when a key cannot be used */

@@ -435,8 +435,14 @@ describe("links", () => {
 /** Numbers of the snapshot chunks in what a link sent, as far as frames are complete. */
 function chunksIn(bytes: Buffer): number[] {
   const chunks: number[] = [];
-  // Behind the preface and the greeting.
-  for (let frame = 18 + 26; frame + 4 <= bytes.length; frame += 4 + bytes.readUInt32LE(frame)) {
+  if (bytes.length < 18 + 26) return chunks;
+  // Behind the preface, the greeting and its text.
+  const greeting = 18 + 26;
+  for (
+    let frame = greeting + bytes.readUInt16LE(greeting - 2);
+    frame + 4 <= bytes.length;
+    frame += 4 + bytes.readUInt32LE(frame)
+  ) {
     const end = frame + 4 + bytes.readUInt32LE(frame);
     if (end > bytes.length) break;
     for (let at = frame + 4; at < end; at += 4 + bytes.readUInt32LE(at)) {
