@@ -3,8 +3,7 @@
  * The one door for people: hands a verb to the simulator, the real world or the reports. Verbs are loaded when they
  * are asked for, so that `faultline etcd` does not pay for the simulator.
  */
-import { exitCodes } from "./reports/command.ts";
-import { runProgram } from "./reports/program.ts";
+import { exitCodes, runProgram } from "./reports/command.ts";
 
 const verbs = {
   all: { room: "top", meaning: "the main job: every scenario simulated, three drills, one page" },

@@ -54,6 +54,20 @@ export function exitCodeOf(error: unknown): number {
   return exitCodes.broken;
 }
 
+/** Runs a program with the arguments of this process. */
+export async function runProgram(run: (argv: readonly string[]) => Promise<number>): Promise<void> {
+  // A reader that has seen enough (`faultline list | head`) is no failure of ours.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(exitCodes.passed);
+    throw error;
+  });
+  try {
+    process.exitCode = await run(process.argv.slice(2));
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
 /** Parser of a whole number in a range, for commander options. */
 export const wholeNumber =
   (range: { readonly min: number; readonly max: number }) =>

@@ -2,7 +2,7 @@
 /*
  * faultline-etcdctl: `faultline etcdctl` as a program of its own, etcd's own client for the command line.
  */
-import { runProgram } from "../../reports/program.ts";
-import { run } from "../ctl/etcdctl.ts";
+import { runProgram } from "../reports/command.ts";
+import { run } from "./ctl/etcdctl.ts";
 
 await runProgram(run);
