@@ -127,7 +127,7 @@ describe.skipIf(whyNoEtcdctl() !== undefined)("members come and go", () => {
 
     await sleep(steadyMs);
     expect(done(await etcdctl(cluster.endpoints, ["member", "remove", id]))).toMatch(
-      new RegExp(`^Member ${id} removed from cluster [0-9a-f]+$`, "m"),
+      new RegExp(`^Member +${id} removed from cluster +[0-9a-f]+$`, "m"),
     );
     expect(await member.ended()).toEqual({ exitCode: 0, signal: null });
     await member.logged(removedText);
