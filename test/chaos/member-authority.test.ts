@@ -79,6 +79,8 @@ test("a block that cannot be read is left to whoever parses it next", () => {
 let http2: Http2Server;
 let tcp: Server;
 let port: number;
+/** Whether each connection was handed on as the socket it came on. */
+let isPlain: boolean[];
 beforeEach(async () => {
   http2 = createServer((request, response) => {
     let body = "";
@@ -87,7 +89,13 @@ beforeEach(async () => {
     });
     request.on("end", () => response.end(`${request.authority} ${body.length}`));
   });
-  tcp = createTcpServer((socket) => acceptHttp2(socket, (connection) => http2.emit("connection", connection)));
+  isPlain = [];
+  tcp = createTcpServer((socket) =>
+    acceptHttp2(socket, (connection) => {
+      isPlain.push(connection === socket);
+      http2.emit("connection", connection);
+    }),
+  );
   await new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve));
   const address = tcp.address();
   port = typeof address === "object" && address !== null ? address.port : 0;
@@ -144,6 +152,33 @@ test("a sound connection is handed on as the socket it is", async () => {
   expect(await post(session, "abc")).toBe(`127.0.0.1:${port} 3`);
   session.close();
 });
+
+test.each([true, false])(
+  "a client that asks before it acknowledges settings is served; it does so later: %s",
+  async (later) => {
+    const socket = tcpConnect(port, "127.0.0.1");
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    const acknowledgement = Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]);
+    socket.write(Buffer.concat([http2Preface, settings]));
+    await new Promise<Buffer>((resolve) => socket.once("data", resolve));
+    const block = blockWith(Buffer.from("a"), false).subarray(0, -1);
+    const answered = new Promise<void>((resolve) => {
+      let all = Buffer.alloc(0);
+      socket.on("data", (piece: Buffer) => {
+        all = Buffer.concat([all, piece]);
+        if (all.includes("a 0")) resolve();
+      });
+    });
+    socket.write(Buffer.concat([Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]), block]));
+    if (later) {
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.write(acknowledgement);
+    }
+    await answered;
+    expect(isPlain).toEqual([later]);
+    socket.destroy();
+  },
+);
 
 test("a client that waits for settings before it asks gets them", async () => {
   const socket = tcpConnect(port, "127.0.0.1");
