@@ -360,6 +360,23 @@ export class Member {
 
   /** Advances the member by one input. Carry the outputs out in order before the next step. */
   step(input: Input): readonly Output[] {
+    this.#take(input);
+    this.#advance();
+    return this.#outbox.take();
+  }
+
+  /**
+   * Advances the member by inputs that came at about the same time, in that order, as if nothing could leave between
+   * them: what they make leaves together, so that many requests become one write of the log and one append to each
+   * follower. Every promise waits for that one write, which holds what all of them stand on.
+   */
+  stepAll(inputs: readonly Input[]): readonly Output[] {
+    for (const input of inputs) this.#take(input);
+    this.#advance();
+    return this.#outbox.take();
+  }
+
+  #take(input: Input): void {
     this.#nowMs = input.nowMs;
     this.#raft.noteNow(input.nowMs);
     switch (input.type) {
@@ -409,8 +426,6 @@ export class Member {
       default:
         unreachable(input);
     }
-    this.#advance();
-    return this.#outbox.take();
   }
 
   // ---- inputs ------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /*
  * What the numbers in a scheduled event mean, and the order of events inside one instant: the conductor's faults first,
- * then disks, then messages, then clients, ticks last.
+ * then disks, then messages, then clients, then ticks, and last the step of what was gathered.
  */
 
 /** `kind` of an event. */
@@ -19,6 +19,8 @@ export const kinds = {
   backendDone: 10,
   /** A password was hashed or compared: slot, life; payload: what the member is told, without the time. */
   passwordDone: 11,
+  /** What came for the member lately is stepped together: slot, life. */
+  gathered: 12,
   /** Slot, life of the receiver; number: position of the sender, payload: the message. */
   peerMessage: 4,
   /** Client to member: slot; payload: an Arrival of client-links.ts. */
@@ -37,4 +39,4 @@ export const kindNames: readonly string[] = Object.entries(kinds)
   .map(([name]) => name);
 
 /** Order of each kind inside one instant. */
-export const kindOrders: readonly number[] = [0, 0, 1, 1, 2, 3, 4, 4, 5, 1, 1, 1];
+export const kindOrders: readonly number[] = [0, 0, 1, 1, 2, 3, 4, 4, 5, 1, 1, 1, 6];

@@ -26,6 +26,7 @@ import type { Schedule } from "./schedule.ts";
 /** What the simulator uses of a member. */
 export interface SimMember extends Watched {
   step(input: Input): readonly Output[];
+  stepAll(inputs: readonly Input[]): readonly Output[];
 }
 export type StartMember = (
   start: MemberStart,

@@ -30,6 +30,11 @@ interface ArmedCrash {
 /** Events a paused machine keeps; beyond it they are lost, as from a full socket buffer. */
 const heldEventsMax = 100_000;
 const crashDeadlineUs = 200_000;
+/** In one seed of so many a machine steps what came within a moment together, as real processes do. */
+const gatheringSeedEvery = 4;
+const gatherUsMax = 3_000;
+/** Separates this draw from others that the seed decides. */
+const gatherSalt = 0x6a7e;
 
 export class MemberHost {
   readonly slot: number;
@@ -52,6 +57,9 @@ export class MemberHost {
   /** What came for the member while it was paused, in order. */
   #held: ScheduledEvent[] = [];
   #tickHeld = false;
+  /** How long inputs wait to be stepped together; undefined: each is a step of its own, at once. */
+  readonly #gatherUs: number | undefined;
+  #gathered: Input[] = [];
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -61,6 +69,9 @@ export class MemberHost {
     this.memberId = options.memberId;
     const isFounder = options.members.some((record) => record.memberId === options.memberId);
     this.#belongs = isFounder ? "now" : "later";
+    const gathering = combine32(options.seed, gatherSalt);
+    this.#gatherUs =
+      gathering % gatheringSeedEvery === 0 ? combine32(gathering, options.slot) % gatherUsMax : undefined;
     this.clock = new SimClock({ timeUs: 0, offsetMs: options.clockOffsetMs, driftPpm: options.clockDriftPpm });
     this.#disk = new HostDisk({
       slot: options.slot,
@@ -150,6 +161,7 @@ export class MemberHost {
     this.#crash = undefined;
     this.#held = [];
     this.#tickHeld = false;
+    this.#gathered = [];
     const random = () => this.#options.random.fork(`power/${this.life}`);
     const lost = this.#disk.processEnded({ powerLoss: how.powerLoss, failed: how.failed, random });
     this.#world.lifeEnded(this, `${detail}${lost}`);
@@ -212,9 +224,25 @@ export class MemberHost {
   step(input: Input): void {
     const { member } = this;
     if (member === undefined) return;
+    if (this.#gatherUs === undefined) {
+      this.#advance(() => member.step(input));
+      return;
+    }
+    this.#gathered.push(input);
+    if (this.#gathered.length === 1) this.#schedule(this.#gatherUs, kinds.gathered, 0, undefined);
+  }
+
+  #stepGathered(): void {
+    const inputs = this.#gathered;
+    this.#gathered = [];
+    const { member } = this;
+    if (member !== undefined && inputs.length > 0) this.#advance(() => member.stepAll(inputs));
+  }
+
+  #advance(step: () => readonly Output[]): void {
     let outputs: readonly Output[];
     try {
-      outputs = member.step(input);
+      outputs = step();
     } catch (error) {
       this.#failed(error);
       return;
@@ -248,6 +276,9 @@ export class MemberHost {
         return;
       case kinds.crashDeadline:
         this.settleCrash();
+        return;
+      case kinds.gathered:
+        if (!this.hold(event)) this.#stepGathered();
         return;
     }
   }

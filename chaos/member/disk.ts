@@ -2,7 +2,8 @@
  * The log disk of a real member: segments are files in one directory. Writes wait in a queue; whatever has gathered
  * while one batch was on its way to the disk becomes the next batch: one write and one fdatasync for all of it. So
  * group commit falls out, and a write is reported durable only by a sync that began after it was written. The first
- * batch after a pause waits for the end of the event loop's turn: requests arrive many in one turn, and should share it.
+ * batch after a pause begins when the step that wrote it has been carried out: the loop (loop.ts) has gathered in that
+ * step what arrived in one turn.
  *
  * Small batches are written by a direct call: it only fills the page cache, and is over before a thread would have
  * begun. What waits for the disk itself, the sync, always runs on a thread.
@@ -159,7 +160,8 @@ export class LogDisk {
   }
 
   async #run(): Promise<void> {
-    await endOfTurn();
+    // All writes of the step under way share the batch.
+    await undefined;
     try {
       while (this.#queue.length > 0) {
         const batch = this.#queue;
@@ -392,8 +394,6 @@ function joined(buffers: readonly Uint8Array[], slab: Uint8Array): Uint8Array {
   }
   return slab.subarray(0, length);
 }
-
-const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function writeSmall(handle: number, bytes: Uint8Array, position: number): void {
   for (let written = 0; written < bytes.length; ) {

@@ -1,6 +1,7 @@
 /*
- * The loop of a real member: inputs come in from clock, network, disk and clients; each is one step, and its outputs
- * are carried out in order before the next. Also where the backend is committed: between steps, never inside one.
+ * The loop of a real member: inputs come in from clock, network, disk and clients; those of one turn of the event loop
+ * are one step, and its outputs are carried out in order before the next. Also where the backend is committed: between
+ * steps, never inside one.
  */
 import { type Input, type MemberEvent, type Output, unreachable, type WriteId } from "../../core/index.ts";
 import { BackendProblem, type LmdbBackend } from "./backend.ts";
@@ -17,7 +18,7 @@ export type UntimedInput = WithoutTime<Input>;
 
 /** The part of a member the loop needs. */
 export interface Steppable {
-  step(input: Input): readonly Output[];
+  stepAll(inputs: readonly Input[]): readonly Output[];
 }
 
 export interface LoopOptions {
@@ -52,9 +53,9 @@ export interface StopReason {
 export class Loop {
   readonly #options: LoopOptions;
   readonly #member: Steppable;
-  /** Inputs that came while a step was carried out. */
+  /** Inputs for the next step. */
   #waiting: UntimedInput[] = [];
-  #stepping = false;
+  #scheduled = false;
   #stopped = false;
   #ticking: Ticking | undefined;
   #commitTimer: NodeJS.Timeout | undefined;
@@ -80,20 +81,31 @@ export class Loop {
     clearInterval(this.#commitTimer);
   }
 
-  /** One input, now. What comes in while it is carried out follows right after. */
+  /**
+   * One input. Those of one turn of the event loop are stepped together at its end, when every socket that had
+   * something was read.
+   */
   step(input: UntimedInput): void {
+    if (this.#stopped) return;
     this.#waiting.push(input);
-    if (this.#stepping) return;
-    this.#guarded(() => this.#stepWaiting());
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#guarded(() => this.#stepWaiting());
+    });
   }
 
+  /** Outputs may bring more inputs, which follow right after. */
   #stepWaiting(): void {
     const { nowMs } = this.#options.clock;
-    for (let next = this.#waiting.shift(); next !== undefined && !this.#stopped; next = this.#waiting.shift()) {
+    while (this.#waiting.length > 0 && !this.#stopped) {
+      const inputs = this.#waiting;
+      this.#waiting = [];
       const atMs = nowMs();
       this.#options.onStep?.(atMs);
-      const outputs = this.#member.step({ ...next, nowMs: atMs } as Input);
-      if (next.type === "tick") this.#options.onTicked?.(atMs, nowMs() - atMs);
+      const outputs = this.#member.stepAll(inputs.map((input) => ({ ...input, nowMs: atMs }) as Input));
+      if (inputs.some(({ type }) => type === "tick")) this.#options.onTicked?.(atMs, nowMs() - atMs);
       this.#carryOut(outputs);
       if (this.#options.backend.pendingWrites >= this.#options.commitWrites) this.#commit();
     }
@@ -117,15 +129,12 @@ export class Loop {
 
   #guarded(body: () => void): void {
     if (this.#stopped) return;
-    this.#stepping = true;
     try {
       body();
     } catch (error) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       const world = error instanceof CommitFailure || error instanceof BackendProblem;
       this.fail({ kind: world ? "disk" : "invariant", text });
-    } finally {
-      this.#stepping = false;
     }
   }
 

@@ -55,6 +55,8 @@ export class TestMember {
   /** Why it ended for ever; undefined while it belongs. */
   removedBecause: string | undefined;
   readonly events: MemberEvent[] = [];
+  /** How many outputs of each type left it so far; of messages, by their own type. */
+  readonly left = new Map<Output["type"] | PeerMessage["type"], number>();
   readonly replies = new Map<RequestId, Reply>();
   readonly streams = new Map<StreamId, TestStream>();
   /** Password work under way, kept while it is held. */
@@ -85,6 +87,8 @@ export class TestCluster {
   nowMs = 1_000;
   /** Releases of members by position, from 0; where there is none, the default. Looked at when a member starts. */
   readonly versions: string[];
+  /** Messages that wait for one member are stepped together. */
+  gathersMessages = false;
 
   constructor(options: {
     readonly size: number;
@@ -223,6 +227,18 @@ export class TestCluster {
     this.#deliver();
   }
 
+  /** Sends requests that the member steps together. */
+  submitAll(each: TestMember, requests: readonly Request[]): readonly RequestId[] {
+    const inputs = requests.map((request): Extract<Input, { type: "clientRequest" }> => {
+      this.#lastId += 1;
+      const requestId = requestIdOf(this.#lastId);
+      return { type: "clientRequest", nowMs: this.nowMs, requestId, request, requireLeader: false };
+    });
+    this.#stepAll(each, inputs);
+    this.#deliver();
+    return inputs.map(({ requestId }) => requestId);
+  }
+
   reply(each: TestMember, requestId: RequestId): Reply | undefined {
     return each.replies.get(requestId);
   }
@@ -304,8 +320,14 @@ export class TestCluster {
     if (each.member !== undefined) this.#carryOut(each, each.member.step(input));
   }
 
+  #stepAll(each: TestMember, inputs: readonly Input[]): void {
+    if (each.member !== undefined) this.#carryOut(each, each.member.stepAll(inputs));
+  }
+
   #carryOut(each: TestMember, outputs: readonly Output[]): void {
     for (const output of outputs) {
+      const kind = output.type === "sendMessage" ? output.message.type : output.type;
+      each.left.set(kind, (each.left.get(kind) ?? 0) + 1);
       switch (output.type) {
         case "sendMessage":
           this.#inbox.push(output.message);
@@ -358,7 +380,12 @@ export class TestCluster {
       // A member may be known before its process is there.
       const to = this.members[Number(message.to) - 1];
       if (to === undefined) continue;
-      if (!from.isCutOff && !to.isCutOff) this.#step(to, { type: "peerMessage", nowMs: this.nowMs, message });
+      if (from.isCutOff || to.isCutOff) continue;
+      const inputs: Input[] = [{ type: "peerMessage", nowMs: this.nowMs, message }];
+      while (this.gathersMessages && this.#inbox[0]?.to === message.to) {
+        inputs.push({ type: "peerMessage", nowMs: this.nowMs, message: this.#inbox.shift() as PeerMessage });
+      }
+      this.#stepAll(to, inputs);
     }
     this.#delivering = false;
   }

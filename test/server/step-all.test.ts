@@ -1,0 +1,82 @@
+/*
+ * Inputs that are stepped together: what they make leaves together, and nobody can tell by the answers.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Reply, Request } from "../../core/request.ts";
+import { isReadOnlyTxn } from "../../core/server/reads.ts";
+import { TestCluster } from "../kit/cluster.ts";
+import { deleteRanges, puts, ranges, txns } from "../kit/request-arbitraries.ts";
+import { put, range } from "../kit/requests.ts";
+
+function elected(size: number): TestCluster {
+  const cluster = new TestCluster({ size });
+  cluster.elect();
+  cluster.pass(500);
+  return cluster;
+}
+
+test("requests that come together are one write of the log and one append to each follower", () => {
+  const cluster = elected(3);
+  const { leader } = cluster;
+  const [follower] = cluster.followers;
+  const count = (each: typeof leader, type: "writeLog" | "append" | "appendAccepted"): number =>
+    each.left.get(type) ?? 0;
+  const writes = count(leader, "writeLog");
+  const appends = count(leader, "append");
+  const accepted = count(follower ?? leader, "appendAccepted");
+  const ids = cluster.submitAll(
+    leader,
+    Array.from({ length: 50 }, (_none, number) => put(`k${number}`, "v")),
+  );
+  expect(ids.map((id) => cluster.reply(leader, id)?.ok)).toEqual(ids.map(() => true));
+  expect(count(leader, "writeLog") - writes).toBe(1);
+  // The entries, and then that they are committed.
+  expect(count(leader, "append") - appends).toBeLessThanOrEqual(2 * 2);
+  expect(count(follower ?? leader, "appendAccepted") - accepted).toBeLessThanOrEqual(2);
+});
+
+test("nothing is answered before the one write is durable, and then all of it", () => {
+  const cluster = elected(1);
+  const { leader } = cluster;
+  leader.holdsWrites = true;
+  const ids = cluster.submitAll(leader, [put("a", "1"), put("b", "2"), range("a", "c"), put("a", "3")]);
+  expect(ids.map((id) => cluster.reply(leader, id)?.ok)).toEqual([undefined, undefined, true, undefined]);
+  expect(leader.writes).toHaveLength(1);
+  cluster.finishWrite(leader);
+  expect(ids.map((id) => cluster.reply(leader, id))).toMatchObject(
+    [2, 3, 1, 4].map((revision) => ({ ok: true, header: { revision } })),
+  );
+});
+
+test("any split of requests into steps gives the same answers to writes and one state on every member", () => {
+  const requests = fc.array(fc.oneof(puts, deleteRanges, txns(1), ranges), { minLength: 1, maxLength: 30 });
+  const isRead = (request: Request): boolean =>
+    request.type === "range" || (request.type === "txn" && isReadOnlyTxn(request));
+  const run = (
+    all: readonly Request[],
+    sizes: readonly number[],
+  ): { replies: (Reply | undefined)[]; hash: unknown } => {
+    const cluster = elected(3);
+    cluster.gathersMessages = sizes.some((size) => size > 1);
+    const at = cluster.followers[0] ?? cluster.leader;
+    const ids = [];
+    for (let from = 0, turn = 0; from < all.length; turn++) {
+      const size = sizes[turn % sizes.length] ?? 1;
+      ids.push(...cluster.submitAll(at, all.slice(from, from + size)));
+      from += size;
+    }
+    cluster.pass(1_000);
+    const hashes = cluster.members.map((each) => each.running.hashKv(0));
+    expect(hashes).toEqual(hashes.map(() => hashes[0]));
+    // A read may come before or after writes that came with it.
+    const replies = ids.map((id, position) => (isRead(all[position] as Request) ? undefined : cluster.reply(at, id)));
+    return { replies, hash: hashes[0] };
+  };
+  fc.assert(
+    fc.property(requests, fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 }), (all, sizes) => {
+      expect(run(all, sizes)).toEqual(run(all, [1]));
+    }),
+    { numRuns: 40 },
+  );
+});
