@@ -52,9 +52,9 @@ export type LeaseForward =
 export type MembershipMessage =
   /** To one that asks for something and does not know yet that it was removed for ever. */
   | { readonly type: "memberRemoved"; readonly from: MemberId; readonly to: MemberId }
-  /** The leader will not append the change of the configuration that was forwarded to it under that sequence. */
+  /** The leader will not append what was forwarded to it: a change of members too early, or one more than it takes. */
   | {
-      readonly type: "configurationRefused";
+      readonly type: "proposalRefused";
       readonly from: MemberId;
       readonly to: MemberId;
       readonly incarnation: number;

@@ -474,7 +474,7 @@ export class Member {
       case "memberRemoved":
         if (message.to === this.#identity.memberId) this.#beginFarewell();
         return;
-      case "configurationRefused":
+      case "proposalRefused":
         if (message.incarnation === this.#incarnation) {
           const settled = this.#proposals.refused(message.proposal, message.refusal);
           if (settled !== undefined) this.#desk.answer(settled);
@@ -509,18 +509,17 @@ export class Member {
   /** Only the leader knows how far a learner is, so it is the leader that refuses to promote one too early. */
   #refusesConfiguration(message: ForwardedConfiguration): boolean {
     if (this.#raft.role !== "leader" || message.term !== this.#raft.term) return false;
-    const { id, request } = decodeCommand(message.command);
-    const refusal = this.#refusalOfPromotion(request);
+    const refusal = this.#refusalOfPromotion(decodeCommand(message.command).request);
     if (refusal === undefined) return false;
-    this.#outbox.send({
-      type: "configurationRefused",
-      from: message.to,
-      to: message.from,
-      incarnation: id.incarnation,
-      proposal: id.sequence,
-      refusal,
-    });
+    this.#refuse(message.command, refusal);
     return true;
+  }
+
+  /** Tells whoever made that command that nobody will append it. */
+  #refuse(command: Uint8Array, refusal: RefusalName): void {
+    const { origin, incarnation, sequence } = decodeCommand(command).id;
+    const from = this.#identity.memberId;
+    this.#outbox.send({ type: "proposalRefused", from, to: origin, incarnation, proposal: sequence, refusal });
   }
 
   #refusalOfPromotion(request: CommandRequest): RefusalName | undefined {
@@ -578,6 +577,7 @@ export class Member {
       this.#serve(this.#reads.proven(state, this.#machine.appliedIndex, this.#nowMs));
     for (const readContext of ready.readsAborted) this.#reads.aborted(readContext, this.#nowMs);
     for (const to of ready.snapshotsWanted) this.#snapshots.start(to);
+    for (const command of ready.dropped) this.#refuse(command, "proposalDropped");
   }
 
   #apply(committed: readonly Entry[]): void {

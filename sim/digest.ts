@@ -147,7 +147,7 @@ export function addMessage(digest: Digest, message: PeerMessage): void {
     case "memberRemoved":
       digest.add(24);
       return;
-    case "configurationRefused":
+    case "proposalRefused":
       digest.add(25);
       digest.add(message.incarnation);
       digest.add(message.proposal);

@@ -48,7 +48,7 @@ function messageText(message: PeerMessage): string {
     case "leaseQuery":
     case "leaseQueryReply":
     case "memberRemoved":
-    case "configurationRefused":
+    case "proposalRefused":
     case "hashQuery":
     case "hashReply":
       return `${hexOf(message.from)}→${hexOf(message.to)} ${plainText(message)}`;

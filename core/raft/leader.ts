@@ -61,10 +61,13 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       if (leadership.transferee !== undefined && state.heldBack.length < state.config.proposalsMax) {
         // Whoever sent it waits for no answer, and would learn too late that it has to ask another.
         state.heldBack.push(message.commands);
-      } else proposeAsLeader(state, leadership, message.commands);
+      } else proposeForOthers(state, leadership, message.commands);
       return;
     case "proposeConfiguration":
-      if (leadership.forwarded.take(message)) proposeConfigurationAsLeader(state, leadership, message.command);
+      if (!leadership.forwarded.take(message)) return;
+      if (proposeConfigurationAsLeader(state, leadership, message.command) === "dropped") {
+        state.dropped.push(message.command);
+      }
       return;
     case "append":
     case "heartbeat":
@@ -96,7 +99,11 @@ function proposeHeldBack(state: RaftState, leadership: Leadership): void {
   const { heldBack } = state;
   if (heldBack.length === 0) return;
   state.heldBack = [];
-  for (const commands of heldBack) proposeAsLeader(state, leadership, commands);
+  for (const commands of heldBack) proposeForOthers(state, leadership, commands);
+}
+
+function proposeForOthers(state: RaftState, leadership: Leadership, commands: readonly Uint8Array[]): void {
+  if (proposeAsLeader(state, leadership, commands) === "dropped") state.dropped.push(...commands);
 }
 
 /**

@@ -68,6 +68,7 @@ const noMessages: readonly RaftMessage[] = [];
 const noReadStates: readonly ReadState[] = [];
 const noContexts: readonly number[] = [];
 const noMembers: readonly MemberId[] = [];
+const noCommands: readonly Uint8Array[] = [];
 
 export class Raft implements RaftView {
   private readonly state: RaftState;
@@ -276,6 +277,7 @@ export class Raft implements RaftView {
       state.readStates.length > 0 ||
       state.readsAborted.length > 0 ||
       state.snapshotsWanted.length > 0 ||
+      state.dropped.length > 0 ||
       (leadership !== undefined &&
         (leadership.appendsDue || leadership.heartbeatsDue) &&
         state.durableTerm >= state.term)
@@ -294,12 +296,13 @@ export class Raft implements RaftView {
     const hardState =
       isVoteChanged || this.takenCommitIndex !== state.log.commitIndex ? this.takeHardState() : undefined;
     const entries = state.log.takeUnwritten(state.term);
-    const { messages, messagesAfterPersist, readStates, readsAborted, snapshotsWanted } = state;
+    const { messages, messagesAfterPersist, readStates, readsAborted, snapshotsWanted, dropped } = state;
     if (messages.length > 0) state.messages = [];
     if (messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
     if (readStates.length > 0) state.readStates = [];
     if (readsAborted.length > 0) state.readsAborted = [];
     if (snapshotsWanted.length > 0) state.snapshotsWanted = [];
+    if (dropped.length > 0) state.dropped = [];
     return {
       messages: messages.length > 0 ? messages : noMessages,
       hardState,
@@ -310,6 +313,7 @@ export class Raft implements RaftView {
       readStates: readStates.length > 0 ? readStates : noReadStates,
       readsAborted: readsAborted.length > 0 ? readsAborted : noContexts,
       snapshotsWanted: snapshotsWanted.length > 0 ? snapshotsWanted : noMembers,
+      dropped: dropped.length > 0 ? dropped : noCommands,
     };
   }
 

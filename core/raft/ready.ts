@@ -32,6 +32,8 @@ export interface Ready {
   readonly readsAborted: readonly number[];
   /** Followers whose next entry is compacted away here: stream a snapshot to each. */
   readonly snapshotsWanted: readonly MemberId[];
+  /** Commands of other members that this leader took over and will not append: say so to whoever made them. */
+  readonly dropped: readonly Uint8Array[];
 }
 
 export interface ReadState {

@@ -123,6 +123,8 @@ export class RaftState {
   readStates: ReadState[] = [];
   readsAborted: number[] = [];
   snapshotsWanted: MemberId[] = [];
+  /** Of others, and in no log: each came with a message that was taken once, so nobody appends them any more. */
+  dropped: Uint8Array[] = [];
 
   constructor(options: RaftOptions) {
     this.id = options.id;

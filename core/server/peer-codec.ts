@@ -59,7 +59,7 @@ const kinds = [
   "leaseQueryReply",
   "proposeConfiguration",
   "memberRemoved",
-  "configurationRefused",
+  "proposalRefused",
   "hello",
   "helloReply",
   "register",
@@ -92,7 +92,7 @@ export function encodePeerMessage(message: PeerMessage): Uint8Array {
       writer.varint(message.incarnation);
       break;
     case "memberRemoved":
-    case "configurationRefused":
+    case "proposalRefused":
       break;
     default:
       writer.varint(message.term);
@@ -225,7 +225,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       return;
     case "memberRemoved":
       return;
-    case "configurationRefused":
+    case "proposalRefused":
       writer.varint(message.incarnation);
       writer.varint(message.proposal);
       writer.text(message.refusal);
@@ -329,7 +329,7 @@ function readMessage(reader: UntrustedReader, type: ListedKind): PeerMessage {
     }
     case "memberRemoved":
       return { type, from, to };
-    case "configurationRefused": {
+    case "proposalRefused": {
       const incarnation = reader.varint();
       return { type, from, to, incarnation, proposal: reader.varint(), refusal: readRefusal(reader) };
     }

@@ -124,7 +124,7 @@ export class Proposals {
     return { requestId: waiting.requestId, result, compactTo: result.ok ? waiting.compactTo : undefined };
   }
 
-  /** The leader will not append the change of the configuration of that sequence. */
+  /** The leader will not append the proposal of that sequence. */
   refused(sequence: number, refusal: RefusalName): Settled | undefined {
     const id = { origin: this.#origin, incarnation: this.#incarnation, sequence };
     return this.settle(id, { ok: false, refusal });
@@ -163,7 +163,8 @@ export class Proposals {
     if (this.#raft.leaderId === undefined) return;
     for (const waiting of this.#waiting.values()) {
       if (waiting.unsent === undefined) continue;
-      if (this.#give(waiting.unsent, waiting.kind) === "later") return;
+      // One that the leader has no room for now waits on: it came while there was none.
+      if (this.#give(waiting.unsent, waiting.kind) !== "given") return;
       waiting.unsent = undefined;
       this.#unsentCount -= 1;
     }

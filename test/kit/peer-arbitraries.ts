@@ -123,8 +123,8 @@ export const arbitraries: {
     command: bytes,
   }),
   memberRemoved: fc.record({ type: kind("memberRemoved"), from: memberId, to: memberId }),
-  configurationRefused: fc.record({
-    type: kind("configurationRefused"),
+  proposalRefused: fc.record({
+    type: kind("proposalRefused"),
     from: memberId,
     to: memberId,
     incarnation: count,

@@ -251,6 +251,8 @@ export class Cluster {
       this.say(node, `may serve read ${readContext} at index ${readIndex}`);
     }
     for (const readContext of ready.readsAborted) this.say(node, `gives up read ${readContext}`);
+    for (const command of ready.dropped)
+      this.say(node, `drops ${JSON.stringify(utf8Decode(command))} of another member`);
     for (const to of ready.snapshotsWanted) {
       this.say(node, `sends a snapshot to ${hexOf(to)}`);
       this.sendSnapshot(node, to);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { refusals } from "../../core/errors.ts";
 import { leaseIdOf, memberIdOf } from "../../core/ids.ts";
 import type { StreamReply } from "../../core/request.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
@@ -70,6 +71,22 @@ describe("writes", () => {
     cluster.pass(8_000);
     expect(cluster.reply(old, requestId)).toMatchObject({ ok: false });
     for (const each of cluster.members) expect(pairs(cluster.call(each, range("a", "z")))).toEqual(["kept=2"]);
+  });
+
+  test("a write beyond what may be uncommitted is refused at once, whichever member was asked, and never happens", () => {
+    const cluster = electedCluster(3, { uncommittedBytesMax: 1_024 });
+    for (const each of cluster.members) each.holdsWrites = true;
+    const taken = cluster.submit(cluster.leader, put("taken", "v".repeat(1_000)));
+    for (const each of cluster.members) {
+      const requestId = cluster.submit(each, put("dropped", "v"));
+      expect(cluster.reply(each, requestId)).toEqual({ ok: false, refusal: "proposalDropped" });
+    }
+    expect(refusals.proposalDropped.definite).toBe(true);
+    for (const each of cluster.members) each.holdsWrites = false;
+    for (const each of cluster.members) while (each.writes.length > 0) cluster.finishWrite(each);
+    cluster.pass(200);
+    expect(cluster.reply(cluster.leader, taken)).toMatchObject({ ok: true });
+    for (const each of cluster.members) expect(pairs(cluster.call(each, range("dropped", "e")))).toEqual([]);
   });
 
   test("a caller that wants a leader is refused at once where none is known", () => {
