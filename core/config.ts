@@ -12,6 +12,7 @@ export interface MemberConfig {
   readonly leaseAllowanceTicks: number;
   readonly appendBytesMax: number;
   readonly appendsInFlightMax: number;
+  readonly appendsInFlightBytesMax: number;
   readonly uncommittedBytesMax: number;
   readonly applyLagEntriesMax: number;
   readonly snapshotEntries: number;
@@ -120,6 +121,12 @@ export const memberConfigFields = {
     512,
     [1, 65_536],
     "Unanswered appends to one follower; when reached, that follower waits for an answer.",
+  ),
+  appendsInFlightBytesMax: count(
+    "bytes",
+    16 * mib,
+    [1, 1024 * mib],
+    "Entry bytes of the unanswered appends to one follower; when reached, it waits for an answer. One append always fits.",
   ),
   uncommittedBytesMax: count(
     "bytes",

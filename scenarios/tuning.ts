@@ -21,7 +21,7 @@ const simulatedKnobs: readonly Choices[] = [
   { preVote: [false] },
   { checkQuorum: [false] },
   { appendBytesMax: [0, kib, 16 * kib] },
-  { appendsInFlightMax: [1, 2, 8] },
+  { appendsInFlightMax: [1, 2, 8], appendsInFlightBytesMax: [1, 2 * kib, 32 * kib] },
   { uncommittedBytesMax: [4 * kib, 64 * kib] },
   { snapshotEntries: [20, 100, 500], snapshotCatchUpEntries: [0, 5, 50], snapshotChunkBytes: [4 * kib, 32 * kib] },
   { segmentBytesMax: [4 * kib, 64 * kib] },

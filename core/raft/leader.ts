@@ -10,7 +10,7 @@ import { indexOf, type LogIndex, type MemberId, noTerm } from "../ids.ts";
 import { learnRegistrations } from "./amnesia.ts";
 import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
-import type { AppendAccepted, AppendRejected, EntryKind, HeartbeatReply, Held, RaftMessage } from "./message.ts";
+import type { AppendAccepted, AppendRejected, Entry, EntryKind, HeartbeatReply, Held, RaftMessage } from "./message.ts";
 import type { Progress } from "./progress.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
@@ -489,7 +489,9 @@ function sendAppend(state: RaftState, progress: Progress, withEntries: boolean):
   progress.sentCommitIndex = indexOf(Math.max(progress.sentCommitIndex, Math.min(commitIndex, lastSent)));
   if (progress.state === "replicate" && entries.length > 0) {
     progress.nextIndex = indexOf(lastSent + 1);
-    progress.inflight.add(lastSent);
+    let sizeBytes = 0;
+    for (let position = 0; position < entries.length; position++) sizeBytes += entryBytes(entries[position] as Entry);
+    progress.inflight.add(lastSent, sizeBytes);
   }
   return true;
 }

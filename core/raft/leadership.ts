@@ -49,7 +49,7 @@ export class Leadership {
   heldTurn: number | undefined;
   lastHeldTurn = 0;
 
-  private readonly appendsInFlightMax: number;
+  private readonly inFlight: { readonly countMax: number; readonly bytesMax: number };
   private incoming: readonly Progress[] = [];
   private outgoing: readonly Progress[] = [];
   /** Scratch space of the quorum sums: one value per voter of each half. */
@@ -57,7 +57,8 @@ export class Leadership {
   private readonly outgoingValues: number[] = [];
 
   constructor(options: LeadershipOptions) {
-    this.appendsInFlightMax = options.config.appendsInFlightMax;
+    const { appendsInFlightMax, appendsInFlightBytesMax } = options.config;
+    this.inFlight = { countMax: appendsInFlightMax, bytesMax: appendsInFlightBytesMax };
     this.readLease = options.config.leaseReads ? new ReadLease(options.config) : undefined;
     this.startIndex = indexOf(options.lastIndex + 1);
     // An earlier leader may have left one anywhere in the log.
@@ -143,7 +144,7 @@ export class Leadership {
   }
 
   private newProgress(id: MemberId, nextIndex: LogIndex): Progress {
-    return new Progress({ id, nextIndex, appendsInFlightMax: this.appendsInFlightMax });
+    return new Progress({ id, nextIndex, inFlight: this.inFlight });
   }
 }
 

@@ -44,11 +44,11 @@ export class Progress {
   constructor(options: {
     readonly id: MemberId;
     readonly nextIndex: LogIndex;
-    readonly appendsInFlightMax: number;
+    readonly inFlight: ConstructorParameters<typeof Inflight>[0];
   }) {
     this.id = options.id;
     this.nextIndex = options.nextIndex;
-    this.inflight = new Inflight(options.appendsInFlightMax);
+    this.inflight = new Inflight(options.inFlight);
   }
 
   /** What of matchIndex counts for a commit. */

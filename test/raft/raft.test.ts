@@ -434,18 +434,35 @@ describe("snapshots", () => {
 
 describe("the parts", () => {
   test("the window of unanswered appends is full at its bound and freed from the front", () => {
-    const inflight = new Inflight(5);
-    for (let index = 1; index <= 5; index++) inflight.add(indexOf(index));
+    const inflight = new Inflight({ countMax: 5, bytesMax: 1_000 });
+    for (let index = 1; index <= 5; index++) inflight.add(indexOf(index), 10);
     expect(inflight.isFull).toBe(true);
-    expect(() => inflight.add(indexOf(6))).toThrow("full window");
+    expect(() => inflight.add(indexOf(6), 10)).toThrow("full window");
     inflight.freeTo(indexOf(3));
-    for (let index = 6; index <= 8; index++) inflight.add(indexOf(index));
+    for (let index = 6; index <= 8; index++) inflight.add(indexOf(index), 10);
     inflight.freeTo(indexOf(2));
     expect(inflight.count).toBe(5);
     inflight.freeTo(indexOf(7));
     expect(inflight.count).toBe(1);
     inflight.clear();
     expect(inflight.count).toBe(0);
+  });
+
+  test("the window is full in bytes too, takes one append of any size, and counts only what is unanswered", () => {
+    const inflight = new Inflight({ countMax: 100, bytesMax: 50 });
+    inflight.add(indexOf(1), 1_000);
+    expect(inflight.isFull).toBe(true);
+    inflight.freeTo(indexOf(1));
+    for (let index = 2; index <= 6; index++) {
+      expect(inflight.isFull).toBe(false);
+      inflight.add(indexOf(index), 10);
+    }
+    expect(inflight.isFull).toBe(true);
+    inflight.freeTo(indexOf(2));
+    expect(inflight.isFull).toBe(false);
+    inflight.clear();
+    inflight.add(indexOf(7), 49);
+    expect(inflight.isFull).toBe(false);
   });
 
   test("a forwarded message is taken once in any order, in each life of its sender, unless it is far too late", () => {

@@ -25,6 +25,7 @@ interface Weather {
   readonly electionTicks: number;
   readonly appendBytesMax: number;
   readonly appendsInFlightMax: number;
+  readonly appendsInFlightBytesMax: number;
   readonly isOrdered: boolean;
   readonly tick: number;
   readonly persist: number;
@@ -51,6 +52,7 @@ const weather: fc.Arbitrary<Weather> = fc.record({
   electionTicks: fc.constantFrom(2, 3, 6),
   appendBytesMax: fc.constantFrom(0, 50, 1_000_000),
   appendsInFlightMax: fc.constantFrom(1, 2, 16),
+  appendsInFlightBytesMax: fc.constantFrom(1, 60, 1_000_000),
   isOrdered: fc.boolean(),
   tick: fc.constantFrom(10, 30, 80),
   persist: fc.constantFrom(5, 30),
