@@ -95,6 +95,8 @@ export class Recall {
   ticks = 0;
   /** Other voters that answered the question of the present standing. */
   readonly answered = new Set<MemberId>();
+  /** Others that asked this one to register them while it could not: they have forgotten too, and answer nobody. */
+  readonly forgetful = new Set<MemberId>();
   /** Members asked since the last tick. */
   readonly asked = new Set<MemberId>();
   /** The newest list of members that an answer named; its members count if it is newer than this member's own. */
@@ -210,6 +212,7 @@ export function handleHelloReply(state: RaftState, message: HelloReply): void {
  */
 export function handleRegister(state: RaftState, message: Register): void {
   const { from, incarnation } = message;
+  state.recall?.forgetful.add(from);
   if (state.standing !== "sound" || !state.isMember(from)) return;
   if (incarnation < registeredLife(state.registrations, from)) return;
   learnRegistration(state, { memberId: from, incarnation });
@@ -229,6 +232,7 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   const { recall } = state;
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
   learnRoll(recall, message.roll);
+  recall.forgetful.delete(message.from);
   recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
   if (isAsGood(message, recall)) {

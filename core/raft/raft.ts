@@ -409,7 +409,8 @@ export class Raft implements RaftView {
     const { recall, id } = this.state;
     if (recall === undefined) return undefined;
     const silent = votersToAsk(this.state, recall).filter((voter) => voter !== id && !recall.answered.has(voter));
-    return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent };
+    const forgetful = silent.filter((voter) => recall.forgetful.has(voter));
+    return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent, forgetful };
   }
   /** As it stands now; what is on the disk may be older. */
   get hardState(): HardState {

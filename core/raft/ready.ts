@@ -48,6 +48,8 @@ export interface RecallView {
   readonly missing: number;
   /** Other voters that have not answered, in id order. */
   readonly silent: readonly MemberId[];
+  /** Those of them that are known to have forgotten too. */
+  readonly forgetful: readonly MemberId[];
 }
 
 /** Read-only look at a member's Raft state, for invariants, status and reports. */

@@ -12,8 +12,12 @@ export function standingText(raft: RaftView, members: readonly MemberRecord[]): 
   if (recall?.forgotten === undefined) return undefined;
   const gone = `this member's disk is older than what it had promised: ${forgottenTexts[recall.forgotten]}`;
   if (recall.missing === 0) return `${gone}; it is being sent what it lacks and does not count until it has it`;
-  const silent = recall.silent.map((id) => nameOf(id, members)).join(", ");
-  return `${gone}; it does not count until ${recall.missing} more of ${silent} have answered: start them, or give this member up with "etcdctl member remove ${hexOf(raft.id)}" and add it anew with an empty data directory`;
+  const { missing, silent, forgetful } = recall;
+  if (silent.length - forgetful.length < missing) {
+    // They wait for each other, and would for ever.
+    return `${gone}, and so are those of ${namesOf(forgetful, members)}: too few members are left that know what was promised. Stop all members, start the one with the highest raft index in "etcdctl endpoint status" with --force-new-cluster, and add the others anew with empty data directories; what that one lacks is lost`;
+  }
+  return `${gone}; it does not count until ${missing} more of ${namesOf(silent, members)} have answered: start them, or give this member up with "etcdctl member remove ${hexOf(raft.id)}" and add it anew with an empty data directory`;
 }
 
 const forgottenTexts: { readonly [What in Forgotten]: string } = {
@@ -23,6 +27,9 @@ const forgottenTexts: { readonly [What in Forgotten]: string } = {
   "damaged entries": "a part of its log was damaged",
   "found by an earlier life": "found when it started before",
 };
+
+const namesOf = (ids: readonly MemberId[], members: readonly MemberRecord[]): string =>
+  ids.map((id) => nameOf(id, members)).join(", ");
 
 function nameOf(id: MemberId, members: readonly MemberRecord[]): string {
   const name = members.find((record) => record.memberId === id)?.name ?? "";

@@ -452,6 +452,25 @@ describe("a member whose disk was wiped", () => {
     accepted(cluster.call(cluster.leader, put("more", "1")));
   });
 
+  test("and so has another of three: nobody can tell what was promised, so all wait, and say what to do", () => {
+    const cluster = electedCluster(3);
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    cluster.pass(500);
+    const wiped = cluster.followers;
+    for (const each of wiped) cluster.wipe(each);
+    for (const each of wiped) cluster.start(each);
+    cluster.pass(60_000);
+    for (const [position, each] of wiped.entries()) {
+      expect(each.running.raft.standing).toBe("recovering");
+      const error = statusErrors(cluster, each);
+      expect(error).toContain(`and so are those of ${wiped[1 - position]?.name}`);
+      expect(error).toContain("start the one with the highest raft index");
+      expect(error).toContain("--force-new-cluster");
+    }
+    expect(cluster.members.filter((each) => each.member?.raft.role === "leader")).toEqual([]);
+    expect(linesOf(wiped[0] as TestMember).join()).toContain("--force-new-cluster");
+  });
+
   test("of a cluster of one is new: there is nobody to ask", () => {
     const cluster = electedCluster(1);
     accepted(cluster.call(cluster.leader, put("k", "1")));
