@@ -4,7 +4,9 @@
  * then learns only that the connection is gone.
  */
 import {
+  defaultMemberConfig,
   type LeaseId,
+  type MemberConfig,
   type RefusalName,
   type Reply,
   refusals,
@@ -52,6 +54,8 @@ export class ClientLinks {
   readonly #calls = new Map<number, Call>();
   readonly #watches = new Map<number, Stream>();
   readonly #keepAlives = new Map<number, Stream>();
+  /** Per member: after so many taken replies its watch streams are told of them. */
+  readonly #creditSteps: readonly number[];
   /** Per member: what its present life has to answer, by its own ids. */
   readonly #requests: Map<number, Call>[];
   readonly #streams: Map<number, Stream>[];
@@ -64,6 +68,7 @@ export class ClientLinks {
     this.#spreadUs = (plan.link.maxDelayMs - plan.link.minDelayMs) * 1_000 + 1;
     this.#members = plan.members.map((member) => member.name);
     this.#recorder = recorder;
+    this.#creditSteps = plan.members.map(({ config }) => creditStepOf({ ...defaultMemberConfig, ...config }));
     this.#requests = plan.members.map(() => new Map());
     this.#streams = plan.members.map(() => new Map());
     for (const client of plan.clients) {
@@ -291,7 +296,10 @@ export class ClientLinks {
     if (output.type === "request") {
       this.#toMember(output.member, { type: "request", stream, request: output.request });
     } else if (output.type === "drained") {
-      this.#toMember(output.member, { type: "drained", stream, replies: output.replies });
+      stream.taken += output.replies;
+      if (stream.taken < (this.#creditSteps[output.member] ?? 1)) return;
+      this.#toMember(output.member, { type: "drained", stream, replies: stream.taken });
+      stream.taken = 0;
     } else {
       this.#watches.delete(output.watch);
       this.#toMember(output.member, { type: "close", stream });
@@ -392,3 +400,9 @@ export class ClientLinks {
     return Math.floor(this.#world.timeUs / 1_000);
   }
 }
+
+/**
+ * A receiver gives room back when half of the window is taken, as HTTP/2 stacks do: a member that waits for room has
+ * sent the whole window, so at least that much comes back to it.
+ */
+const creditStepOf = ({ watchRepliesMax }: MemberConfig): number => Math.max(1, watchRepliesMax >> 1);

@@ -22,6 +22,8 @@ export interface Stream {
   life: number;
   streamId: number;
   ended: boolean;
+  /** Replies the client took that the member was not told of yet. */
+  taken: number;
   /** Nothing may overtake what was sent before it in the same direction. */
   toMemberUs: number;
   toClientUs: number;
@@ -55,6 +57,7 @@ export const newStream = (session: number, number: number, kind: Stream["kind"])
   life: 0,
   streamId: 0,
   ended: false,
+  taken: 0,
   toMemberUs: 0,
   toClientUs: 0,
 });
