@@ -13,6 +13,7 @@ import {
 } from "../../core/index.ts";
 import type { Operation, OperationAnswer, ReturnEvent } from "../history.ts";
 import { answerOf, refusalOfStatus, requestOf } from "./convert.ts";
+import type { HistoryKeyValues } from "./history-key-values.ts";
 
 export type ClientInput =
   /** The time of some `wakeAt` has come; the first one starts the session. */
@@ -62,10 +63,10 @@ export function callOutputOf(call: {
     : { type: "call", callId, member, request: requestOf(operation) };
 }
 
-export function outcomeOf(operation: Operation, result: CallResult): Outcome {
+export function outcomeOf(operation: Operation, result: CallResult, keyValues: HistoryKeyValues): Outcome {
   switch (result.type) {
     case "reply":
-      return outcomeOfReply(operation, result.reply);
+      return outcomeOfReply(operation, result.reply, keyValues);
     case "status": {
       const refusal = refusalOfStatus(result.code, result.text);
       if (refusal !== undefined) return outcomeOfRefusal(refusal);
@@ -78,7 +79,7 @@ export function outcomeOf(operation: Operation, result: CallResult): Outcome {
   }
 }
 
-function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply): Outcome {
+function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply, keyValues: HistoryKeyValues): Outcome {
   if (!("ok" in reply)) {
     const { header, ttlSeconds } = reply;
     if (operation.op !== "leaseKeepAlive") return misfit;
@@ -87,7 +88,7 @@ function outcomeOfReply(operation: Operation, reply: Reply | KeepAliveReply): Ou
   }
   if (!reply.ok) return outcomeOfRefusal(refusals[reply.refusal]);
   if (operation.op === "leaseKeepAlive") return misfit;
-  const answer = answerOf(operation, reply.answer);
+  const answer = answerOf(operation, reply.answer, keyValues);
   if (answer === undefined) return misfit;
   return { kind: "ok", revision: reply.header.revision, raftTerm: reply.header.raftTerm, answer };
 }

@@ -68,7 +68,7 @@ export class ClientSession {
     if (input.type === "wake") this.#alarm.woke(nowMs);
     else if (input.type === "stop") this.#stopped = true;
     else if (this.#inFlight?.callId === input.callId) {
-      this.#finish(this.#inFlight, outcomeOf(this.#inFlight.operation, input), nowMs);
+      this.#finish(this.#inFlight, outcomeOf(this.#inFlight.operation, input, this.#recorder.keyValues), nowMs);
     }
     if (this.#inFlight !== undefined && nowMs >= this.#inFlight.deadlineMs)
       this.#giveUp(outputs, this.#inFlight, nowMs);

@@ -10,7 +10,6 @@ import {
   type DeleteRangeAnswer,
   type DeleteRangeRequest,
   type KeyRange,
-  type KeyValue,
   leaseIdOf,
   noLease,
   type PutAnswer,
@@ -29,7 +28,6 @@ import {
 import type {
   CompareOperation,
   DeleteRangeOperation,
-  HistoryKeyValue,
   HistoryWatchEvent,
   KvOperation,
   Operation,
@@ -39,6 +37,7 @@ import type {
   TxnOperation,
   WatchReplyEvent,
 } from "../history.ts";
+import type { HistoryKeyValues } from "./history-key-values.ts";
 
 /** Every operation but a keep-alive, which is a request on a stream. */
 export type UnaryOperation = Exclude<Operation, { op: "leaseKeepAlive" }>;
@@ -166,13 +165,17 @@ function operandOf(compare: CompareOperation): CompareOperand {
 // ---- answer → history ------------------------------------------------------------------------------------------
 
 /** Body of the return event; undefined when the answer is of another kind than the operation (a broken server). */
-export function answerOf(operation: UnaryOperation, answer: Answer): OperationAnswer | undefined {
+export function answerOf(
+  operation: UnaryOperation,
+  answer: Answer,
+  keyValues: HistoryKeyValues,
+): OperationAnswer | undefined {
   switch (operation.op) {
     case "range":
     case "put":
     case "deleteRange":
     case "txn":
-      return answer.type === operation.op ? kvAnswerOf(operation, answer) : undefined;
+      return answer.type === operation.op ? kvAnswerOf(operation, answer, keyValues) : undefined;
     case "compact":
       return answer.type === "compact" ? { op: "compact" } : undefined;
     case "leaseGrant":
@@ -201,68 +204,44 @@ export function answerOf(operation: UnaryOperation, answer: Answer): OperationAn
   }
 }
 
-function kvAnswerOf(operation: KvOperation, answer: KvAnswer): OperationAnswer | undefined {
+function kvAnswerOf(
+  operation: KvOperation,
+  answer: KvAnswer,
+  keyValues: HistoryKeyValues,
+): OperationAnswer | undefined {
   switch (answer.type) {
     case "range":
-      return { op: "range", kvs: answer.keyValues.map(historyKeyValueOf), count: answer.count, more: answer.more };
+      return { op: "range", kvs: keyValues.ofAll(answer.keyValues), count: answer.count, more: answer.more };
     case "put":
-      return answer.prevKv === undefined ? { op: "put" } : { op: "put", prevKv: historyKeyValueOf(answer.prevKv) };
+      return answer.prevKv === undefined ? { op: "put" } : { op: "put", prevKv: keyValues.of(answer.prevKv) };
     case "deleteRange":
       return operation.op === "deleteRange" && operation.prevKv === true
-        ? { op: "deleteRange", deleted: answer.deleted, prevKvs: answer.prevKvs.map(historyKeyValueOf) }
+        ? { op: "deleteRange", deleted: answer.deleted, prevKvs: keyValues.ofAll(answer.prevKvs) }
         : { op: "deleteRange", deleted: answer.deleted };
     case "txn":
-      return operation.op === "txn" ? txnAnswerOf(operation, answer) : undefined;
+      return operation.op === "txn" ? txnAnswerOf(operation, answer, keyValues) : undefined;
     default:
       return unreachable(answer);
   }
 }
 
-function txnAnswerOf(operation: TxnOperation, answer: TxnAnswer): OperationAnswer | undefined {
+function txnAnswerOf(
+  operation: TxnOperation,
+  answer: TxnAnswer,
+  keyValues: HistoryKeyValues,
+): OperationAnswer | undefined {
   const branch = answer.succeeded ? operation.success : operation.failure;
   if (branch.length !== answer.responses.length) return undefined;
   const responses: (OperationAnswer & { readonly revision: number })[] = [];
-  for (const [position, response] of answer.responses.entries()) {
+  for (let position = 0; position < branch.length; position++) {
     const inner = branch[position];
-    if (inner === undefined || inner.op !== response.answer.type) return undefined;
-    const body = kvAnswerOf(inner, response.answer);
+    const response = answer.responses[position];
+    if (inner === undefined || response === undefined || inner.op !== response.answer.type) return undefined;
+    const body = kvAnswerOf(inner, response.answer, keyValues);
     if (body === undefined) return undefined;
     responses.push({ ...body, revision: response.revision });
   }
   return { op: "txn", succeeded: answer.succeeded, responses };
-}
-
-export function historyKeyValueOf(keyValue: KeyValue): HistoryKeyValue {
-  return {
-    key: textOfBytes(keyValue.key),
-    value: textOfBytes(keyValue.value),
-    createRevision: keyValue.createRevision,
-    modRevision: keyValue.modRevision,
-    version: keyValue.version,
-    lease: keyValue.lease === noLease ? "0" : keyValue.lease.toString(),
-  };
-}
-
-/** Places for the newest changes: more than reach their watchers at one time. A power of two. */
-const recentMax = 512;
-
-/**
- * Key-values in the form of the history. One change reaches many watchers of a member as one and the same object, so
- * the newest are remembered and converted once; that many watchers then share one copy in the history.
- */
-export class HistoryKeyValues {
-  readonly #sources: (KeyValue | undefined)[] = new Array(recentMax).fill(undefined);
-  readonly #converted: (HistoryKeyValue | undefined)[] = new Array(recentMax).fill(undefined);
-
-  of(keyValue: KeyValue): HistoryKeyValue {
-    const place = keyValue.modRevision & (recentMax - 1);
-    const known = this.#converted[place];
-    if (known !== undefined && this.#sources[place] === keyValue) return known;
-    const converted = historyKeyValueOf(keyValue);
-    this.#sources[place] = keyValue;
-    this.#converted[place] = converted;
-    return converted;
-  }
 }
 
 /** History event of one watch reply taken at that time. */

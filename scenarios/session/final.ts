@@ -69,7 +69,7 @@ export class FinalSession {
     const { nowMs } = input;
     if (input.type === "wake") this.#alarm.woke(nowMs);
     else if (input.type !== "stop" && this.#try?.callId === input.callId) {
-      this.#handleOutcome(this.#try, outcomeOf(this.#try.operation, input), nowMs);
+      this.#handleOutcome(this.#try, outcomeOf(this.#try.operation, input, this.#recorder.keyValues), nowMs);
     }
     if (this.#try !== undefined && nowMs >= this.#try.deadlineMs) this.#giveUp(outputs, this.#try, nowMs);
     if (input.type === "stop") while (this.#position < this.#steps.length) this.#skip("stopped");

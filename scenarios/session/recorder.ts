@@ -4,12 +4,12 @@
  */
 import type { HistoryEvent } from "../history.ts";
 import type { Plan } from "../plan.ts";
-import { HistoryKeyValues } from "./convert.ts";
+import { HistoryKeyValues } from "./history-key-values.ts";
 
 export class Recorder {
   /** All events so far, in order. */
   readonly history: HistoryEvent[] = [];
-  /** Key-values that watchers share. */
+  /** Key-values that all who saw them share. */
   readonly keyValues = new HistoryKeyValues();
   readonly #sink: ((event: HistoryEvent) => void) | undefined;
   #nextClient: number;
