@@ -86,11 +86,10 @@ class SortedBucket {
     // The visitor may write to this bucket: then it writes to a copy, and this scan goes on over what it began with.
     const { keys, values } = this;
     this.shared = true;
-    for (let position = this.lowerBound(from); position < keys.length; position++) {
-      const key = keys[position] as Uint8Array;
-      if (to !== undefined && compareBytes(key, to) >= 0) break;
+    const end = to === undefined ? keys.length : this.lowerBound(to);
+    for (let position = this.lowerBound(from); position < end; position++) {
       const value = values[position];
-      if (value !== undefined && !visit(key, value)) break;
+      if (value !== undefined && !visit(keys[position] as Uint8Array, value)) break;
     }
     if (this.keys === keys) this.shared = wasShared;
   }

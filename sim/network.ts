@@ -52,6 +52,10 @@ export class SimNetwork {
     return messageFate({ seed: this.#seed, from, to, count, law: this.#law }).delaysMs;
   }
 
+  isClogged(from: number, to: number): boolean {
+    return this.#held[from * this.#size + to] !== undefined;
+  }
+
   /** Keeps a message that its link would carry; false: the link is not clogged. */
   hold(held: HeldMessage): boolean {
     const kept = this.#held[held.from * this.#size + held.to];

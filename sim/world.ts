@@ -141,8 +141,9 @@ export class World implements HostWorld {
     if (receiver === undefined || to === from) return;
     const delaysMs = this.network.send(from, to);
     const { life } = receiver;
+    const isClogged = delaysMs.length > 0 && this.network.isClogged(from, to);
     for (let copy = 0; copy < delaysMs.length; copy++) {
-      if (this.network.hold({ from, to, life, message })) continue;
+      if (isClogged && this.network.hold({ from, to, life, message })) continue;
       const atUs = this.timeUs + (delaysMs[copy] as number) * 1_000;
       this.schedule.add(atUs, messageOrder, kinds.peerMessage, to, life, from, message);
     }
