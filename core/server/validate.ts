@@ -103,7 +103,18 @@ interface Touched {
 }
 
 const refusalOfDuplicates = (operations: readonly TxnOperation[]): RefusalName | undefined =>
-  touchedBy(operations) === "duplicateKey" ? "duplicateKey" : undefined;
+  mayClash(operations) && touchedBy(operations) === "duplicateKey" ? "duplicateKey" : undefined;
+
+/** False for most transactions: one write beside any number of reads. */
+function mayClash(operations: readonly TxnOperation[]): boolean {
+  let writes = 0;
+  for (let position = 0; position < operations.length; position++) {
+    const type = operations[position]?.type;
+    if (type === "txn") return true;
+    if (type === "put" || type === "deleteRange") writes += 1;
+  }
+  return writes > 1;
+}
 
 /**
  * No key may be put twice in one list, or put and deleted; deletes may overlap. The order in which nested transactions
