@@ -157,6 +157,7 @@ export class SimBackend implements Backend {
   #commits: number[] = [];
   #durableCommits = 0;
   #install: SimInstall | undefined;
+  #usedBytes = 0;
   #allocatedPages = 4;
 
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined {
@@ -169,11 +170,11 @@ export class SimBackend implements Backend {
 
   put(bucket: Bucket, key: Uint8Array, value: Uint8Array): void {
     assert(key.length >= 1 && key.length <= keyBytesMax, "a backend key has 1..511 bytes", key.length);
-    this.#undo.push({ bucket, key, before: this.#contents[bucket].set(key, value) });
+    this.#undo.push({ bucket, key, before: this.#set(bucket, key, value) });
   }
 
   delete(bucket: Bucket, key: Uint8Array): void {
-    const before = this.#contents[bucket].set(key, undefined);
+    const before = this.#set(bucket, key, undefined);
     if (before !== undefined) this.#undo.push({ bucket, key, before });
   }
 
@@ -185,15 +186,14 @@ export class SimBackend implements Backend {
     this.#install?.abort();
     this.#install = new SimInstall((contents) => {
       this.#undo.push({ bucket: undefined, contents: this.#contents });
-      this.#contents = contents;
+      this.#replace(contents);
       this.commit();
     });
     return this.#install;
   }
 
   size(): { readonly allocatedBytes: number; readonly usedBytes: number } {
-    let usedBytes = 4 * pageBytes;
-    for (const bucket of buckets) usedBytes += this.#contents[bucket].usedBytes;
+    const usedBytes = 4 * pageBytes + this.#usedBytes;
     this.#allocatedPages = Math.max(this.#allocatedPages, Math.ceil(usedBytes / pageBytes));
     return { allocatedBytes: this.#allocatedPages * pageBytes, usedBytes };
   }
@@ -268,7 +268,7 @@ export class SimBackend implements Backend {
   /** A second backend with the committed content of this one, all of it durable. */
   copy(): SimBackend {
     const copy = new SimBackend();
-    copy.#contents = snapshotOf(this.#contents);
+    copy.#replace(snapshotOf(this.#contents));
     copy.#undo = [...this.#undo];
     copy.#commits = [...this.#commits];
     copy.#allocatedPages = this.#allocatedPages;
@@ -277,14 +277,29 @@ export class SimBackend implements Backend {
     return copy;
   }
 
+  /** Counts what is stored as it changes: members ask for it at every tick. */
+  #set(name: Bucket, key: Uint8Array, value: Uint8Array | undefined): Uint8Array | undefined {
+    const bucket = this.#contents[name];
+    const usedBytes = bucket.usedBytes;
+    const before = bucket.set(key, value);
+    this.#usedBytes += bucket.usedBytes - usedBytes;
+    return before;
+  }
+
+  #replace(contents: Contents): void {
+    this.#contents = contents;
+    this.#usedBytes = 0;
+    for (const bucket of buckets) this.#usedBytes += contents[bucket].usedBytes;
+  }
+
   #fallBackTo(commits: number): void {
     this.#install?.abort();
     this.#install = undefined;
     const length = commits === 0 ? 0 : (this.#commits[commits - 1] as number);
     for (let position = this.#undo.length - 1; position >= length; position--) {
       const undo = this.#undo[position] as Undo;
-      if (undo.bucket === undefined) this.#contents = undo.contents;
-      else this.#contents[undo.bucket].set(undo.key, undo.before);
+      if (undo.bucket === undefined) this.#replace(undo.contents);
+      else this.#set(undo.bucket, undo.key, undo.before);
     }
     this.#undo.length = length;
     this.#commits.length = commits;

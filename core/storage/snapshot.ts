@@ -57,6 +57,8 @@ interface Transfer {
   receiverLostAll: boolean;
 }
 
+const quiet = { messages: [], aborted: [] } as const;
+
 export class SnapshotOutbox {
   readonly #config: Pick<MemberConfig, "snapshotChunkBytes" | "electionTicks">;
   readonly #openView: () => SnapshotSource;
@@ -125,7 +127,8 @@ export class SnapshotOutbox {
   }
 
   /** One tick: what to send again, and which transfers were given up. */
-  tick(term: Term): { messages: SnapshotChunk[]; aborted: MemberId[] } {
+  tick(term: Term): { readonly messages: readonly SnapshotChunk[]; readonly aborted: readonly MemberId[] } {
+    if (this.#transfers.length === 0) return quiet;
     const messages: SnapshotChunk[] = [];
     const aborted: MemberId[] = [];
     for (const transfer of this.#transfers) {
