@@ -272,7 +272,8 @@ class Link {
     while (this.#queue.length > queuedMessagesMax || this.#queuedBytes > bytesMax) this.#dropOldest();
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => this.#flush());
+    // When the step under way has been carried out: what it sends to one member is one frame.
+    process.nextTick(() => this.#flush());
   }
 
   #dropOldest(): void {
