@@ -10,7 +10,15 @@ import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.t
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
-import type { Committed, Configuration, Entry, HardState, RaftMessage, Registration } from "./message.ts";
+import type {
+  Committed,
+  Configuration,
+  Entry,
+  ForwardedProposal,
+  HardState,
+  RaftMessage,
+  Registration,
+} from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import { ForwardedReads } from "./readindex.ts";
 import type { ReadState, Role } from "./ready.ts";
@@ -54,6 +62,8 @@ export interface Farewell {
   ticks: number;
 }
 
+/** Commands that share a message to the leader; one that is larger has a message of its own. */
+const forwardBytesMax = 64 * 1024;
 /** More than belong to any cluster that is being changed; whoever is forgotten is as one that never spoke. */
 const strangersMax = 16;
 
@@ -109,8 +119,12 @@ export class RaftState {
    * may go on to the next leader, once.
    */
   heldBack: (readonly Uint8Array[])[] = [];
-  /** Proposals forwarded in this life. */
+  /** Messages of forwarded proposals in this life. */
   forwardedProposals = 0;
+  /** The last of them; more goes into it while it is the last that waits to be taken, and of this term. */
+  private gathering:
+    | { readonly message: ForwardedProposal; readonly commands: Uint8Array[]; bytes: number }
+    | undefined;
   /** Ticks since a leader was heard, a vote granted or a campaign begun. */
   electionTicks = 0;
   /** Ticks after which to campaign, in [E, 2E); 0: not drawn since the last reset. */
@@ -262,11 +276,26 @@ export class RaftState {
     for (const commands of heldBack) this.forward(leaderId, commands);
   }
 
-  /** Sends commands of clients to whoever leads; nobody tells what becomes of them. */
+  /**
+   * Sends commands of clients to whoever leads; nobody tells what becomes of them. Those of one step share a message, as
+   * long as it is small: a leader takes or drops a message as a whole.
+   */
   forward(to: MemberId, commands: readonly Uint8Array[]): void {
+    const bytes = commands.reduce((sum, command) => sum + command.length, 0);
+    const gathering = this.gathering;
+    const isOpen = gathering !== undefined && gathering.message === this.queueOnTerm[this.queueOnTerm.length - 1];
+    const { message: last } = gathering ?? {};
+    if (isOpen && last?.to === to && last.term === this.term && gathering.bytes + bytes <= forwardBytesMax) {
+      gathering.bytes += bytes;
+      gathering.commands.push(...commands);
+      return;
+    }
     this.forwardedProposals++;
     const { id: from, term, incarnation, forwardedProposals: sequence } = this;
-    this.sendOnTerm({ type: "propose", from, to, term, incarnation, sequence, commands });
+    const gathered = [...commands];
+    const message: ForwardedProposal = { type: "propose", from, to, term, incarnation, sequence, commands: gathered };
+    this.gathering = { message, commands: gathered, bytes };
+    this.sendOnTerm(message);
   }
 
   /** The leader of this term spoke. */
@@ -278,8 +307,11 @@ export class RaftState {
 
   /** For what stands on the current term: leaves at once if that term is durable, else after it is. */
   sendOnTerm(message: RaftMessage): void {
-    if (this.durableTerm >= this.term) this.messages.push(message);
-    else this.messagesAfterPersist.push(message);
+    this.queueOnTerm.push(message);
+  }
+
+  private get queueOnTerm(): RaftMessage[] {
+    return this.durableTerm >= this.term ? this.messages : this.messagesAfterPersist;
   }
 
   /** Tells the leader that this log agrees with its own up to `matchIndex`; leaves once it is durable that far. */

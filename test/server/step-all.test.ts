@@ -36,6 +36,26 @@ test("requests that come together are one write of the log and one append to eac
   expect(count(follower ?? leader, "appendAccepted") - accepted).toBeLessThanOrEqual(2);
 });
 
+test("writes that come together at a follower go to the leader in one message, large ones in more", () => {
+  const cluster = elected(3);
+  const [follower] = cluster.followers;
+  if (follower === undefined) throw new Error("no follower");
+  const sent = (): number => follower.left.get("propose") ?? 0;
+  for (const [bytes, messages] of [
+    [1, 1],
+    [10_000, 4],
+    [70_000, 20],
+  ] as const) {
+    const before = sent();
+    const ids = cluster.submitAll(
+      follower,
+      Array.from({ length: 20 }, (_none, number) => put(`k${number}`, "v".repeat(bytes))),
+    );
+    expect(ids.map((id) => cluster.reply(follower, id)?.ok)).toEqual(ids.map(() => true));
+    expect(sent() - before).toBe(messages);
+  }
+});
+
 test("nothing is answered before the one write is durable, and then all of it", () => {
   const cluster = elected(1);
   const { leader } = cluster;
