@@ -499,7 +499,7 @@ class FrameReader {
     }
     const length = bytes.readUInt32LE(0);
     if (length > frameBytesMax) {
-      this.#end(`a frame of ${length} bytes is too long`);
+      this.#misfit(`a frame of ${length} bytes is too long`);
       return bytes;
     }
     if (bytes.length < 4 + length) {
@@ -512,7 +512,7 @@ class FrameReader {
       this.#traffic.noteReceived(this.#from, 4 + length);
       if (problem !== undefined) {
         this.#traffic.noteMalformed(this.#from);
-        this.#end(problem);
+        this.#misfit(problem);
       }
     }
     this.#wanted = 4;
@@ -570,6 +570,13 @@ class FrameReader {
       this.#options.onMessage(message);
     }
     return undefined;
+  }
+
+  /** After a good greeting: what a member of the same release never sends. */
+  #misfit(problem: string): void {
+    const from = this.#from === undefined ? "" : hexOf(this.#from);
+    this.#options.log.warn("closed connection of a peer", { error: problem, "remote-peer-id": from });
+    this.#end(problem);
   }
 
   #end(problem: string): void {

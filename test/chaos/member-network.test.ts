@@ -9,6 +9,7 @@ import type { Log } from "../../chaos/member/log.ts";
 import { silentLog } from "../../chaos/member/log.ts";
 import { PeerNetwork, type PeerNetworkOptions } from "../../chaos/member/network.ts";
 import { Port } from "../../chaos/member/port.ts";
+import { etcdVersion } from "../../chaos/member/version.ts";
 import {
   clusterIdOf,
   decodePeerMessage,
@@ -307,6 +308,47 @@ describe("links", () => {
     expect(lines).toContain("request sent was ignored by remote peer due to cluster ID mismatch");
   });
 
+  test("what no member sends ends its connection, is named on both sides, and disturbs nobody else", async () => {
+    const lines: string[] = [];
+    const keep = (text: string, fields: object = {}): void => {
+      lines.push(`${text} ${JSON.stringify(fields)}`);
+    };
+    const log: Log = { debug() {}, info: keep, warn: keep, error: keep, fatal: keep };
+    const [one, two] = await pair(log);
+    const ids = { cluster: 77n, from: 1n, to: 2n };
+    const alien: PeerMessage = { ...heartbeat(1), from: memberIdOf(5n) };
+    const sent = (frame: Uint8Array): Buffer => Buffer.concat([greetingOf(ids), frame]);
+    const cases: readonly { readonly bytes: Buffer; readonly answer: string; readonly logged?: string }[] = [
+      { bytes: greetingOf({ ...ids, from: 9n }), answer: "9 is not a member of cluster", logged: "sender not found" },
+      { bytes: greetingOf({ ...ids, to: 7n }), answer: "this is member 2, not 7", logged: "to ID mismatch" },
+      { bytes: sent(uint32(0x7fff_ffff)), answer: "a frame of 2147483647 bytes is too long" },
+      { bytes: sent(Buffer.concat([uint32(5), uint32(100), Buffer.of(1)])), answer: "a message runs over its frame" },
+      { bytes: sent(frameOf(Buffer.of(99, 0))), answer: "a message is malformed: peer message has format version 99" },
+      { bytes: sent(frameOf(encodePeerMessage(alien))), answer: "not between the members of its connection" },
+    ];
+    for (const { bytes, answer, logged } of cases) {
+      expect(await answerTo(two.number, bytes)).toContain(answer);
+      expect(lines.filter((line) => line.includes(logged ?? answer))).not.toEqual([]);
+    }
+    // Half a frame, and then the end: nothing of it was a message.
+    const half = Buffer.concat([greetingOf(ids), frameOf(encodePeerMessage(heartbeat(3)))]);
+    const socket = connect(two.number, "127.0.0.1");
+    socket.on("error", () => {});
+    await new Promise<void>((resolve) => socket.end(half.subarray(0, half.length - 3), resolve));
+    await until(
+      () => one.connected === 1,
+      5_000,
+      () => "connection",
+    );
+    one.send(heartbeat(4));
+    await until(
+      () => two.received.length > 0,
+      5_000,
+      () => "message",
+    );
+    expect(two.received).toEqual([heartbeat(4)]);
+  });
+
   test("a member that comes late, or comes back, is found within a second", async () => {
     const [one, two] = await pair();
     await until(
@@ -431,6 +473,38 @@ describe("links", () => {
     }
   });
 });
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+/** What a member of this release says first. */
+function greetingOf(ids: { readonly cluster: bigint; readonly from: bigint; readonly to: bigint }): Buffer {
+  const text = Buffer.from(etcdVersion);
+  const numbers = Buffer.alloc(26);
+  numbers.writeBigUInt64LE(ids.cluster, 0);
+  numbers.writeBigUInt64LE(ids.from, 8);
+  numbers.writeBigUInt64LE(ids.to, 16);
+  numbers.writeUInt16LE(text.length, 24);
+  return Buffer.concat([Buffer.from("FAULTLINE-PEER 3\r\n"), numbers, text]);
+}
+
+const frameOf = (message: Uint8Array): Buffer =>
+  Buffer.concat([uint32(4 + message.length), uint32(message.length), message]);
+
+/** What comes back on a connection that says this, until the other side ends it. */
+function answerTo(port: number, bytes: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    const pieces: Buffer[] = [];
+    socket.on("error", () => {});
+    socket.on("data", (piece: Buffer) => pieces.push(piece));
+    socket.on("close", () => resolve(Buffer.concat(pieces).toString("utf8")));
+    socket.write(bytes);
+  });
+}
 
 /** Numbers of the snapshot chunks in what a link sent, as far as frames are complete. */
 function chunksIn(bytes: Buffer): number[] {
