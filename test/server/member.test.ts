@@ -399,6 +399,20 @@ describe("streams and members", () => {
     );
   });
 
+  test("a follower that lacks no more than the tail that is kept is sent entries, not the whole state", () => {
+    const cluster = electedCluster(3, { snapshotEntries: 20, snapshotCatchUpEntries: 50 });
+    const [behind] = cluster.followers;
+    if (behind === undefined) throw new Error("no follower");
+    for (let round = 1; round <= 70; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    behind.isCutOff = true;
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    expect(cluster.leader.events).toContainEqual(expect.objectContaining({ type: "logCompacted" }));
+    behind.isCutOff = false;
+    cluster.pass(6_000);
+    expect(behind.running.appliedIndex).toBe(cluster.leader.running.appliedIndex);
+    expect(behind.events).not.toContainEqual(expect.objectContaining({ type: "snapshotInstalled" }));
+  });
+
   test("a member that was ended comes back from its own disks with everything it had", () => {
     const cluster = electedCluster(3);
     for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
