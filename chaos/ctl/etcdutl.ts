@@ -176,7 +176,7 @@ function addRestore(snapshot: Command, done: Done): void {
     .description("make the data directory of one member of a new cluster; do it for each member with one list")
     .argument("<filename>")
     .option("--data-dir <directory>", "new data directory; default: <name>.etcd")
-    .option("--wal-dir <directory>", "not supported: the log lies in the data directory")
+    .option("--wal-dir <directory>", "directory for the log alone, to be given to the member too")
     .option("--name <name>", "name of the member", "default")
     .option("--initial-cluster <list>", "every member of the new cluster", "default=http://localhost:2380")
     .option("--initial-cluster-token <token>", "token of the new cluster", "etcd-cluster")
@@ -189,9 +189,6 @@ function addRestore(snapshot: Command, done: Done): void {
 }
 
 async function restoreFile(path: string, flags: RestoreFlags): Promise<void> {
-  if (flags.walDir !== undefined) {
-    throw new UsageError("--wal-dir is not supported: the log lies in the data directory");
-  }
   const { bumpRevision: bump, markCompacted = false } = flags;
   if (bump > 0 && !markCompacted) throw new SnapshotProblem("--mark-compacted required if --revision-bump > 0");
   if (bump === 0 && markCompacted) throw new SnapshotProblem("--mark-compacted is used without --revision-bump");
@@ -200,6 +197,7 @@ async function restoreFile(path: string, flags: RestoreFlags): Promise<void> {
     [
       `--name=${flags.name}`,
       `--data-dir=${dataDirectory}`,
+      `--wal-dir=${flags.walDir ?? ""}`,
       `--initial-cluster=${flags.initialCluster}`,
       `--initial-cluster-token=${flags.initialClusterToken}`,
       `--initial-advertise-peer-urls=${flags.initialAdvertisePeerUrls}`,
@@ -209,7 +207,7 @@ async function restoreFile(path: string, flags: RestoreFlags): Promise<void> {
   );
   if (read.kind !== "start") throw new SnapshotProblem(read.kind === "refuse" ? read.error : read.stderr.trim());
   const log = openLog({ level: "info", outputs: ["stderr"] });
-  const fields = { path, "data-dir": dataDirectory };
+  const fields = { path, "wal-dir": flags.walDir ?? "", "data-dir": dataDirectory };
   log.info("restoring snapshot", fields);
   const file = new SnapshotFile(path);
   try {

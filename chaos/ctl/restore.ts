@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Bucket, logPlaceKeys, restoreMember, writeIdOf } from "../../core/index.ts";
 import { type LmdbBackend, openBackend } from "../member/backend.ts";
+import { walDirectoryOf } from "../member/data-directory.ts";
 import { LogDisk } from "../member/disk.ts";
 import { etcdBuckets } from "../member/etcd-backend.ts";
 import type { MemberFlags } from "../member/flags.ts";
@@ -29,10 +30,12 @@ export async function restore(file: SnapshotFile, { flags, bumpRevisions }: Rest
   const problem = bootstrapProblem(flags);
   const cluster = flags.initialCluster;
   if (problem !== undefined || "problem" in cluster) throw new SnapshotProblem(problem ?? "no initial cluster");
-  const { dataDirectory } = flags;
+  const { dataDirectory, walHome } = flags;
   if (existsSync(dataDirectory) && readdirSync(dataDirectory).length > 0) {
     throw new SnapshotProblem(`data-dir "${dataDirectory}" not empty or could not be read`);
   }
+  const hasWalHome = walHome !== undefined && existsSync(walHome);
+  if (hasWalHome && readdirSync(walHome).length > 0) throw new SnapshotProblem(`wal-dir "${walHome}" exists`);
   const members = bootstrapMembers(cluster, flags.clusterToken);
   const own = cluster.find((entry) => entry.name === flags.name);
   const identity = {
@@ -51,7 +54,9 @@ export async function restore(file: SnapshotFile, { flags, bumpRevisions }: Rest
     } finally {
       backend.close();
     }
-    await writeLog(join(memberDirectory, "wal"), operations);
+    const walDirectory = walDirectoryOf(memberDirectory, walHome);
+    mkdirSync(walDirectory, { recursive: true, mode: 0o700 });
+    await writeLog(walDirectory, operations);
     const { name, clusterToken } = flags;
     // Last, so that without it there is no member.
     const incarnation = nextIncarnation(0, Date.now());
@@ -59,6 +64,7 @@ export async function restore(file: SnapshotFile, { flags, bumpRevisions }: Rest
     syncDirectory(dataDirectory);
   } catch (error) {
     rmSync(memberDirectory, { recursive: true, force: true });
+    if (walHome !== undefined) rmSync(walDirectoryOf(memberDirectory, walHome), { recursive: true, force: true });
     throw error;
   }
 }

@@ -10,9 +10,11 @@
  *         wal-damaged/       segments the disk damaged, set aside for people; nothing reads them
  *         snap/db-N/         the backend
  *
+ *     <wal-dir>/             0700; reserve, lock, wal/ and wal-damaged/ lie here instead, when there is one
+ *
  * Nothing in an existing directory changes before it is known to be this member's.
  */
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
 import { type LmdbBackend, openBackend } from "./backend.ts";
@@ -32,6 +34,7 @@ import {
 import { bootstrapProblem } from "./initial-cluster.ts";
 import { type DirectoryLock, tryLock } from "./lock.ts";
 import type { Log } from "./log.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { Room } from "./room.ts";
 import { syncDirectory } from "./sync.ts";
 
@@ -79,11 +82,13 @@ export async function openDataDirectory(
 ): Promise<OpenedDirectory> {
   const memberDirectory = join(flags.dataDirectory, "member");
   prepare(flags.dataDirectory, memberDirectory, log);
-  const lock = await waitForLock(memberDirectory, log);
+  const { walHome } = flags;
+  if (walHome !== undefined) prepareWalHome(walHome);
+  const lock = await lockAll(walHome === undefined ? [memberDirectory] : [memberDirectory, walHome], log);
   try {
     const points = new FaultPoints(process.env[faultPointsVariable]);
-    const room = new Room({ directory: memberDirectory, points });
-    const walDirectory = join(memberDirectory, "wal");
+    const room = new Room({ directory: walHome ?? memberDirectory, beside: memberDirectory, points });
+    const walDirectory = walDirectoryOf(memberDirectory, walHome);
     const backendDirectory = join(memberDirectory, "snap");
     const found = readIdentity(memberDirectory);
     if (found !== undefined && "problem" in found) throw new StartProblem("cannot read data directory", found.problem);
@@ -113,6 +118,13 @@ export async function openDataDirectory(
       "data-dir": flags.dataDirectory,
       "ignored-flags": [...explicit].filter((name) => name.startsWith("initial-cluster")).sort(),
     });
+    const standard = walDirectoryOf(memberDirectory, undefined);
+    if (walHome !== undefined && !holdsFiles(walDirectory) && holdsFiles(standard)) {
+      throw new StartProblem(
+        "cannot read data directory",
+        `the log of this member lies in ${standard}; move that directory to ${walDirectory}, or leave --wal-dir out`,
+      );
+    }
     const segments = readSegments(walDirectory);
     const backendIsThere =
       existsSync(backendDirectory) && readdirSync(backendDirectory).some((name) => /^db-\d+$/.test(name));
@@ -138,7 +150,7 @@ async function newIdentity(
   walDirectory: string,
   acquaintance: Acquaintance,
 ): Promise<StoredIdentity> {
-  if (existsSync(walDirectory) && readdirSync(walDirectory).length > 0) {
+  if (holdsFiles(walDirectory)) {
     throw new StartProblem(
       "cannot read data directory",
       `${walDirectory} holds a log but identity.json beside it is missing; restore the data directory from a copy, or remove it and add this member anew`,
@@ -181,7 +193,7 @@ async function newIdentity(
 
 function prepare(dataDirectory: string, memberDirectory: string, log: Log): void {
   try {
-    mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+    makeDirectory(dataDirectory, 0o700);
     const mode = statSync(dataDirectory).mode & 0o777;
     if ((mode & 0o077) !== 0) {
       log.warn("check file permission", {
@@ -196,11 +208,37 @@ function prepare(dataDirectory: string, memberDirectory: string, log: Log): void
     throw new StartProblem("cannot start", `cannot access data directory: ${messageOf(error)}`);
   }
   try {
-    mkdirSync(memberDirectory, { recursive: true, mode: 0o700 });
+    makeDirectory(memberDirectory, 0o700);
     accessSync(memberDirectory, constants.W_OK);
   } catch (error) {
     throw new StartProblem("cannot start", `cannot write to member directory: ${messageOf(error)}`);
   }
+}
+
+function prepareWalHome(walHome: string): void {
+  try {
+    makeDirectory(walHome, 0o700);
+    accessSync(walHome, constants.W_OK);
+  } catch (error) {
+    throw new StartProblem("cannot start", `cannot write to WAL directory: ${messageOf(error)}`);
+  }
+}
+
+/** @param walHome the directory of --wal-dir; undefined: the log lies with the rest */
+export const walDirectoryOf = (memberDirectory: string, walHome: string | undefined): string =>
+  join(walHome ?? memberDirectory, "wal");
+
+const holdsFiles = (directory: string): boolean => existsSync(directory) && readdirSync(directory).length > 0;
+
+/** One after the other, always in that order. */
+async function lockAll(directories: readonly string[], log: Log): Promise<DirectoryLock> {
+  const locks: DirectoryLock[] = [];
+  for (const directory of directories) locks.push(await waitForLock(directory, log));
+  return {
+    release: () => {
+      for (const lock of locks) lock.release();
+    },
+  };
 }
 
 const lockRetryMs = 100;

@@ -105,13 +105,24 @@ function checkForm(name: FlagName, value: string): void {
   if (problem !== undefined) misuse(`invalid value "${value}" for flag -${name}: ${problem}\n${usageText}`);
 }
 
+/** Numbers that may be below 0; all others count something. */
+const signedFlags: ReadonlySet<FlagName> = new Set([
+  "quota-backend-bytes",
+  "backend-batch-limit",
+  "compaction-batch-limit",
+  "max-learners",
+  "distributed-tracing-sampling-rate",
+]);
+
 /** What is wrong with the form of a value; undefined: nothing. */
 export function formProblem(name: FlagName, value: string): string | undefined {
   switch (flagTable[name].kind) {
     case "switch":
       return switchOf(value) === undefined ? "parse error" : undefined;
-    case "whole":
-      return /^-?\d+$/.test(value) && Number.isSafeInteger(Number(value)) ? undefined : "parse error";
+    case "whole": {
+      const isWhole = /^-?\d+$/.test(value) && Number.isSafeInteger(Number(value));
+      return isWhole && (Number(value) >= 0 || signedFlags.has(name)) ? undefined : "parse error";
+    }
     case "duration":
       return value === "" || durationMs(value) !== undefined ? undefined : "parse error";
     default:

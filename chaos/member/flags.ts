@@ -23,6 +23,8 @@ import { advertisedUrls, type ListenAddress, listenAddresses, listOf } from "./u
 export interface MemberFlags extends MemberSources {
   readonly name: string;
   readonly dataDirectory: string;
+  /** Directory for the log alone; undefined: it lies in the data directory. */
+  readonly walHome: string | undefined;
   readonly listenPeer: readonly ListenAddress[];
   readonly listenClient: readonly ListenAddress[];
   /** Where HTTP is served apart from gRPC; none: on the same ports. */
@@ -41,6 +43,8 @@ export interface MemberFlags extends MemberSources {
   readonly electionTimeoutMs: number;
   readonly backendCommitMs: number;
   readonly backendCommitWrites: number;
+  /** Defragment at a start that frees so much; 0: never. */
+  readonly bootDefragmentBytes: number;
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -163,10 +167,12 @@ function interpret(given: Given): MemberFlags {
   const logLevel = text("log-level");
   if (!isLogLevel(logLevel)) return refuse(`unrecognized level: "${logLevel}"`);
   checkOldStore(text("v2-deprecation"));
+  checkFreelist(text("backend-bbolt-freelist-type"));
   const logOutputs = listOf(text("log-outputs"));
   return {
     name,
     dataDirectory: text("data-dir") === "" ? `${name}.etcd` : text("data-dir"),
+    walHome: text("wal-dir") || undefined,
     listenPeer,
     listenClient,
     listenClientHttp,
@@ -185,6 +191,7 @@ function interpret(given: Given): MemberFlags {
     electionTimeoutMs,
     backendCommitMs: Math.max(1, duration("backend-batch-interval", 100)),
     backendCommitWrites: whole("backend-batch-limit") > 0 ? whole("backend-batch-limit") : 10_000,
+    bootDefragmentBytes: whole("bootstrap-defrag-threshold-megabytes") * 1024 * 1024,
     concurrentCallsMax: whole("max-concurrent-streams"),
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
@@ -237,6 +244,11 @@ const oldStoreStages = ["not-yet", "write-only", "write-only-skip-check", "write
 function checkOldStore(stage: string): void {
   if (!oldStoreStages.includes(stage))
     refuse(`--v2-deprecation is one of ${oldStoreStages.join(", ")}, not "${stage}"`);
+}
+
+/** A choice within bbolt, of which nothing shows. */
+function checkFreelist(type: string): void {
+  if (type !== "array" && type !== "map") refuse(`--backend-bbolt-freelist-type is array or map, not "${type}"`);
 }
 
 function logFormatOf(text: string): LogFormat {

@@ -3,8 +3,9 @@
  * client port) and ends as etcd ends: by the signal it got, or with a line that says why.
  */
 import { join } from "node:path";
-import { BackendProblem } from "./backend.ts";
+import { BackendProblem, type LmdbBackend } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
+import { defragment } from "./defragment.ts";
 import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
 import { hasIdentity, memberIdFor } from "./identity.ts";
@@ -87,12 +88,27 @@ async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess
     join: (cluster, own) => joinRunningCluster(cluster, own, asking),
   });
   try {
+    await defragmentAtStart(directory.backend, flags.bootDefragmentBytes, log);
     return await MemberProcess.start({ flags, log, directory, dialler, entrances });
   } catch (error) {
     directory.backend.close();
     directory.lock.release();
     throw error;
   }
+}
+
+/** @param thresholdBytes what it must free to be worth the time; 0: never */
+async function defragmentAtStart(backend: LmdbBackend, thresholdBytes: number, log: Log): Promise<void> {
+  if (thresholdBytes === 0) return;
+  const { allocatedBytes, usedBytes } = backend.size();
+  const fields = { "freeable-bytes": allocatedBytes - usedBytes, "threshold-bytes": thresholdBytes };
+  if (allocatedBytes - usedBytes < thresholdBytes) {
+    log.info("skipping defragmentation at start", fields);
+    return;
+  }
+  log.info("defragmenting at start", fields);
+  await defragment(backend);
+  log.info("finished defragmenting at start", { "current-db-size-bytes": backend.size().allocatedBytes });
 }
 
 /** The flags with the members that DNS or another etcd names; a member that has a directory knows them already. */

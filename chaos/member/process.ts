@@ -92,6 +92,7 @@ export class MemberProcess {
       "etcd-version": etcdVersion,
       name: flags.name,
       "data-dir": flags.dataDirectory,
+      "wal-dir": directory.walDirectory,
       "initial-advertise-peer-urls": flags.advertisePeerUrls,
       "advertise-client-urls": flags.advertiseClientUrls,
       "heartbeat-interval": `${flags.config.tickMs}ms`,
@@ -114,7 +115,11 @@ export class MemberProcess {
       forceNewCluster: flags.forceNewCluster,
       onApplied: (operation, ok) => onApplied(operation, ok),
     });
-    if (!started.ok) throw new StartProblem("cannot start", started.reason);
+    if (!started.ok) {
+      const isElsewhere = directory.segments.length === 0 && flags.walHome === undefined;
+      const hint = isElsewhere ? "; if this member was started with --wal-dir before, give it again" : "";
+      throw new StartProblem("cannot start", `${started.reason}${hint}`);
+    }
     const durable = new DurableRecord(directory.points.durableRecordPath);
     if (flags.fsync) {
       rewriteDoubtful(directory.walDirectory, started.doubtful);

@@ -11,8 +11,10 @@ import { join } from "node:path";
 import type { FaultPoints } from "./fault-points.ts";
 
 export interface RoomOptions {
-  /** Where the member's files are; the set-aside file lies in it. */
+  /** Where the log is; the set-aside file lies in it. */
   readonly directory: string;
+  /** Where the backend is, perhaps on another disk; absent: with the log. */
+  readonly beside?: string;
   readonly points: FaultPoints;
 }
 
@@ -24,7 +26,7 @@ const noRoomCodes: readonly string[] = ["ENOSPC", "EDQUOT"];
 
 export class Room {
   readonly #points: FaultPoints;
-  readonly #directory: string;
+  readonly #directories: readonly string[];
   readonly #file: string;
   readonly #reserveBytes: number;
   /** Less than this is no room. */
@@ -38,9 +40,9 @@ export class Room {
   #timer: NodeJS.Timeout | undefined;
 
   /** Sets room aside, or gives it up at once when there is too little to start with. */
-  constructor({ directory, points }: RoomOptions) {
+  constructor({ directory, beside = directory, points }: RoomOptions) {
     this.#points = points;
-    this.#directory = directory;
+    this.#directories = [...new Set([directory, beside])];
     this.#file = join(directory, "reserve");
     const { blocks, bsize } = statfsSync(directory);
     this.#reserveBytes = clamp((blocks * bsize) / 32, { min: 512 * kib, max: 8 * mib });
@@ -135,9 +137,12 @@ export class Room {
 
   #freeBytes(): number {
     if (this.#points.hasNoRoom) return 0;
-    const { bavail, blocks, bsize } = statfsSync(this.#directory);
-    // Some file systems do not say how large they are.
-    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+    const free = this.#directories.map((directory) => {
+      const { bavail, blocks, bsize } = statfsSync(directory);
+      // Some file systems do not say how large they are.
+      return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+    });
+    return Math.min(...free);
   }
 }
 

@@ -74,6 +74,9 @@ const alwaysSo: { readonly [Name in FlagName]?: string } = {
   "socket-reuse-address": "the runtime always listens so",
   "v2-deprecation": "there is no old store in any stage",
   "config-file": "its own tests",
+  "max-snapshots": "none are kept, so it always holds",
+  "max-wals": "none are kept that no recovery needs",
+  "backend-bbolt-freelist-type": "there is no bbolt",
   "experimental-enable-lease-checkpoint-persist": "what checkpoints say is always kept",
 };
 
@@ -163,6 +166,7 @@ describe("refused combinations", () => {
     expect(refusal("--metrics=some")).toContain("--metrics is basic or extensive");
     expect(refusal("--log-format=xml")).toContain("--log-format is json or console");
     expect(refusal("--v2-deprecation=soon")).toContain("--v2-deprecation is one of");
+    expect(refusal("--backend-bbolt-freelist-type=tree")).toContain("is array or map");
     expect(refusal("--log-level=loud")).toBe('unrecognized level: "loud"');
   });
   test("rotation without a file, or with a configuration that is none", () => {

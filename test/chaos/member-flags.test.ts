@@ -200,8 +200,8 @@ describe("refusals", () => {
   });
 
   test("what is known to etcd but not done here is refused, unless it asks for etcd's default", () => {
-    expect(refusal("--max-wals=9")).toBe(
-      "--max-wals=9 is not supported by this member: segments of the log go as soon as no recovery needs them",
+    expect(refusal("--memory-mlock")).toBe(
+      "--memory-mlock=true is not supported by this member: this runtime cannot lock its memory; turn swap off on the machine",
     );
     expect(refusal("--discovery=http://d/1")).toBe(
       "--discovery=http://d/1 is not supported by this member: it would need a server of API v2; put the size into any etcd and give --discovery-token and --discovery-endpoints",
