@@ -65,7 +65,13 @@ async function simulate(flags: Flags, signal: AbortSignal, rows: OverviewRow[]):
   const chosen = scenarios.filter(({ worlds }) => worlds.includes("sim"));
   const tasks = Array.from({ length: flags.seeds }, (_none, position) => {
     const seed = flags.seed + position;
-    return { scenario: (chosen[seed % chosen.length] as Scenario).name, seed, verify: false, keep: false };
+    return {
+      scenario: (chosen[seed % chosen.length] as Scenario).name,
+      seed,
+      verify: false,
+      invariants: true,
+      keep: false,
+    };
   });
   process.stderr.write(`simulating ${countText(tasks.length)} seeds over ${chosen.length} scenarios\n`);
   const progress = new Progress();

@@ -35,6 +35,8 @@ export interface PlantedBug {
   readonly meaning: string;
   /** The small scenario in which trying everything finds it; undefined where none is named. */
   readonly smallScenario: string | undefined;
+  /** False: it is in what surrounds the core in a real process, and no simulation meets it. */
+  readonly isSimulated: boolean;
 }
 
 /** In the order of their names; none outside of a source checkout. */
@@ -45,9 +47,10 @@ export function plantedBugs(): readonly PlantedBug[] {
     .map((file) => file.slice(0, -".patch".length))
     .sort((a, b) => (a < b ? -1 : 1))
     .map((name) => {
-      const { about } = readPatch(name);
+      const { about, files } = readPatch(name);
+      const isSimulated = files.some(({ path }) => !path.startsWith("chaos/"));
       const smallScenario = /^Small scenario: (\S+)$/m.exec(about)?.[1];
-      return { name, meaning: about.split("\n")[0] ?? "", smallScenario };
+      return { name, meaning: about.split("\n")[0] ?? "", smallScenario, isSimulated };
     });
 }
 
@@ -61,6 +64,8 @@ export interface VerbRun {
   /** The end of what it said to people. */
   readonly errors: string;
   readonly wallMs: number;
+  /** It had not ended when its time was over. */
+  readonly wasStopped: boolean;
 }
 
 export class PlantedCopy {
@@ -97,7 +102,11 @@ export class PlantedCopy {
       cwd: this.path,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const timer = setTimeout(() => verb.kill(), limitMs);
+    let wasStopped = false;
+    const timer = setTimeout(() => {
+      wasStopped = true;
+      verb.kill();
+    }, limitMs);
     let errors = "";
     verb.stderr.on("data", (text: Buffer) => {
       errors = `${errors}${text.toString()}`.slice(-2_000);
@@ -107,7 +116,7 @@ export class PlantedCopy {
     verb.kill();
     clearTimeout(timer);
     const code = (await ended) ?? undefined;
-    return { code, errors, wallMs: Math.round(performance.now() - startedMs) };
+    return { code, errors, wallMs: Math.round(performance.now() - startedMs), wasStopped };
   }
 
   remove(): void {

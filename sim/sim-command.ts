@@ -36,6 +36,7 @@ interface Flags {
   readonly shard?: string;
   readonly blob?: string;
   readonly verify?: true;
+  readonly withoutInvariants?: true;
   readonly out?: string;
   readonly json?: true;
   readonly exhaustive?: true;
@@ -60,6 +61,10 @@ export function run(argv: readonly string[]): Promise<number> {
       .option("--shard <i/n>", "only seeds of share i of n: s mod n = i − 1 (default: what the CI runner says)")
       .option("--blob <FILE>", "where the result of a shard goes (default: DIR/shard-i-of-n.json), for faultline merge")
       .option("--verify", "run each plan twice side by side, every message through its bytes; they must not differ")
+      .option(
+        "--without-invariants",
+        "do not look inside members: what clients saw, and members that stop, is all there is to judge by",
+      )
       .option(
         "--out <DIR>",
         `where runs are written: those that do not hold, and a single one (default: ${defaultOut})`,
@@ -95,6 +100,7 @@ function exhaustive(names: readonly string[], flags: Flags): Promise<number> {
     ["--shard", flags.shard],
     ["--blob", flags.blob],
     ["--verify", flags.verify],
+    ["--without-invariants", flags.withoutInvariants],
   ] as const) {
     if (value !== undefined) {
       throw new UsageError(`${flag} is for seeds; --exhaustive tries everything, once and on one thread: leave it out`);
@@ -123,7 +129,8 @@ async function campaign(names: readonly string[], flags: Flags): Promise<number>
   const runs = chooseRuns({ scenarios, seeds: seedsOf(flags), shard });
   const keep = runs.length === 1 && flags.out !== undefined;
   const tasks = runs.map(({ scenario, seed }): RunTask => {
-    return { scenario: scenario.name, seed, verify: flags.verify === true, keep };
+    const invariants = flags.withoutInvariants !== true;
+    return { scenario: scenario.name, seed, verify: flags.verify === true, invariants, keep };
   });
   const tally = new Tally(tasks.length, flags);
   const stop = new AbortController();

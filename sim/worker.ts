@@ -13,6 +13,8 @@ export interface RunTask {
   readonly seed: number;
   /** Run it twice, side by side, every message through its bytes. */
   readonly verify: boolean;
+  /** Look inside members, too. */
+  readonly invariants: boolean;
   /** Hand the history back even when everything holds. */
   readonly keep: boolean;
 }
@@ -27,9 +29,10 @@ export default function runTask(task: RunTask): RunAnswer {
   const scenario = scenarioNamed(task.scenario);
   if (scenario === undefined) throw new Error(`no scenario is named ${task.scenario}`);
   const plan = planOf(scenario, task.seed);
-  if (!task.verify) return { result: lightened(runPlan(plan), task), difference: undefined };
+  const { invariants } = task;
+  if (!task.verify) return { result: lightened(runPlan(plan, { invariants }), task), difference: undefined };
   const startedMs = performance.now();
-  const verification = verifyPlan(plan, (same) => worldOf(same, { recodeEvery: 1 }));
+  const verification = verifyPlan(plan, (same) => worldOf(same, { recodeEvery: 1, invariants }));
   const result = lightened(judge(verification.world, { startedMs }), task);
   if (verification.same) return { result, difference: undefined };
   return { result, difference: { event: verification.event, lines: verification.lines } };

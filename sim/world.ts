@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly recode?: ((message: PeerMessage) => PeerMessage | { readonly malformed: string }) | undefined;
   /** Every so manyth message is recoded; 1: all. */
   readonly recodeEvery?: number;
+  /** False: nobody looks inside members; what is left is what clients see, and members that stop. Absent: true. */
+  readonly invariants?: boolean;
 }
 
 /** Simulated time a run may take beyond its planned phases before it is given up. */
@@ -95,6 +97,10 @@ export class World implements HostWorld {
   /** The first broken invariant; it ended the run. */
   get broken(): BrokenInvariant | undefined {
     return this.#broken ?? this.invariants.broken;
+  }
+  /** Whether broken invariants end the run, or only members that stop. */
+  get looksInside(): boolean {
+    return this.#options.invariants !== false;
   }
   get lastEvent(): ScheduledEvent | undefined {
     return this.#lastEvent;
@@ -187,7 +193,7 @@ export class World implements HostWorld {
   }
 
   stepped(host: MemberHost): void {
-    if (host.member !== undefined) this.invariants.afterStep(host.slot, host.member);
+    if (host.member !== undefined && this.looksInside) this.invariants.afterStep(host.slot, host.member);
   }
 
   lifeStarted(host: MemberHost): void {
@@ -302,6 +308,7 @@ export class World implements HostWorld {
   }
 
   #sweep(how: { readonly whole: boolean }): void {
+    if (!this.looksInside) return;
     this.invariants.sweep(
       this.hosts.map((host) => host.member),
       how,
@@ -331,7 +338,10 @@ export class World implements HostWorld {
     });
     for (const host of this.hosts) host.start();
     this.#conduct([{ type: "wakeAt", atMs: 0 }]);
-    if (plan.faults.some(({ fault }) => isChange(fault) || fault.fault === "fillDisk")) this.#wakeOperator();
+    if (
+      plan.faults.some(({ fault }) => isChange(fault) || fault.fault === "fillDisk" || fault.fault === "disarmAlarms")
+    )
+      this.#wakeOperator();
     this.#links.start();
   }
 
