@@ -77,6 +77,7 @@ export function abilityOf(fault: Fault): Ability | undefined {
     case "changeMembers":
       return "manyChanges";
     case "healNetwork":
+    case "defragment":
     case "disarmAlarms":
     case "mendDisk":
     case "removeMember":

@@ -98,6 +98,8 @@ async function make(fault: Fault, breakable: Breakable, capabilities: Capabiliti
         processes.setFaultPoint(name, "clock-drift", fault.ppm);
         return { members: [name], detail: `its clock runs ${fault.ppm} ppm faster${roleNote(fault.target)}` };
       });
+    case "defragment":
+      return skipped("a drill's members are nowhere near their quota", namesIn(fault.target));
     case "disarmAlarms":
       cluster.disarm();
       return { members: cluster.names, detail: "NOSPACE alarms are taken away for some seconds" };

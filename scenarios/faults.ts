@@ -47,7 +47,9 @@ export type Fault =
    * cannot be committed.
    */
   | { readonly fault: "fillDisk"; readonly target: FaultTarget }
-  /** An operator takes every NOSPACE alarm away, and those that come within some seconds. */
+  /** The member's backend file shrinks to what is in it. */
+  | { readonly fault: "defragment"; readonly target: FaultTarget }
+  /** An operator takes every NOSPACE alarm away, and those that come within some seconds; whose alarm it is is made room. */
   | { readonly fault: "disarmAlarms" }
   /** The next sync of the member's disk reports an error; persistent: each one does, until the disk is mended. */
   | { readonly fault: "failSync"; readonly target: FaultTarget; readonly persistent: boolean }
@@ -110,6 +112,7 @@ export const faultMeanings: { readonly [Name in FaultName]: string } = {
   clockDrift: "A member's clock runs fast or slow.",
   slowDisk: "A member's syncs take longer.",
   fillDisk: "A member's disk has no room left.",
+  defragment: "A member's backend file shrinks to what is in it.",
   disarmAlarms: "An operator takes away the alarms that refuse writes.",
   failSync: "A sync of a member's disk reports an error: what was not synced may be gone.",
   flipValue: "A bit of a stored value flips, and nobody notices.",

@@ -13,6 +13,7 @@ import rollingRestart from "./crash/rolling-restart.ts";
 import bitRotInLog from "./disk/bit-rot-in-log.ts";
 import diskFull from "./disk/disk-full.ts";
 import failingSyncs from "./disk/failing-syncs.ts";
+import quotaReached from "./disk/quota-reached.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
@@ -66,6 +67,7 @@ export const scenarios: readonly Scenario[] = [
   mixedEverything,
   oneWayLinks,
   pausedLeader,
+  quotaReached,
   readIndexClocksApart,
   replaceMember,
   replacedInOneStep,

@@ -139,6 +139,7 @@ const faultFields: { readonly [Name in keyof typeof faultMeanings]: Fields } = {
   clockDrift: { target: name, ppm: wholeNumber({ min: -999_999, max: 1_000_000 }) },
   slowDisk: { target: name, byMs: milliseconds },
   fillDisk: { target: name },
+  defragment: { target: name },
   disarmAlarms: {},
   failSync: { target: name, persistent: trueOrFalse },
   damageLog: { target: name },

@@ -173,6 +173,12 @@ export const fullDisks: FaultClass = {
   },
 };
 
+/** One member's file is as large as what is in it, the others' as large as they ever were; then writes go on. */
+export const defragments: FaultClass = {
+  name: "defragments",
+  draw: ({ fromMs, untilMs }, context) => [at(fromMs).defragment(anyMember(context)), at(untilMs).disarmAlarms()],
+};
+
 export const clogs: FaultClass = {
   name: "clogs",
   draw: ({ fromMs, untilMs }, context) => [at(fromMs).clogLinks(anyTarget(context)), at(untilMs).healNetwork()],

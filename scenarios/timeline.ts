@@ -26,6 +26,7 @@ export interface Moment {
   clockDrift(target: FaultTarget, ppm: number): PlannedFault;
   slowDisk(target: FaultTarget, byMs: number): PlannedFault;
   fillDisk(target: FaultTarget): PlannedFault;
+  defragment(target: FaultTarget): PlannedFault;
   disarmAlarms(): PlannedFault;
   failSync(target: FaultTarget, how: { readonly persistent: boolean }): PlannedFault;
   damageLog(target: FaultTarget): PlannedFault;
@@ -66,6 +67,7 @@ export function at(ms: number): Moment {
     clockDrift: (target, ppm) => planned({ fault: "clockDrift", target, ppm }),
     slowDisk: (target, byMs) => planned({ fault: "slowDisk", target, byMs }),
     fillDisk: (target) => planned({ fault: "fillDisk", target }),
+    defragment: (target) => planned({ fault: "defragment", target }),
     disarmAlarms: () => planned({ fault: "disarmAlarms" }),
     failSync: (target, { persistent }) => planned({ fault: "failSync", target, persistent }),
     damageLog: (target) => planned({ fault: "damageLog", target }),

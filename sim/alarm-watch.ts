@@ -1,6 +1,7 @@
 /*
  * The operator's eye on alarms: for some seconds after somebody made room, it asks one member after the other for NOSPACE
- * alarms and takes away what it finds. An alarm may still be on its way when the first look finds none.
+ * alarms, defragments the member whose alarm it is, and takes the alarm away. One may still be on its way when the first
+ * look finds none.
  */
 import { type MemberId, memberIdOf, type Reply, type Request, requestIdOf } from "../core/index.ts";
 import type { MemberHost } from "./member-host.ts";
@@ -44,6 +45,7 @@ export class AlarmWatch {
     this.#asked.splice(position, 1);
     if (!reply.ok || reply.answer.type !== "alarm") return true;
     for (const { memberId, alarm } of reply.answer.alarms) {
+      this.#world.hosts.find((other) => other.memberId === memberId)?.disk.backend.defragment();
       // The answer to a removal names what was removed: asking for it again finds nothing, and ends there.
       this.#ask(host, { type: "alarm", action: "deactivate", memberId, alarm });
     }
@@ -56,7 +58,8 @@ export class AlarmWatch {
     this.#asked.push(nameOf(host, host.lastRequestId));
     if (this.#asked.length > askedMax) this.#asked.shift();
     const requestId = requestIdOf(host.lastRequestId);
-    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false });
+    const call = { requestId, request, requireLeader: false, credential: { type: "member" } } as const;
+    host.step({ type: "clientRequest", nowMs: host.nowMs, ...call });
   }
 }
 

@@ -198,6 +198,11 @@ export class SimBackend implements Backend {
     return { allocatedBytes: this.#allocatedPages * pageBytes, usedBytes };
   }
 
+  /** The file shrinks to what is in it. */
+  defragment(): void {
+    this.#allocatedPages = 0;
+  }
+
   // ---- the world's side ---------------------------------------------------------------------------------------
 
   /**

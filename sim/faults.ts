@@ -158,6 +158,11 @@ export class Faults {
           host.disk.fill();
           return undefined;
         });
+      case "defragment":
+        return this.#each(fault.target, (host) => {
+          host.disk.backend.defragment();
+          return undefined;
+        });
       case "disarmAlarms":
         this.#world.operator.disarm();
         return { hosts, detail: "asked for" };
