@@ -89,7 +89,7 @@ function drawMember(
 ): PlannedMember {
   return {
     name,
-    config: overridesOf(config),
+    config: overridesOf({ ...config, ...scenario.cluster.memberConfig?.(random.fork("config")) }),
     clockOffsetMs: between(random, { min: 0, max: scenario.cluster.clockOffsetMsMax ?? 0 }),
     clockDriftPpm: 0,
   };

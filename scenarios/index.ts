@@ -25,6 +25,7 @@ import leaderRemoved from "./membership/leader-removed.ts";
 import leaderTransfer from "./membership/leader-transfer.ts";
 import learnerPromoted from "./membership/learner-promoted.ts";
 import learnersGrowUp from "./membership/learners-grow-up.ts";
+import mixedMembers from "./membership/mixed-members.ts";
 import replaceMember from "./membership/replace-member.ts";
 import replacedInOneStep from "./membership/replaced-in-one-step.ts";
 import mixedEverything from "./mixed-everything.ts";
@@ -65,6 +66,7 @@ export const scenarios: readonly Scenario[] = [
   leaseReadsClocksApart,
   majorityLostThenBack,
   mixedEverything,
+  mixedMembers,
   oneWayLinks,
   pausedLeader,
   quotaReached,

@@ -49,6 +49,8 @@ export interface Scenario {
     readonly spares?: number;
     /** Fields this scenario is about, fixed or drawn by itself; these win over the drawn tuning. */
     readonly config?: Partial<MemberConfig> | ((random: Random) => Partial<MemberConfig>);
+    /** Fields in which the members differ, drawn for each; these win over all others. */
+    readonly memberConfig?: (random: Random) => Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */
     readonly swarm?: boolean;
     /** Members' clocks start so much ahead of the world's at most, drawn; absent: not at all. */

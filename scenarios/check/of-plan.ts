@@ -18,9 +18,11 @@ function checkOptionsOf(plan: Plan): CheckOptions {
   let electionTimeoutMs = 0;
   let driftPpm = 0;
   let leaseCheckpointMs = 0;
+  let allCheckpoint = true;
   for (const member of plan.members) {
     const config: MemberConfig = { ...defaultMemberConfig, ...member.config };
     const { tickMs, electionTicks } = config;
+    allCheckpoint &&= config.leaseCheckpoints;
     if (config.leaseCheckpoints) {
       leaseCheckpointMs = Math.max(leaseCheckpointMs, config.leaseCheckpointMs + config.leaseCheckMs + tickMs);
     }
@@ -30,7 +32,8 @@ function checkOptionsOf(plan: Plan): CheckOptions {
   return {
     electionTimeoutMs,
     progressBoundMs: plan.phases.progressBoundMs,
-    leaseCheckpointMs,
+    // A leader that makes none starts leases anew.
+    leaseCheckpointMs: allCheckpoint ? leaseCheckpointMs : 0,
     // Leases of a run last a minute at most.
     leaseEarlySlackMs: Math.ceil((driftPpm * 60_000) / 1_000_000),
   };
