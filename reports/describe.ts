@@ -2,6 +2,8 @@
  * Operations, answers and faults of a history in words: one line each, the same in the page's lanes, its evidence
  * tables and the terminal. Not a format: nothing reads these lines back.
  */
+
+import { authText } from "../scenarios/check/auth-text.ts";
 import type {
   CompareOperation,
   HistoryKeyValue,
@@ -56,6 +58,10 @@ export function operationText(operation: Operation): string {
       return `time to live of lease ${operation.lease}`;
     case "hashKv":
       return operation.revision > 0 ? `hash at revision ${operation.revision}` : "hash";
+    case "auth":
+      return authText(operation);
+    case "login":
+      return `login of ${operation.user}`;
     default:
       return JSON.stringify(operation satisfies never);
   }
@@ -106,6 +112,10 @@ export function answerText(answer: OperationAnswer): string {
       return answer.ttlSeconds === -1 ? "unknown" : `${answer.ttlSeconds} s of ${answer.grantedTtlSeconds} s`;
     case "hashKv":
       return `hash ${answer.hash} at revision ${answer.hashRevision}`;
+    case "auth":
+      return "done";
+    case "login":
+      return "a token";
     default:
       return JSON.stringify(answer satisfies never);
   }

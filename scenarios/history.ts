@@ -70,6 +70,28 @@ export interface TxnOperation {
   readonly failure: readonly KvOperation[];
 }
 export type KvOperation = RangeOperation | PutOperation | DeleteRangeOperation | TxnOperation;
+/** A change of users, roles or the switch of auth. */
+export type AuthOperation = { readonly op: "auth" } & (
+  | { readonly change: "enable" }
+  | { readonly change: "addUser" | "changePassword"; readonly user: string; readonly password: string }
+  | { readonly change: "addRole"; readonly role: string }
+  | { readonly change: "grantRole" | "revokeRole"; readonly user: string; readonly role: string }
+  /** Replaces what was granted for that very range. */
+  | {
+      readonly change: "grantRange";
+      readonly role: string;
+      readonly right: "read" | "write" | "readWrite";
+      readonly key: string;
+      readonly rangeEnd?: string;
+    }
+  | { readonly change: "revokeRange"; readonly role: string; readonly key: string; readonly rangeEnd?: string }
+);
+/** A user shows a password and is given a token. */
+export interface LoginOperation {
+  readonly op: "login";
+  readonly user: string;
+  readonly password: string;
+}
 export type Operation =
   | KvOperation
   | { readonly op: "compact"; readonly revision: number }
@@ -77,7 +99,9 @@ export type Operation =
   | { readonly op: "leaseRevoke"; readonly lease: string }
   | { readonly op: "leaseKeepAlive"; readonly lease: string }
   | { readonly op: "leaseTimeToLive"; readonly lease: string; readonly keys?: boolean }
-  | { readonly op: "hashKv"; readonly revision: number };
+  | { readonly op: "hashKv"; readonly revision: number }
+  | AuthOperation
+  | LoginOperation;
 
 /** Bodies of answers; inner answers of a transaction have `revision` of their own header. */
 export type OperationAnswer =
@@ -101,7 +125,9 @@ export type OperationAnswer =
       readonly grantedTtlSeconds: number;
       readonly keys?: readonly string[];
     }
-  | { readonly op: "hashKv"; readonly hash: number; readonly compactRevision: number; readonly hashRevision: number };
+  | { readonly op: "hashKv"; readonly hash: number; readonly compactRevision: number; readonly hashRevision: number }
+  | { readonly op: "auth" }
+  | { readonly op: "login"; readonly token: string };
 
 /** `id` is unique in the history; a client number has at most one call in flight and is retired by an unknown outcome. */
 export interface CallEvent {
@@ -112,6 +138,10 @@ export interface CallEvent {
   /** Member the call was sent to. */
   readonly member: string;
   readonly operation: Operation;
+  /** Whose call it is; absent: nobody's in particular. */
+  readonly user?: string;
+  /** Id of the login whose token was shown; absent: a certificate of the user was. */
+  readonly login?: number;
 }
 export type ReturnEvent = {
   readonly type: "return";
@@ -170,6 +200,15 @@ export interface WatchReplyEvent {
   readonly progress: boolean;
   readonly events: readonly HistoryWatchEvent[];
 }
+/** The client asked for progress on the stream of that watch. */
+export interface WatchAskEvent {
+  readonly type: "watchAsk";
+  readonly watch: number;
+  readonly atMs: number;
+}
+/** Reason of a watch that its client ended. */
+export const closedByClient = "closed by its client";
+
 /** Nothing more is seen of this watch: the client closed it, or lost its stream. */
 export interface WatchEndEvent {
   readonly type: "watchEnd";
@@ -240,6 +279,7 @@ export type HistoryEvent =
   | ReturnEvent
   | WatchOpenEvent
   | WatchReplyEvent
+  | WatchAskEvent
   | WatchEndEvent
   | FaultEvent
   | RoleEvent

@@ -1,6 +1,7 @@
 /*
  * Every scenario by name.
  */
+import usersAndRoles from "./auth/users-and-roles.ts";
 import clockDriftLeases from "./clock/clock-drift-leases.ts";
 import fencedLocks from "./clock/fenced-locks.ts";
 import leaseReads from "./clock/lease-reads.ts";
@@ -80,6 +81,7 @@ export const scenarios: readonly Scenario[] = [
   staleDuringElection,
   staleSnapshotRestored,
   steady,
+  usersAndRoles,
   wipedMember,
 ];
 

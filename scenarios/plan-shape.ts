@@ -48,6 +48,8 @@ const op = oneOfTexts([
   "leaseKeepAlive",
   "leaseTimeToLive",
   "hashKv",
+  "auth",
+  "login",
 ]);
 
 const rangeOptions: Fields = {
@@ -101,6 +103,30 @@ const kvShapes: { readonly [op: string]: Shape } = {
 };
 const kvOperation = byTag("op", kvShapes);
 
+const change = oneOfTexts([
+  "enable",
+  "addUser",
+  "changePassword",
+  "addRole",
+  "grantRole",
+  "revokeRole",
+  "grantRange",
+  "revokeRange",
+]);
+const withPassword = objectOf({ op, change, user: name, password: name });
+const withRole = objectOf({ op, change, user: name, role: name });
+const right = oneOfTexts(["read", "write", "readWrite"]);
+const authShapes: { readonly [change: string]: Shape } = {
+  enable: objectOf({ op, change }),
+  addUser: withPassword,
+  changePassword: withPassword,
+  addRole: objectOf({ op, change, role: name }),
+  grantRole: withRole,
+  revokeRole: withRole,
+  grantRange: objectOf({ op, change, role: name, right, key: bytes }, { rangeEnd: bytes }),
+  revokeRange: objectOf({ op, change, role: name, key: bytes }, { rangeEnd: bytes }),
+};
+
 const operation = byTag("op", {
   ...kvShapes,
   compact: objectOf({ op, revisionBack: revision }),
@@ -109,6 +135,8 @@ const operation = byTag("op", {
   leaseKeepAlive: objectOf({ op, lease }),
   leaseTimeToLive: objectOf({ op, lease }, { keys: trueOrFalse }),
   hashKv: objectOf({ op, revision }),
+  auth: byTag("change", authShapes),
+  login: objectOf({ op, user: name, password: name }),
 });
 
 // ---- faults ----------------------------------------------------------------------------------------------------
@@ -189,13 +217,16 @@ const member = objectOf(
 );
 
 const home = wholeNumber({ min: 0, max: 1_000 });
-const client = objectOf({
-  client: number,
-  home,
-  timeoutMs: wholeNumber({ min: 1, max: 86_400_000 }),
-  failover: trueOrFalse,
-  calls: listOf(objectOf({ id: number, atMs: milliseconds, operation })),
-});
+const client = objectOf(
+  {
+    client: number,
+    home,
+    timeoutMs: wholeNumber({ min: 1, max: 86_400_000 }),
+    failover: trueOrFalse,
+    calls: listOf(objectOf({ id: number, atMs: milliseconds, operation })),
+  },
+  { user: name },
+);
 
 const watch = objectOf(
   {
@@ -210,7 +241,7 @@ const watch = objectOf(
     progressRequestMs: milliseconds,
     slowByMs: milliseconds,
   },
-  { rangeEnd: bytes, startRevision: number },
+  { rangeEnd: bytes, startRevision: number, asksAtOnce: trueOrFalse, user: name },
 );
 
 /** The whole plan, names not yet compared with one another. */

@@ -59,6 +59,8 @@ export interface PlannedClient {
   readonly timeoutMs: number;
   /** False: stays at home, whatever happens (a client behind the same partition). */
   readonly failover: boolean;
+  /** Who it is, shown by a certificate, or by a token after a login; absent: nobody in particular. */
+  readonly user?: string;
   readonly calls: readonly PlannedCall[];
 }
 /** A client that watches; when its stream ends it resumes from the revision after the last it saw, at the next member. */
@@ -78,6 +80,10 @@ export interface PlannedWatch {
   readonly progressRequestMs: number;
   /** The client takes a reply only so long after it came; 0: at once. */
   readonly slowByMs: number;
+  /** Asks for progress once, right behind its request: its watch is still catching up then. */
+  readonly asksAtOnce?: true;
+  /** As of a client. */
+  readonly user?: string;
 }
 
 export interface Plan {

@@ -5,7 +5,6 @@
  */
 import {
   defaultMemberConfig,
-  type LeaseId,
   type MemberConfig,
   type RefusalName,
   type Reply,
@@ -47,6 +46,8 @@ export class ClientLinks {
   readonly #spreadUs: number;
   readonly #members: readonly string[];
   readonly #recorder: Recorder;
+  /** Who reads at the end: somebody who may read everything, where users are told apart. */
+  readonly #finalUser: string | undefined;
   readonly #sessions: Session[] = [];
   /** How many messages each session's link has carried, both ways. */
   readonly #carried: number[] = [];
@@ -69,6 +70,7 @@ export class ClientLinks {
     this.#members = plan.members.map((member) => member.name);
     this.#recorder = recorder;
     this.#creditSteps = plan.members.map(({ config }) => creditStepOf({ ...defaultMemberConfig, ...config }));
+    this.#finalUser = plan.clients.some(({ user }) => user !== undefined) ? "root" : undefined;
     this.#requests = plan.members.map(() => new Map());
     this.#streams = plan.members.map(() => new Map());
     for (const client of plan.clients) {
@@ -87,7 +89,12 @@ export class ClientLinks {
 
   beginFinal(): void {
     const isAsked = (slot: number): boolean => this.#world.hosts[slot]?.servesClients ?? false;
-    const session = new FinalSession({ members: this.#members, recorder: this.#recorder, isAsked });
+    const session = new FinalSession({
+      members: this.#members,
+      recorder: this.#recorder,
+      isAsked,
+      user: this.#finalUser,
+    });
     this.#wakeAt(this.#add({ kind: "final", link: 0, session }), this.#nowMs);
   }
 
@@ -263,8 +270,8 @@ export class ClientLinks {
           this.#wakeAt(position, output.atMs);
           break;
         case "call": {
-          const { callId, request } = output;
-          const call: Call = { session: position, callId, request, life: 0, requestId: 0 };
+          const { callId, request, credential } = output;
+          const call: Call = { session: position, callId, request, credential, life: 0, requestId: 0 };
           this.#calls.set(callId, call);
           this.#toMember(output.member, { type: "call", call });
           break;
@@ -276,7 +283,8 @@ export class ClientLinks {
           this.#abandon(output.callId, output.member);
           break;
         case "open": {
-          const stream = newStream(position, output.watch, "watch");
+          const { watch: number, credential } = output;
+          const stream = newStream({ session: position, number, kind: "watch", credential });
           this.#watches.set(output.watch, stream);
           this.#toMember(output.member, { type: "open", stream, request: output.request });
           break;
@@ -306,11 +314,9 @@ export class ClientLinks {
     }
   }
 
-  #keepAlive(
-    position: number,
-    output: { readonly callId: number; readonly member: number; readonly leaseId: LeaseId },
-  ): void {
-    const stream = newStream(position, output.callId, "leaseKeepAlive");
+  #keepAlive(position: number, output: Extract<ClientOutput, { readonly type: "keepAlive" }>): void {
+    const { callId: number, credential } = output;
+    const stream = newStream({ session: position, number, kind: "leaseKeepAlive", credential });
     this.#keepAlives.set(output.callId, stream);
     const request: StreamRequest = { type: "leaseKeepAlive", leaseId: output.leaseId };
     this.#toMember(output.member, { type: "open", stream, request });
@@ -336,9 +342,10 @@ export class ClientLinks {
     call.life = host.life;
     call.requestId = host.lastRequestId;
     this.#requests[host.slot]?.set(call.requestId, call);
-    const { request } = call;
+    const { request, credential } = call;
     const requestId = requestIdOf(call.requestId);
-    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false });
+    const shown = credential === undefined ? {} : { credential };
+    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false, ...shown });
   }
 
   #open(host: MemberHost, stream: Stream, request: StreamRequest): void {
@@ -355,7 +362,9 @@ export class ClientLinks {
     const streamId = streamIdOf(stream.streamId);
     // Every other watcher asks to be told when its member has no leader, as careful clients do.
     const requireLeader = stream.kind === "watch" && ((this.#sessions[stream.session]?.link ?? 0) & 1) === 1;
-    host.step({ type: "streamOpened", nowMs: host.nowMs, streamId, kind: stream.kind, requireLeader });
+    const { kind, credential } = stream;
+    const shown = credential === undefined ? {} : { credential };
+    host.step({ type: "streamOpened", nowMs: host.nowMs, streamId, kind, requireLeader, ...shown });
     if (!stream.ended && host.isUp && host.life === stream.life) {
       host.step({ type: "streamRequest", nowMs: host.nowMs, streamId, request });
     }

@@ -1,13 +1,14 @@
 /*
  * What travels between clients and members: calls and streams with their state on the way, and the messages each way.
  */
-import type { KeepAliveReply, Reply, Request, StreamReply, StreamRequest } from "../core/index.ts";
+import type { Credential, KeepAliveReply, Reply, Request, StreamReply, StreamRequest } from "../core/index.ts";
 
 /** A unary call from its sending to its answer. */
 export interface Call {
   readonly session: number;
   readonly callId: number;
   readonly request: Request;
+  readonly credential: Credential | undefined;
   /** Life of the member that has it, 0 before it arrives. */
   life: number;
   requestId: number;
@@ -19,6 +20,7 @@ export interface Stream {
   /** A watch's number, or the call id of a keep-alive. */
   readonly number: number;
   readonly kind: "watch" | "leaseKeepAlive";
+  readonly credential: Credential | undefined;
   life: number;
   streamId: number;
   ended: boolean;
@@ -50,10 +52,16 @@ export type Arrived =
   | { readonly type: "watchReply"; readonly watch: number; readonly reply: Extract<StreamReply, { type: "watch" }> }
   | { readonly type: "ended"; readonly watch: number; readonly reason: string };
 
-export const newStream = (session: number, number: number, kind: Stream["kind"]): Stream => ({
+export const newStream = ({
   session,
   number,
   kind,
+  credential,
+}: Pick<Stream, "session" | "number" | "kind" | "credential">): Stream => ({
+  session,
+  number,
+  kind,
+  credential,
   life: 0,
   streamId: 0,
   ended: false,

@@ -124,7 +124,8 @@ export class Operator {
     task.asked = { host, life: host.life, requestId: host.lastRequestId, atUs: this.#world.timeUs };
     const requestId = requestIdOf(host.lastRequestId);
     const { request } = task.targets;
-    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false });
+    const call = { requestId, request, requireLeader: false, credential: { type: "member" } } as const;
+    host.step({ type: "clientRequest", nowMs: host.nowMs, ...call });
   }
 
   /** Another member each time; only the leader can hand over. */

@@ -11,6 +11,7 @@ import { checkLocks } from "./locks.ts";
 import { checkProgress } from "./progress.ts";
 import { checkReplicas } from "./replicas.ts";
 import { checkRetention } from "./retention.ts";
+import { checkRights } from "./rights.ts";
 import { checkSerializable } from "./serializable.ts";
 import type { Check, CheckBudget, CheckResult } from "./verdict.ts";
 import { checkWatches } from "./watch.ts";
@@ -69,6 +70,11 @@ const judges: readonly Judge[] = [
     name: "locks",
     meaning: "No two clients are told that they hold one lock: fencing revisions never fall.",
     judge: checkLocks,
+  },
+  {
+    name: "rights",
+    meaning: "Calls are accepted and refused as their users' rights say; no token outlives its password.",
+    judge: checkRights,
   },
   {
     name: "retention",

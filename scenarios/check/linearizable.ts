@@ -3,6 +3,8 @@
  * unanswered operations. Where they carry none, and to tell lost data from a lying revision, the blind search. "Holds"
  * is said only of an order that verifyOrder has passed. Source: Herlihy and Wing 1990; etcd's KV API guarantees.
  */
+
+import { authText } from "./auth-text.ts";
 import { type BlindResult, searchBlind } from "./blind.ts";
 import { type ClaimFault, collectEvidence, type Evidence, isClaimFault } from "./evidence.ts";
 import { type CompactHistory, mayWrite, type Op, type Step } from "./operations.ts";
@@ -229,6 +231,10 @@ export function stepText(step: Step): string {
       return `compact ${source.revision}`;
     case "hashKv":
       return `hashKv ${source.revision}`;
+    case "auth":
+      return authText(source);
+    case "login":
+      return `login of ${source.user}`;
     default:
       return `${source.op} ${source.lease}`;
   }

@@ -2,16 +2,17 @@
  * The compact form of a history that every check reads: one record an operation, keys numbered in byte order, times
  * as positions in the history. Built once, in two passes; nothing here judges.
  */
-import type {
-  CompareOperation,
-  HistoryEvent,
-  HistoryMeta,
-  KvOperation,
-  Operation,
-  OperationAnswer,
-  TxnOperation,
-  WatchOpenEvent,
-  WatchReplyEvent,
+import {
+  type CompareOperation,
+  closedByClient,
+  type HistoryEvent,
+  type HistoryMeta,
+  type KvOperation,
+  type Operation,
+  type OperationAnswer,
+  type TxnOperation,
+  type WatchOpenEvent,
+  type WatchReplyEvent,
 } from "../history.ts";
 
 /** A number (revision, version) that a foreign format does not record; never compared. Texts use "". */
@@ -62,6 +63,10 @@ export interface Op {
   readonly id: number;
   readonly client: number;
   readonly member: string;
+  /** Whose call it is; undefined: nobody's in particular. */
+  readonly user: string | undefined;
+  /** Id of the login whose token was shown. */
+  readonly login: number | undefined;
   readonly role: Role;
   readonly step: Step;
   /** Positions in the history. */
@@ -73,6 +78,8 @@ export interface Op {
   /** Header of the answer; {@link unreported} when the format has none. */
   revision: number;
   answer: OperationAnswer | undefined;
+  /** Of a refusal; "" otherwise. */
+  error: string;
 }
 
 export interface WatchReplyAt {
@@ -83,7 +90,11 @@ export interface Watch {
   readonly open: WatchOpenEvent;
   readonly at: number;
   readonly replies: WatchReplyAt[];
+  /** When its client asked for progress: positions and times. */
+  readonly asked: { readonly at: number; readonly atMs: number }[];
   endAt: number;
+  /** When its client closed it; undefined: it did not, the stream may have ended by itself. */
+  closedMs: number | undefined;
 }
 
 /** What an operation is to the order: see {@link Columns}. */
@@ -157,6 +168,7 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
         op.retMs = event.atMs;
         op.outcome = event.outcome;
         if (event.outcome !== "unknown") op.ret = at;
+        if (event.outcome === "failed") op.error = event.error;
         if (event.outcome === "ok") {
           op.revision = event.revision;
           op.answer = event.answer;
@@ -166,7 +178,7 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
         break;
       }
       case "watchOpen": {
-        const watch: Watch = { open: event, at, replies: [], endAt: never };
+        const watch: Watch = { open: event, at, replies: [], asked: [], endAt: never, closedMs: undefined };
         if (watchByNumber.has(event.watch)) malformed ??= `watch ${event.watch} is opened twice`;
         watches.push(watch);
         watchByNumber.set(event.watch, watch);
@@ -178,9 +190,14 @@ export function compileHistory(events: readonly HistoryEvent[]): CompactHistory 
         else watch.replies.push({ at, reply: event });
         break;
       }
+      case "watchAsk":
+        watchByNumber.get(event.watch)?.asked.push({ at, atMs: event.atMs });
+        break;
       case "watchEnd": {
         const watch = watchByNumber.get(event.watch);
-        if (watch !== undefined) watch.endAt = Math.min(watch.endAt, at);
+        if (watch === undefined) break;
+        watch.endAt = Math.min(watch.endAt, at);
+        if (event.reason === closedByClient) watch.closedMs = event.atMs;
         break;
       }
       case "meta":
@@ -307,12 +324,14 @@ class Compiler {
   }
 
   op(event: HistoryEvent & { readonly type: "call" }, index: number, at: number): Op {
-    const { id, client, member, atMs: callMs } = event;
+    const { id, client, member, atMs: callMs, user, login } = event;
     return {
       index,
       id,
       client,
       member,
+      user,
+      login,
       role: roleOf(event.operation),
       step: this.step(event.operation),
       call: at,
@@ -322,6 +341,7 @@ class Compiler {
       outcome: "unknown",
       revision: unreported,
       answer: undefined,
+      error: "",
     };
   }
 
@@ -430,6 +450,8 @@ function roleOf(operation: Operation): Role {
     case "leaseKeepAlive":
     case "leaseTimeToLive":
     case "hashKv":
+    case "auth":
+    case "login":
       return "observation";
     default:
       return "ordered";

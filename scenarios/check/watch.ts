@@ -4,7 +4,7 @@
  * filtered as asked, previous values right, nothing outside the asked range or before the asked start.
  * Source: etcd v3 API, Watch; etcd's API guarantees page.
  */
-import type { HistoryKeyValue, HistoryWatchEvent } from "../history.ts";
+import type { HistoryEvent, HistoryKeyValue, HistoryWatchEvent } from "../history.ts";
 import { type CheckContext, resultOf, violationsMax } from "./context.ts";
 import { never, type Watch } from "./operations.ts";
 import { kvText, sameKv } from "./replay-store.ts";
@@ -72,7 +72,8 @@ class WatchReader {
         if (reply.compactRevision > 0) this.#readCompaction(reply.compactRevision, at);
       }
     }
-    if (!this.#canceled && this.#watch.endAt === never) this.#checkTail();
+    const { endAt, closedMs } = this.#watch;
+    if (!this.#canceled && (endAt === never || closedMs !== undefined)) this.#checkTail();
   }
 
   #begin(start: number): void {
@@ -228,24 +229,33 @@ class WatchReader {
     return this.#context.compactions.some((asking) => asking.revision >= revision && asking.at < at);
   }
 
-  /** A watch still open at the end of a run whose final phase was long enough must have caught up. */
+  /**
+   * A watch that stayed open while all was healed must have caught up, and an asked member must have said how far it is:
+   * at once, or when the watch had caught up. etcd lets such a question fall, so only ours is held to that.
+   */
   #checkTail(): void {
-    const { events, options } = this.#context;
-    const final = events.find((event) => event.type === "phase" && event.phase === "final");
-    const end = events.at(-1);
-    if (final?.type !== "phase" || end === undefined || end.type === "meta" || this.#start === undefined) return;
-    if (end.atMs - final.atMs < options.watchDelayMs) return;
+    const { events, options, history } = this.#context;
+    const { open, closedMs, asked, replies } = this.#watch;
+    const last = events.at(-1);
+    const quietMs = quietSince(events);
+    if (quietMs === undefined || last === undefined || last.type === "meta" || this.#start === undefined) return;
+    const endMs = closedMs ?? last.atMs;
+    const dueMs = endMs - options.watchDelayMs;
+    if (dueMs < quietMs || dueMs < open.atMs) return;
+    const question = asked.findLast(({ atMs }) => atMs <= dueMs);
+    const isOurs = history.meta?.target === "faultline";
+    if (isOurs && question !== undefined && !replies.some(({ at, reply }) => reply.progress && at > question.at)) {
+      const waitedMs = endMs - question.atMs;
+      this.#wrong("watch-unanswered", `was asked for progress and told nothing in ${waitedMs} ms`);
+    }
     const { entries } = this.#log;
     for (let revision = this.#checked; revision < entries.length; revision++) {
       const entry = entries[revision];
-      if (entry?.op === undefined || entry.op.outcome !== "ok" || entry.op.retMs > final.atMs) continue;
+      if (entry?.op === undefined || entry.op.outcome !== "ok" || entry.op.retMs > dueMs) continue;
       const missing = this.#firstWanted(entry);
       if (missing === undefined || this.#delivered.has(revision)) continue;
-      this.#wrong(
-        "watch-behind",
-        `never brought revision ${revision} (${changeText(missing)}), ${end.atMs - final.atMs} ms after all was healed`,
-        entry,
-      );
+      const what = `never brought revision ${revision} (${changeText(missing)})`;
+      this.#wrong("watch-behind", `${what}, ${endMs - quietMs} ms after all was healed`, entry);
       return;
     }
   }
@@ -271,6 +281,14 @@ class WatchReader {
     const calls = entry?.op === undefined ? [] : [entry.op.id];
     this.violations.push({ rule, text: `watch ${watch} at ${member} ${what}`, calls, watches: [watch] });
   }
+}
+
+/** Since when nothing is broken any more: the last healing of everything, or the final phase. */
+function quietSince(events: readonly HistoryEvent[]): number | undefined {
+  const healed = events.findLast((event) => event.type === "fault" && event.fault === "healAll");
+  const final = events.find((event) => event.type === "phase" && event.phase === "final");
+  const quiet = healed ?? final;
+  return quiet === undefined || quiet.type === "meta" ? undefined : quiet.atMs;
 }
 
 const changeText = (change: LogChange): string =>

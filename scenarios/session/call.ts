@@ -3,6 +3,7 @@
  * its effect. The rule that matters: only what surely had no effect is "failed"; every doubt is "unknown".
  */
 import {
+  type Credential,
   type KeepAliveReply,
   type LeaseId,
   leaseIdOf,
@@ -37,9 +38,21 @@ export type ClientInput =
 
 export type ClientOutput =
   /** Send this unary call. `member` is a position in the plan's members. The call is in the history already. */
-  | { readonly type: "call"; readonly callId: number; readonly member: number; readonly request: Request }
+  | {
+      readonly type: "call";
+      readonly callId: number;
+      readonly member: number;
+      readonly request: Request;
+      readonly credential?: Credential;
+    }
   /** Open a keep-alive stream, send this one request, hand back its first reply, close the stream. */
-  | { readonly type: "keepAlive"; readonly callId: number; readonly member: number; readonly leaseId: LeaseId }
+  | {
+      readonly type: "keepAlive";
+      readonly callId: number;
+      readonly member: number;
+      readonly leaseId: LeaseId;
+      readonly credential?: Credential;
+    }
   /** The client gave up on that call: tell the member, drop a late answer. */
   | { readonly type: "abandon"; readonly callId: number; readonly member: number }
   | { readonly type: "wakeAt"; readonly atMs: number };
@@ -56,12 +69,19 @@ export function callOutputOf(call: {
   readonly callId: number;
   readonly member: number;
   readonly operation: Operation;
+  /** What the client shows of itself; undefined: nothing. */
+  readonly credential?: Credential | undefined;
 }): ClientOutput {
-  const { callId, member, operation } = call;
+  const { callId, member, operation, credential } = call;
+  const shown = credential === undefined ? {} : { credential };
   return operation.op === "leaseKeepAlive"
-    ? { type: "keepAlive", callId, member, leaseId: leaseIdOf(BigInt(operation.lease)) }
-    : { type: "call", callId, member, request: requestOf(operation) };
+    ? { type: "keepAlive", callId, member, leaseId: leaseIdOf(BigInt(operation.lease)), ...shown }
+    : { type: "call", callId, member, request: requestOf(operation), ...shown };
 }
+
+/** The certificate of that user; undefined for nobody in particular. */
+export const certificateOf = (user: string | undefined): Credential | undefined =>
+  user === undefined ? undefined : { type: "certificate", user };
 
 export function outcomeOf(operation: Operation, result: CallResult, keyValues: HistoryKeyValues): Outcome {
   switch (result.type) {

@@ -6,10 +6,19 @@
  * arrange one wake at (or after) that time. An early, late, doubled or forgotten-about wake is harmless: the session
  * looks at nowMs only. Answers to calls the session has given up are ignored.
  */
+import { refusals } from "../../core/index.ts";
 import type { Operation } from "../history.ts";
 import type { PlannedCall, PlannedClient } from "../plan.ts";
 import { Alarm } from "./alarm.ts";
-import { type ClientInput, type ClientOutput, callOutputOf, type Outcome, outcomeOf, returnEventOf } from "./call.ts";
+import {
+  type ClientInput,
+  type ClientOutput,
+  callOutputOf,
+  certificateOf,
+  type Outcome,
+  outcomeOf,
+  returnEventOf,
+} from "./call.ts";
 import { Knowledge } from "./knowledge.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -29,12 +38,15 @@ export class ClientSession {
   readonly #members: readonly string[];
   readonly #timeoutMs: number;
   readonly #failover: boolean;
+  readonly #user: string | undefined;
   readonly #recorder: Recorder;
   readonly #knowledge = new Knowledge();
   readonly #alarm = new Alarm();
   /** Number in the history; a fresh one after each unknown outcome. */
   #client: number;
   #member: number;
+  /** Given out for a password, and shown until a member does not know it; undefined: a certificate is shown. */
+  #token: { readonly login: number; readonly token: string } | undefined;
   /** Array position of the next planned call. */
   #next = 0;
   #inFlight: CallInFlight | undefined;
@@ -52,6 +64,7 @@ export class ClientSession {
     this.#members = options.members;
     this.#timeoutMs = client.timeoutMs;
     this.#failover = client.failover;
+    this.#user = client.user;
     this.#recorder = options.recorder;
     this.#client = client.client;
     this.#member = client.home;
@@ -86,8 +99,20 @@ export class ClientSession {
     this.#inFlight = { callId: call.id, operation, deadlineMs: nowMs + this.#timeoutMs };
     const member = this.#member;
     const name = this.#members[member] ?? "";
-    this.#recorder.record({ type: "call", id: call.id, client: this.#client, atMs: nowMs, member: name, operation });
-    outputs.push(callOutputOf({ callId: call.id, member, operation }));
+    const token = operation.op === "login" ? undefined : this.#token;
+    this.#recorder.record({
+      type: "call",
+      id: call.id,
+      client: this.#client,
+      atMs: nowMs,
+      member: name,
+      operation,
+      ...(this.#user === undefined ? undefined : { user: this.#user }),
+      ...(token === undefined ? undefined : { login: token.login }),
+    });
+    const credential =
+      token === undefined ? certificateOf(this.#user) : ({ type: "token", token: token.token } as const);
+    outputs.push(callOutputOf({ callId: call.id, member, operation, credential }));
   }
 
   /** When something is due without any input: the deadline, or the next call. */
@@ -107,8 +132,10 @@ export class ClientSession {
     this.#recorder.record(returnEventOf(outcome, { id: call.callId, client: this.#client, atMs: nowMs }));
     if (outcome.kind === "ok") {
       this.#knowledge.learn(call.operation, outcome.answer, outcome.revision);
+      if (outcome.answer.op === "login") this.#token = { login: call.callId, token: outcome.answer.token };
       return;
     }
+    if (outcome.error === refusals.invalidAuthToken.text) this.#token = undefined;
     if (outcome.kind === "unknown") this.#client = this.#recorder.freshClient();
     if (!outcome.moveOn) return;
     if (this.#failover) this.#member = (this.#member + 1) % this.#members.length;

@@ -26,6 +26,7 @@ import {
   type WatchReply,
 } from "../../core/index.ts";
 import type {
+  AuthOperation,
   CompareOperation,
   DeleteRangeOperation,
   HistoryWatchEvent,
@@ -68,6 +69,35 @@ export function requestOf(operation: UnaryOperation): Request {
       };
     case "hashKv":
       return { type: "hashKv", revision: operation.revision };
+    case "auth":
+      return authRequestOf(operation);
+    case "login":
+      return { type: "authenticate", name: operation.user, password: operation.password };
+    default:
+      return unreachable(operation);
+  }
+}
+
+function authRequestOf(operation: AuthOperation): Request {
+  switch (operation.change) {
+    case "enable":
+      return { type: "authEnable" };
+    case "addUser":
+      return { type: "userAdd", name: operation.user, password: operation.password, noPassword: false };
+    case "changePassword":
+      return { type: "userChangePassword", name: operation.user, password: operation.password };
+    case "addRole":
+      return { type: "roleAdd", role: operation.role };
+    case "grantRole":
+      return { type: "userGrantRole", name: operation.user, role: operation.role };
+    case "revokeRole":
+      return { type: "userRevokeRole", name: operation.user, role: operation.role };
+    case "grantRange": {
+      const permission = { type: operation.right, ...keyRangeOf(operation) };
+      return { type: "roleGrantPermission", role: operation.role, permission };
+    }
+    case "revokeRange":
+      return { type: "roleRevokePermission", role: operation.role, ...keyRangeOf(operation) };
     default:
       return unreachable(operation);
   }
@@ -199,6 +229,10 @@ export function answerOf(
             hashRevision: answer.hashRevision,
           }
         : undefined;
+    case "auth":
+      return answer.type === authRequestOf(operation).type ? { op: "auth" } : undefined;
+    case "login":
+      return answer.type === "authenticate" ? { op: "login", token: answer.token } : undefined;
     default:
       return unreachable(operation);
   }

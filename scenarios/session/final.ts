@@ -5,7 +5,15 @@
  */
 import type { OperationAnswer, RangeOperation } from "../history.ts";
 import { Alarm } from "./alarm.ts";
-import { type ClientInput, type ClientOutput, callOutputOf, type Outcome, outcomeOf, returnEventOf } from "./call.ts";
+import {
+  type ClientInput,
+  type ClientOutput,
+  callOutputOf,
+  certificateOf,
+  type Outcome,
+  outcomeOf,
+  returnEventOf,
+} from "./call.ts";
 import type { UnaryOperation } from "./convert.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -34,6 +42,7 @@ interface Try {
 export class FinalSession {
   readonly #members: readonly string[];
   readonly #recorder: Recorder;
+  readonly #user: string | undefined;
   readonly #alarm = new Alarm();
   readonly #steps: readonly Step[];
   readonly #missing: string[] = [];
@@ -47,12 +56,17 @@ export class FinalSession {
   #revision = 0;
   #finished = false;
 
-  /** @param options.isAsked whether the member at that position is asked at all; absent: every one is */
+  /**
+   * @param options.isAsked whether the member at that position is asked at all; absent: every one is
+   * @param options.user who asks, by a certificate; undefined: nobody in particular
+   */
   constructor(options: {
     readonly members: readonly string[];
     readonly recorder: Recorder;
     readonly isAsked?: (member: number) => boolean;
+    readonly user?: string | undefined;
   }) {
+    this.#user = options.user;
     this.#members = options.members;
     this.#recorder = options.recorder;
     this.#client = options.recorder.freshClient();
@@ -94,7 +108,7 @@ export class FinalSession {
     this.#try = { callId, operation, deadlineMs: nowMs + tryMs };
     const call = { id: callId, client: this.#client, atMs: nowMs, member: this.#nameOf(step), operation };
     if (step.kind === "read") this.#recorder.record({ type: "call", ...call });
-    outputs.push(callOutputOf({ callId, member: step.member, operation }));
+    outputs.push(callOutputOf({ callId, member: step.member, operation, credential: certificateOf(this.#user) }));
   }
 
   #giveUp(outputs: FinalOutput[], made: Try, nowMs: number): void {

@@ -4,10 +4,17 @@
  *
  * Driving it: as ClientSession. A world carries each `open` as one stream of its own with one watchCreate on it.
  */
-import { type StreamRequest, type WatchCreateRequest, type WatchReply, watchIdOf } from "../../core/index.ts";
-import type { WatchOpenEvent } from "../history.ts";
+import {
+  type Credential,
+  type StreamRequest,
+  type WatchCreateRequest,
+  type WatchReply,
+  watchIdOf,
+} from "../../core/index.ts";
+import { closedByClient, type WatchOpenEvent } from "../history.ts";
 import type { PlannedWatch } from "../plan.ts";
 import { Alarm } from "./alarm.ts";
+import { certificateOf } from "./call.ts";
 import { keyRangeOf, watchReplyEventOf } from "./convert.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -23,7 +30,13 @@ export type WatchInput =
 
 export type WatchOutput =
   /** Open a watch stream to that member (a position) and send this request on it. */
-  | { readonly type: "open"; readonly watch: number; readonly member: number; readonly request: WatchCreateRequest }
+  | {
+      readonly type: "open";
+      readonly watch: number;
+      readonly member: number;
+      readonly request: WatchCreateRequest;
+      readonly credential?: Credential;
+    }
   /** One more request on that stream. */
   | {
       readonly type: "request";
@@ -118,7 +131,15 @@ export class WatchSession {
     this.#open = { watch, member, waiting: [] };
     this.#openAtMs = undefined;
     this.#recorder.record(this.#openEvent(watch, nowMs));
-    outputs.push({ type: "open", watch, member, request: this.#createRequest() });
+    const credential = certificateOf(this.#planned.user);
+    outputs.push({
+      type: "open",
+      watch,
+      member,
+      request: this.#createRequest(),
+      ...(credential === undefined ? undefined : { credential }),
+    });
+    if (this.#planned.asksAtOnce === true) this.#ask(outputs, { watch, member }, nowMs);
     this.#previousWatch = watch;
   }
 
@@ -197,7 +218,11 @@ export class WatchSession {
     if (nowMs < this.#askAtMs) return;
     this.#askAtMs = nowMs + this.#planned.progressRequestMs;
     if (this.#open === undefined) return;
-    const { watch, member } = this.#open;
+    this.#ask(outputs, this.#open, nowMs);
+  }
+
+  #ask(outputs: WatchOutput[], { watch, member }: Pick<OpenWatch, "watch" | "member">, atMs: number): void {
+    this.#recorder.record({ type: "watchAsk", watch, atMs });
     outputs.push({ type: "request", watch, member, request: { type: "watchProgress" } });
   }
 
@@ -230,7 +255,7 @@ export class WatchSession {
     this.#takeAll(outputs, nowMs);
     if (this.#open !== undefined) {
       outputs.push({ type: "close", watch: this.#open.watch, member: this.#open.member });
-      this.#end("closed by its client", nowMs);
+      this.#end(closedByClient, nowMs);
     }
     this.#openAtMs = undefined;
     this.#askAtMs = Number.POSITIVE_INFINITY;

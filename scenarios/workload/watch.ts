@@ -64,7 +64,7 @@ function partialWatch(
     { key: oneOf(random, options.keys), rangeEnd: keysEnd },
   ]);
   const filter = oneOf(random, ["none", "none", "noPut", "noDelete"]);
-  return {
+  const planned: PlannedWatch = {
     client: options.client,
     home: random.below(context.members.length),
     atMs: between(random, { min: 0, max: Math.floor(context.safetyMs / 2) }),
@@ -77,4 +77,8 @@ function partialWatch(
     progressRequestMs: chance(random, 30) ? between(random, { min: 200, max: 2_000 }) : 0,
     slowByMs: chance(random, 40) ? between(random, { min: 50, max: 1_000 }) : 0,
   };
+  // A notice would do for an answer, and a later question for an earlier one.
+  const hearsOtherwise = planned.progressNotify || planned.progressRequestMs > 0;
+  const asksAtOnce = !hearsOtherwise && chance(context.random.fork(`watch/asks/${options.number}`), 50);
+  return asksAtOnce ? { ...planned, asksAtOnce } : planned;
 }

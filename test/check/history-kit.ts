@@ -2,14 +2,15 @@
  * Hand-made histories: short words for events. Positions are the order of the words; times are given or counted in
  * steps of 10 ms.
  */
-import type {
-  HistoryEvent,
-  HistoryKeyValue,
-  HistoryWatchEvent,
-  Operation,
-  OperationAnswer,
-  WatchOpenEvent,
-  WatchReplyEvent,
+import {
+  closedByClient,
+  type HistoryEvent,
+  type HistoryKeyValue,
+  type HistoryWatchEvent,
+  type Operation,
+  type OperationAnswer,
+  type WatchOpenEvent,
+  type WatchReplyEvent,
 } from "../../scenarios/history.ts";
 
 export class Recorder {
@@ -36,6 +37,12 @@ export class Recorder {
     return this.add({ type: "call", id, client: id, atMs: this.#tick(), member, operation });
   }
 
+  /** A call of a user, with the token of that login if one is named. */
+  callOf(id: number, user: string, operation: Operation, login?: number): this {
+    const shown = login === undefined ? { user } : { user, login };
+    return this.add({ type: "call", id, client: id, atMs: this.#tick(), member: "a", operation, ...shown });
+  }
+
   ok(id: number, revision: number, answer: OperationAnswer): this {
     return this.add({
       type: "return",
@@ -49,8 +56,8 @@ export class Recorder {
     });
   }
 
-  fail(id: number): this {
-    return this.add({ type: "return", id, client: id, atMs: this.#tick(), outcome: "failed", error: "refused" });
+  fail(id: number, error = "refused"): this {
+    return this.add({ type: "return", id, client: id, atMs: this.#tick(), outcome: "failed", error });
   }
 
   lost(id: number): this {
@@ -111,6 +118,21 @@ export class Recorder {
   add(event: HistoryEvent): this {
     this.events.push(event);
     return this;
+  }
+
+  /** The client asks for progress on that watch. */
+  ask(watch: number): this {
+    return this.add({ type: "watchAsk", watch, atMs: this.#tick() });
+  }
+
+  /** The client ends that watch. */
+  closeWatch(watch: number): this {
+    return this.add({ type: "watchEnd", watch, atMs: this.#tick(), reason: closedByClient });
+  }
+
+  /** Nothing is broken from now on. */
+  healAll(): this {
+    return this.add({ type: "fault", atMs: this.#tick(), fault: "healAll", members: [], result: "done", detail: "" });
   }
 
   phase(phase: "safety" | "liveness" | "final"): this {

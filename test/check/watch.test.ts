@@ -247,4 +247,33 @@ describe("refused", () => {
       .phase("final");
     accepts(short.get(9, "a", 5, a4));
   });
+
+  test("a tail that never came to a watch that its client closed, long after all was healed", () => {
+    const told = (): Recorder =>
+      written()
+        .watch(1)
+        .reply(1, 3, [putEvent(a2), putEvent(b3)])
+        .healAll();
+    rejects(told().at(8_000).closeWatch(1), "watch-behind", "revision 4");
+    accepts(told().closeWatch(1));
+    const member = { type: "watchEnd", watch: 1, atMs: 8_000, reason: "connection lost" } as const;
+    accepts(told().add(member));
+  });
+
+  test("a question for progress that nobody answered, long after all was healed", () => {
+    const asked = (): Recorder => written().watch(1, { key: "c" }).healAll().ask(1);
+    rejects(asked().at(8_000).closeWatch(1), "watch-unanswered");
+    accepts(asked().closeWatch(1));
+    accepts(asked().reply(1, 5, [], { progress: true }).at(8_000).closeWatch(1));
+    const early = written().watch(1, { key: "c" }).reply(1, 5, [], { progress: true });
+    rejects(early.healAll().ask(1).at(8_000).closeWatch(1), "watch-unanswered");
+  });
+
+  test("of a stock etcd, which lets such a question fall, nobody is asked for an answer", () => {
+    const asked = written().watch(1, { key: "c" }).healAll().ask(1).at(8_000).closeWatch(1);
+    const [meta, ...rest] = asked.events;
+    if (meta?.type !== "meta") throw new Error("a history begins with its meta event");
+    const result = checkByName("watch")?.check([{ ...meta, target: "etcd" }, ...rest], { steps: 100_000 });
+    expect(result?.verdict).toBe("holds");
+  });
 });

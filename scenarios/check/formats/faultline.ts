@@ -15,6 +15,7 @@ const eventShapes: { readonly [Type in HistoryEvent["type"]]: Shape } = {
   return: { ...at, id: "number", client: "number", outcome: "string" },
   watchOpen: { ...at, watch: "number", member: "string", key: "string" },
   watchReply: { ...at, watch: "number", revision: "number", events: "array" },
+  watchAsk: { ...at, watch: "number" },
   watchEnd: { ...at, watch: "number" },
   fault: { ...at, fault: "string", result: "string" },
   role: { ...at, member: "string", role: "string" },
@@ -43,6 +44,8 @@ const operationShapes: { readonly [op: string]: Shape } = {
   leaseKeepAlive: { lease: "string" },
   leaseTimeToLive: { lease: "string" },
   hashKv: { revision: "number" },
+  auth: { change: "string" },
+  login: { user: "string" },
 };
 const answerShapes: { readonly [op: string]: Shape } = {
   range: { kvs: "array", count: "number", more: "boolean" },
@@ -55,6 +58,8 @@ const answerShapes: { readonly [op: string]: Shape } = {
   leaseKeepAlive: { ttlSeconds: "number" },
   leaseTimeToLive: { ttlSeconds: "number" },
   hashKv: { hash: "number", compactRevision: "number", hashRevision: "number" },
+  auth: {},
+  login: { token: "string" },
 };
 
 /** @throws FormatError */
