@@ -41,6 +41,14 @@ export function textOfBytes(bytes: Uint8Array): string {
   return String.fromCharCode.apply(undefined, bytes as unknown as number[]);
 }
 
+/** The text of the bytes from ≤ position < to: without a view of them where it is short, as keys are. */
+export function textBetween(bytes: Uint8Array, from: number, to: number): string {
+  const length = to - from;
+  if (length <= 8) return shortText(bytes, from, length);
+  if (length <= 16) return shortText(bytes, from, 8) + shortText(bytes, from + 8, length - 8);
+  return textOfBytes(bytes.subarray(from, to));
+}
+
 /**
  * Up to eight bytes from that position. Keys are short and become texts all the time: argument by argument costs half
  * of what a call with a list does.

@@ -12,11 +12,11 @@
  *
  * Source: etcd v3 API, KV.Compact; meta keys scheduledCompactRev and finishedCompactRev.
  */
-import { textOfBytes, utf8Encode } from "../bytes.ts";
+import { utf8Encode } from "../bytes.ts";
 import { crc32c } from "../crc32c.ts";
 import type { Backend } from "../ports.ts";
 import type { CompactionHash } from "./hash.ts";
-import { decodeKey } from "./key-value.ts";
+import { decodeKeyText } from "./key-value.ts";
 import { encodeRevision, mainRevisionOf, subRevisionOf } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
@@ -109,7 +109,7 @@ export class Compaction {
 
   /** Decides over one stored revision, and lets the index forget what this compaction drops of that key. */
   private keeps(storedRevision: Uint8Array, value: Uint8Array, target: number): boolean {
-    const text = textOfBytes(decodeKey(value));
+    const text = decodeKeyText(value);
     const key = this.index.get(text);
     if (key === undefined) return false;
     if (key.compact(target)) {

@@ -7,10 +7,10 @@
  * hashed revision, and never a tombstone exactly at the compact revision. Where no key at all is live at the hashed
  * revision, it counts what compaction keeps.
  */
-import { textOfBytes, utf8Encode } from "../bytes.ts";
+import { utf8Encode } from "../bytes.ts";
 import { crc32c } from "../crc32c.ts";
 import type { BackendReader } from "../ports.ts";
-import { decodeKey } from "./key-value.ts";
+import { decodeKeyText } from "./key-value.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "./revision.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
@@ -93,7 +93,7 @@ function extendHash(
 /** Whether an entry at or below the compact revision is the live value of its key at that later revision. */
 function isCounted(index: TreeIndex, storedRevision: Uint8Array, value: Uint8Array, keptRevision: number): boolean {
   if (isTombstone(storedRevision)) return false;
-  const key = index.get(textOfBytes(decodeKey(value)));
+  const key = index.get(decodeKeyText(value));
   return key?.keeps(keptRevision, mainRevisionOf(storedRevision), subRevisionOf(storedRevision)) ?? false;
 }
 

@@ -6,7 +6,7 @@
 import { assert } from "../assert.ts";
 import { copyInto, varintLength } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
-import { emptyBytes } from "../bytes.ts";
+import { emptyBytes, textBetween } from "../bytes.ts";
 import { type LeaseId, leaseIdOf, noLease, revisionOf } from "../ids.ts";
 import type { KeyValue } from "../request.ts";
 
@@ -88,8 +88,8 @@ export function decodeKeyValue(bytes: Uint8Array): KeyValue {
   };
 }
 
-/** The key alone, a view of the given bytes. */
-export function decodeKey(bytes: Uint8Array): Uint8Array {
+/** The key alone, as the text under which the index has it. */
+export function decodeKeyText(bytes: Uint8Array): string {
   assert(bytes[0] === keyTag, "a stored key-value begins with its key");
   let length = 0;
   let position = 1;
@@ -100,7 +100,7 @@ export function decodeKey(bytes: Uint8Array): Uint8Array {
     length += (byte & 127) * scale;
   }
   assert(position + length <= bytes.length, "a stored key-value ends inside a field");
-  return bytes.subarray(position, position + length);
+  return textBetween(bytes, position, position + length);
 }
 
 const byteStringLength = (value: Uint8Array): number =>
