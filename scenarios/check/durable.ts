@@ -82,27 +82,25 @@ function* replaced(history: CompactHistory): Generator<Violation> {
     }
     if (op.revision > 0) author[op.revision] = op;
   }
-  const judge = (
-    kv: HistoryKeyValue,
-    reader: Op | undefined,
-    ids: { calls: number[]; watches: number[] },
-  ): Violation | undefined => {
+  /** @param seen the call that showed it, or the number of the watch */
+  const judge = (kv: HistoryKeyValue, seen: Op | number): Violation | undefined => {
     const op = author[kv.modRevision];
     if (op === undefined || op.step.kind !== "put" || kv.modRevision <= 0) return undefined;
     const { source } = op.step;
     if (source.op !== "put" || (source.key === kv.key && source.value === kv.value)) return undefined;
+    const isWatch = typeof seen === "number";
     return {
       rule: "lost-write",
-      text: `${opText(op)} was acknowledged at revision ${op.revision}, where ${reader === undefined ? `watch ${ids.watches[0]}` : opText(reader)} shows ${kvText(kv)}`,
-      calls: [op.id, ...ids.calls],
-      watches: ids.watches,
+      text: `${opText(op)} was acknowledged at revision ${op.revision}, where ${isWatch ? `watch ${seen}` : opText(seen)} shows ${kvText(kv)}`,
+      calls: isWatch ? [op.id] : [op.id, seen.id],
+      watches: isWatch ? [seen] : [],
     };
   };
   for (const op of history.ops) {
     if (op.step.source.op === "range" && op.step.source.keysOnly === true) continue;
     if (op.answer?.op !== "range") continue;
     for (const kv of op.answer.kvs) {
-      const violation = judge(kv, op, { calls: [op.id], watches: [] });
+      const violation = judge(kv, op);
       if (violation !== undefined) yield violation;
     }
   }
@@ -111,7 +109,7 @@ function* replaced(history: CompactHistory): Generator<Violation> {
     for (const { reply } of watch.replies) {
       for (const event of reply.events) {
         if (event.type !== "put") continue;
-        const violation = judge(event.kv, undefined, { calls: [], watches: [number] });
+        const violation = judge(event.kv, number);
         if (violation !== undefined) yield violation;
       }
     }

@@ -4,7 +4,7 @@
  * the verified order counts.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
-import { type CompactHistory, fates, keyInterval, never, type Op, type Step } from "./operations.ts";
+import { type CompactHistory, fates, keyInterval, never, type Op, type Step, type Watch } from "./operations.ts";
 
 /** Something known about a revision without author: that key got that value there (undefined: was deleted). */
 export interface Fact {
@@ -151,10 +151,11 @@ function collectFacts(history: CompactHistory, author: Int32Array, maxRevision: 
     if (list === undefined) facts.set(revision, [full]);
     else if (!list.some((other) => other.key === full.key && other.firm === full.firm)) list.push(full);
   };
-  const learn = (kv: HistoryKeyValue | undefined, firm: boolean, source: string): void => {
-    if (kv !== undefined && author[kv.modRevision] === -1) add(kv.modRevision, kv.key, { kv, firm, source });
+  const learn = (kv: HistoryKeyValue | undefined, firm: boolean, seen: Op | Watch): void => {
+    if (kv === undefined || author[kv.modRevision] !== -1) return;
+    add(kv.modRevision, kv.key, { kv, firm, source: sourceText(seen) });
   };
-  const learnAnswer = (answer: OperationAnswer, step: Step, firm: boolean, source: string): void => {
+  const learnAnswer = (answer: OperationAnswer, step: Step, firm: boolean, source: Op): void => {
     switch (answer.op) {
       case "range":
         if (step.source.op === "range" && step.source.keysOnly === true) return;
@@ -179,20 +180,24 @@ function collectFacts(history: CompactHistory, author: Int32Array, maxRevision: 
     }
   };
   for (const op of history.ops) {
-    if (op.answer !== undefined) learnAnswer(op.answer, op.step, op.role === "ordered", `call ${op.id}`);
+    if (op.answer !== undefined) learnAnswer(op.answer, op.step, op.role === "ordered", op);
   }
   for (const watch of history.watches) {
-    const source = `watch ${watch.open.watch}`;
     for (const { reply } of watch.replies) {
       for (const event of reply.events) {
-        if (event.type === "put") learn(event.kv, false, source);
-        else add(event.kv.modRevision, event.kv.key, { kv: undefined, firm: false, source });
-        learn(event.prevKv, false, source);
+        const { modRevision, key } = event.kv;
+        if (event.type === "put") learn(event.kv, false, watch);
+        else if (author[modRevision] === -1) {
+          add(modRevision, key, { kv: undefined, firm: false, source: sourceText(watch) });
+        }
+        learn(event.prevKv, false, watch);
       }
     }
   }
   return facts;
 }
+
+const sourceText = (seen: Op | Watch): string => ("open" in seen ? `watch ${seen.open.watch}` : `call ${seen.id}`);
 
 /** A watch that brought something later, or a progress notice, says what it did not bring, too. */
 function collectScopes(history: CompactHistory, author: Int32Array, maxRevision: number): Map<number, Scope[]> {
