@@ -30,6 +30,8 @@ export interface RevisionLog {
   /** Every revision is known, with its previous values. */
   readonly exact: boolean;
   readonly maxRevision: number;
+  /** Shows the state at any revision; only of an exact log, where somebody made serializable reads. */
+  readonly past: ReplayStore | undefined;
 }
 
 export function buildLog(history: CompactHistory, decision: Decision): RevisionLog {
@@ -37,7 +39,9 @@ export function buildLog(history: CompactHistory, decision: Decision): RevisionL
 }
 
 function fromOrder(history: CompactHistory, order: NonNullable<Decision["order"]>): RevisionLog {
-  const store = new ReplayStore(history, { keepPast: false, keepTrail: false });
+  const keepPast = history.ops.some((op) => op.role === "read");
+  const store = new ReplayStore(history, { keepPast, keepTrail: false });
+  store.explaining = keepPast;
   const entries: (LogEntry | undefined)[] = new Array(history.startRevision + 1).fill(undefined);
   const last: (HistoryKeyValue | undefined)[] = new Array(history.keys.length).fill(undefined);
   for (let position = 0; position < order.entries.length; position++) {
@@ -58,7 +62,7 @@ function fromOrder(history: CompactHistory, order: NonNullable<Decision["order"]
     }
     entries[store.revision] = { revision: store.revision, changes, complete: true, op, endedLease: lease };
   }
-  return { entries, exact: true, maxRevision: store.revision };
+  return { entries, exact: true, maxRevision: store.revision, past: keepPast ? store : undefined };
 }
 
 /** Without an order, each answered write still says what it did itself. */
@@ -74,7 +78,7 @@ function fromAnswers(history: CompactHistory): RevisionLog {
       entries[op.revision] = { revision: op.revision, changes, complete, op, endedLease: undefined };
     }
   }
-  return { entries, exact: false, maxRevision };
+  return { entries, exact: false, maxRevision, past: undefined };
 }
 
 /** @returns whether these are all changes the operation made */

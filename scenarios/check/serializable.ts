@@ -6,38 +6,38 @@ import type { HistoryEvent } from "../history.ts";
 import { type CheckContext, resultOf } from "./context.ts";
 import { opText } from "./linearizable.ts";
 import type { Op } from "./operations.ts";
-import { ReplayStore } from "./replay-store.ts";
+import type { ReplayStore } from "./replay-store.ts";
+import type { RevisionLog } from "./revision-log.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 
 export function checkSerializable(context: CheckContext): CheckResult {
-  const { history, decision } = context;
+  const { history, log } = context;
   const reads = history.ops.filter((op) => op.role === "read" && op.outcome === "ok" && op.revision > 0);
   if (reads.length === 0) return resultOf("serializable", [], 0, "no serializable reads");
   const violations = [...sessions(context)];
-  if (decision.order === undefined) {
+  if (log.past === undefined) {
     if (violations.length > 0) return resultOf("serializable", violations, reads.length, "");
     const detail = "no verified order of writes to compare the reads with";
     return { name: "serializable", verdict: "unknown", detail, violations: [], judged: reads.length };
   }
-  const store = new ReplayStore(history, { keepPast: true, keepTrail: false });
-  store.explaining = true;
-  // latest[R]: the write among those up to revision R that was called last.
-  const latest: (Op | undefined)[] = [];
-  for (let position = 0; position < decision.order.entries.length; position++) {
-    const number = decision.order.entries[position] as number;
-    const op = number < 0 ? undefined : history.ops[number];
-    const before = store.revision;
-    if (op === undefined) store.expire(decision.order.expiries[-1 - number] ?? "");
-    else if (op.step.kind !== "range") store.run(op.step, op.answer);
-    if (store.revision === before) continue;
-    const other = latest[before];
-    latest[store.revision] = op === undefined || (other !== undefined && other.call > op.call) ? other : op;
-  }
+  const latest = latestWrites(log);
   for (const read of reads) {
-    const violation = judgeRead(store, latest, read);
+    const violation = judgeRead(log.past, latest, read);
     if (violation !== undefined) violations.push(violation);
   }
   return resultOf("serializable", violations, reads.length, `${reads.length} reads match the state they report`);
+}
+
+/** By revision: the write among those up to it that was called last. */
+function latestWrites(log: RevisionLog): readonly (Op | undefined)[] {
+  const latest: (Op | undefined)[] = [];
+  let last: Op | undefined;
+  for (let revision = 0; revision <= log.maxRevision; revision++) {
+    const op = log.entries[revision]?.op;
+    if (op !== undefined && (last === undefined || last.call <= op.call)) last = op;
+    latest.push(last);
+  }
+  return latest;
 }
 
 function judgeRead(store: ReplayStore, latest: readonly (Op | undefined)[], read: Op): Violation | undefined {
