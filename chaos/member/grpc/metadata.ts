@@ -2,9 +2,9 @@
  * What a gRPC call says in its headers, and how its end is said in trailers. Source: gRPC over HTTP/2, requests,
  * responses, timeouts, percent-encoding of messages.
  */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { type Credential, rpcCodeNumbers } from "../../../core/index.ts";
 import type { CallOptions, CallStatus } from "../seam.ts";
+import { encodeHeaders, type HeaderMap } from "./hpack.ts";
 import { type Encoding, encodings } from "./messages.ts";
 
 /** What one call says of itself before its first message. */
@@ -19,7 +19,7 @@ export interface CallHead {
  * @param user whom the certificate of the connection names
  * @returns a status when the call cannot be served as it says
  */
-export function headOf(headers: IncomingHttpHeaders, user: string | undefined): CallHead | CallStatus {
+export function headOf(headers: HeaderMap, user: string | undefined): CallHead | CallStatus {
   const encoding = headers["grpc-encoding"];
   const known = encoding === undefined ? "identity" : encodings.find((name) => name === encoding);
   if (known === undefined) {
@@ -28,14 +28,14 @@ export function headOf(headers: IncomingHttpHeaders, user: string | undefined): 
   }
   const timeout = headers["grpc-timeout"];
   if (timeout === undefined) return { options: optionsOf(headers, user), encoding: known, timeoutMs: undefined };
-  const timeoutMs = typeof timeout === "string" ? timeoutOf(timeout) : undefined;
+  const timeoutMs = timeoutOf(timeout);
   if (timeoutMs === undefined) {
     return { code: rpcCodeNumbers.INTERNAL, text: `malformed grpc-timeout: ${JSON.stringify(timeout)}` };
   }
   return { options: optionsOf(headers, user), encoding: known, timeoutMs };
 }
 
-function optionsOf(headers: IncomingHttpHeaders, user: string | undefined): CallOptions {
+function optionsOf(headers: HeaderMap, user: string | undefined): CallOptions {
   const requireLeader = firstOf(headers["hasleader"]) === "true";
   const credential = credentialOf(headers, user);
   const version = firstOf(headers["client-api-version"]);
@@ -51,8 +51,8 @@ function optionsOf(headers: IncomingHttpHeaders, user: string | undefined): Call
  * A token may stand under either name; the first one that is there counts. A certificate speaks for its owner only:
  * what a gateway passes on under its own certificate is somebody else's.
  */
-function credentialOf(headers: IncomingHttpHeaders, user: string | undefined): Credential | undefined {
-  const token = firstOf(headers["token"] ?? headers.authorization);
+function credentialOf(headers: HeaderMap, user: string | undefined): Credential | undefined {
+  const token = firstOf(headers["token"] ?? headers["authorization"]);
   if (token !== undefined) return { type: "token", token };
   if (user === undefined || headers["grpcgateway-accept"] !== undefined) return undefined;
   return { type: "certificate", user };
@@ -61,12 +61,10 @@ function credentialOf(headers: IncomingHttpHeaders, user: string | undefined): C
 const plainOptions: CallOptions = { requireLeader: false };
 const needsLeader: CallOptions = { requireLeader: true };
 
-/** node:http2 joins a header that comes twice by a comma. */
-function firstOf(value: string | string[] | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const text = typeof value === "string" ? value : (value[0] ?? "");
-  const comma = text.indexOf(", ");
-  return comma < 0 ? text : text.slice(0, comma);
+/** The values of a header that comes twice are joined by a comma. */
+function firstOf(value: string | undefined): string | undefined {
+  const comma = value?.indexOf(", ") ?? -1;
+  return comma < 0 ? value : value?.slice(0, comma);
 }
 
 const unitMs: { readonly [unit: string]: number } = {
@@ -85,13 +83,33 @@ function timeoutOf(text: string): number | undefined {
   return match === null || factor === undefined ? undefined : Number(match[1]) * factor;
 }
 
-/** The trailers of a call that ended so; undefined: OK. */
-export function trailersOf(status: CallStatus | undefined): OutgoingHttpHeaders {
-  if (status === undefined) return okTrailers;
-  return { "grpc-status": String(status.code), "grpc-message": percentEncoded(status.text) };
-}
+const answerFields = [
+  [":status", "200"],
+  ["content-type", "application/grpc"],
+] as const;
+/** The headers of an answer. */
+export const answerHead = encodeHeaders(answerFields);
 
-const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0", "grpc-message": "OK" };
+/** The headers of an answer that is no gRPC: what came was not either. */
+export const unsupportedHead = encodeHeaders([[":status", "415"]]);
+
+const statusFields = (status: CallStatus): readonly (readonly [string, string])[] => [
+  ["grpc-status", String(status.code)],
+  ["grpc-message", percentEncoded(status.text)],
+];
+
+const okTrailers = encodeHeaders([
+  ["grpc-status", "0"],
+  ["grpc-message", "OK"],
+]);
+
+/** The trailers of a call that ended so; undefined: OK. */
+export const trailersOf = (status: CallStatus | undefined): Buffer =>
+  status === undefined ? okTrailers : encodeHeaders(statusFields(status));
+
+/** Headers and trailers in one, of a call that ends before it answers anything. */
+export const refusalHead = (status: CallStatus | undefined): Buffer =>
+  encodeHeaders([...answerFields, ...statusFields(status ?? { code: 0, text: "OK" })]);
 
 const printable = /^[ -$&-~]*$/;
 

@@ -1,28 +1,20 @@
 /*
- * gRPC below the seam, over node:http2: bytes in, bytes out. This file has the connections; call.ts has a call.
- * A general gRPC library spends more on a call than the member does, and node:http2 with frames of messages made by
- * hand half of that; HTTP/2 itself stays with node.
+ * gRPC below the seam: bytes in, bytes out. This file has the connections, call.ts a call, connection.ts HTTP/2.
  */
-import {
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-  type ServerOptions,
-} from "node:http2";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { rpcCodeNumbers } from "../../../core/index.ts";
-import { acceptHttp2 } from "../authority.ts";
 import { type CallTarget, Switchboard } from "../calls.ts";
 import { commonNameOf } from "../certificate-rules.ts";
 import { http2Preface, type Protocol } from "../port.ts";
 import type { CallStatus } from "../seam.ts";
 import { services } from "../services.ts";
 import { refuse, serveStream, serveUnary } from "./call.ts";
+import { Connection } from "./connection.ts";
 import { healthPrograms } from "./health-service.ts";
-import { headOf } from "./metadata.ts";
+import type { HeaderMap } from "./hpack.ts";
+import { type CallHead, headOf, unsupportedHead } from "./metadata.ts";
+import type { Stream } from "./stream.ts";
 
 export interface GrpcLimits {
   readonly requestBytesMax: number;
@@ -38,7 +30,7 @@ export interface GrpcLimits {
 export const grpcOverheadBytes = 512 * 1024;
 
 /** What a client may send ahead of what was read, on one call and on all calls of a connection. */
-const windowBytes = { call: 1024 * 1024, connection: 4 * 1024 * 1024 } as const;
+const windowBytes = { stream: 1024 * 1024, connection: 4 * 1024 * 1024 } as const;
 /** Header blocks of one call, as etcd's server bounds them. */
 const headerBytesMax = 16 * 1024;
 
@@ -48,69 +40,62 @@ export class GrpcTransport implements Protocol {
   readonly preface = http2Preface;
   readonly #target: CallTarget;
   readonly #limits: GrpcLimits;
-  readonly #options: ServerOptions;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<Connection>();
   readonly #kinds = callKinds();
+  #onEmpty: (() => void) | undefined;
 
   constructor(target: CallTarget, limits: GrpcLimits) {
     this.#target = new Switchboard(target, healthPrograms);
     this.#limits = limits;
-    this.#options = {
-      // Bounded by the windows and the calls; node's own bound would end connections with large answers under way.
-      maxSessionMemory: Number.MAX_SAFE_INTEGER,
-      settings: {
-        maxConcurrentStreams: Math.min(limits.concurrentCallsMax, 2 ** 32 - 1),
-        initialWindowSize: windowBytes.call,
-        maxHeaderListSize: headerBytesMax,
-        enablePush: false,
-      },
-    };
   }
 
   accept(socket: Socket): void {
-    if (!(socket instanceof TLSSocket)) {
-      acceptHttp2(socket, (connection) => this.#begin(connection, undefined));
-      return;
-    }
-    const user = this.#limits.certificateUsers ? commonNameOf(socket.getPeerCertificate()) : "";
+    const names = this.#limits.certificateUsers && socket instanceof TLSSocket;
+    const user = names ? commonNameOf(socket.getPeerCertificate()) : "";
     this.#begin(socket, user === "" ? undefined : user);
   }
 
   /** Takes no more calls, lets those under way finish for so long, then ends everything. */
   async stop(graceMs: number): Promise<void> {
-    const closed = [...this.#sessions].map(
-      (session) =>
-        new Promise<void>((resolve) => {
-          session.once("close", resolve);
-          session.close();
-        }),
-    );
+    const allClosed = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    for (const connection of this.#connections) connection.close();
+    if (this.#connections.size === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
     });
-    await Promise.race([Promise.all(closed), late]);
+    await Promise.race([allClosed, late]);
     clearTimeout(timer);
-    for (const session of this.#sessions) session.destroy();
+    for (const connection of this.#connections) connection.destroy();
   }
 
   /** @param user whom the client's certificate names */
-  #begin(connection: Duplex, user: string | undefined): void {
-    const session = performServerHandshake(connection, this.#options);
-    this.#sessions.add(session);
-    session.setLocalWindowSize(windowBytes.connection);
-    // A broken connection ends its calls; that is all there is to say about it.
-    session.on("error", ignored);
-    session.on("stream", (stream, headers) => this.#serve(stream, headers, user));
-    const stopPings = this.#keepAlive(session);
-    session.once("close", () => {
-      stopPings();
-      this.#sessions.delete(session);
+  #begin(socket: Socket, user: string | undefined): void {
+    let stopPings = (): void => {};
+    // Clients say the same of themselves in call after call.
+    let known: { readonly headers: HeaderMap; readonly head: CallHead | CallStatus } | undefined;
+    const connection = new Connection(socket, {
+      streamsMax: this.#limits.concurrentCallsMax,
+      windowBytes,
+      headerListBytesMax: headerBytesMax,
+      onStream: (stream, headers) => {
+        if (known?.headers !== headers) known = { headers, head: headOf(headers, user) };
+        this.#serve(stream, headers, known.head);
+      },
+      onClose: () => {
+        stopPings();
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#onEmpty?.();
+      },
     });
+    this.#connections.add(connection);
+    stopPings = this.#keepAlive(connection);
   }
 
   /** A connection whose other end does not answer any more is ended. */
-  #keepAlive(session: ServerHttp2Session): () => void {
+  #keepAlive(connection: Connection): () => void {
     const { keepaliveIntervalMs, keepaliveTimeoutMs } = this.#limits;
     if (keepaliveIntervalMs <= 0) return () => {};
     let timer: NodeJS.Timeout | undefined;
@@ -118,23 +103,19 @@ export class GrpcTransport implements Protocol {
       timer = setTimeout(ping, Math.min(keepaliveIntervalMs, 2 ** 31 - 1)).unref();
     };
     const ping = (): void => {
-      timer = setTimeout(() => session.destroy(), keepaliveTimeoutMs).unref();
-      const sent = session.ping((error) => {
+      timer = setTimeout(() => connection.destroy(), keepaliveTimeoutMs).unref();
+      connection.ping(() => {
         clearTimeout(timer);
-        if (error === null) rest();
+        rest();
       });
-      // Too many pings without an answer: the first one's time still runs.
-      if (!sent) return;
     };
     rest();
     return () => clearTimeout(timer);
   }
 
-  #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, user: string | undefined): void {
-    stream.on("error", ignored);
-    const type = headers["content-type"];
-    if (type === undefined || !type.startsWith("application/grpc")) {
-      stream.respond({ ":status": 415 }, { endStream: true });
+  #serve(stream: Stream, headers: HeaderMap, head: CallHead | CallStatus): void {
+    if (headers["content-type"]?.startsWith("application/grpc") !== true) {
+      stream.respond(unsupportedHead, true);
       return;
     }
     const path = headers[":path"] ?? "";
@@ -143,7 +124,6 @@ export class GrpcTransport implements Protocol {
       refuse(stream, unknownPath(path));
       return;
     }
-    const head = headOf(headers, user);
     if ("code" in head) {
       refuse(stream, head);
       return;
@@ -171,6 +151,3 @@ function unknownPath(path: string): CallStatus {
   const text = services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
   return { code: rpcCodeNumbers.UNIMPLEMENTED, text };
 }
-
-/** The end of a stream or a connection says all there is. */
-const ignored = (): void => {};
