@@ -10,11 +10,11 @@
  * Source: RFC 9113.
  */
 import type { Duplex } from "node:stream";
+import { ConnectionProblem, FrameReader, mustBe, mustHaveSize, unpadded } from "./frame-reader.ts";
 import {
   errorCodes,
   flagBits,
   frameBytesStandard,
-  frameHeadBytes,
   frameOf,
   frameTypes,
   number32,
@@ -36,43 +36,19 @@ export interface ConnectionOptions {
   readonly onClose: () => void;
 }
 
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-/** Bytes of one header block, coded. */
-const blockBytesMax = 64 * 1024;
 /** Bytes for the socket at which streams wait, and at which the client is read no more. */
 const fullBytes = 256 * 1024;
 const overfullBytes = 4 * 1024 * 1024;
 /** Streams a client may give up: so many at once, and so many a second. */
 const resetsMax = { burst: 1_000, perSecond: 33 } as const;
 
-/** The client broke the protocol. */
-class ConnectionProblem extends Error {
-  readonly code: number;
-  constructor(code: number, text: string) {
-    super(text);
-    this.code = code;
-  }
-}
-
-interface Block {
-  readonly streamId: number;
-  readonly endsStream: boolean;
-  readonly pieces: Buffer[];
-  bytes: number;
-}
-
 export class Connection implements StreamConnection {
   readonly #socket: Duplex;
   readonly #options: ConnectionOptions;
   readonly #decoder = new HpackDecoder();
+  readonly #reader: FrameReader;
   readonly #streams = new Map<number, Stream>();
   readonly #waiting = new Set<Stream>();
-  /** What is not a whole frame yet. */
-  #rest: Buffer = Buffer.alloc(0);
-  #prefaceSeen = false;
-  #settingsSeen = false;
-  /** A header block whose continuation is awaited. */
-  #block: Block | undefined;
   #lastStreamId = 0;
   #sendWindow = windowBytesStandard;
   #streamSendWindow = windowBytesStandard;
@@ -94,6 +70,14 @@ export class Connection implements StreamConnection {
     this.#socket = socket;
     this.#options = options;
     this.#receiveWindow = options.windowBytes.connection;
+    const isOpen = (): boolean => !this.#isClosed;
+    this.#reader = new FrameReader({
+      frame: (type, flags, streamId, payload) => this.#frame(type, flags, streamId, payload),
+      block: (streamId, endsStream, block) => this.#block(streamId, endsStream, block),
+      get isOpen() {
+        return isOpen();
+      },
+    });
     socket.on("data", (piece: Buffer) => this.#read(piece));
     socket.on("drain", () => this.#drained());
     socket.on("error", () => this.#close());
@@ -248,7 +232,7 @@ export class Connection implements StreamConnection {
   #read(piece: Buffer): void {
     if (this.#isClosed) return;
     try {
-      this.#rest = this.#consume(this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]));
+      this.#reader.read(piece);
     } catch (error) {
       this.#break(error);
     }
@@ -264,43 +248,10 @@ export class Connection implements StreamConnection {
     this.#close();
   }
 
-  /** @returns what is left */
-  #consume(bytes: Buffer): Buffer {
-    let at = 0;
-    if (!this.#prefaceSeen) {
-      if (bytes.length < preface.length) return bytes;
-      if (bytes.compare(preface, 0, preface.length, 0, preface.length) !== 0)
-        throw new ConnectionProblem(errorCodes.protocol, "the connection does not begin with the preface of HTTP/2");
-      this.#prefaceSeen = true;
-      at = preface.length;
-    }
-    while (bytes.length - at >= frameHeadBytes && !this.#isClosed) {
-      const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
-      if (length > frameBytesStandard) throw new ConnectionProblem(errorCodes.frameSize, "a frame is too long");
-      const start = at + frameHeadBytes;
-      if (bytes.length < start + length) break;
-      const streamId = bytes.readUInt32BE(at + 5) & 0x7fff_ffff;
-      const type = bytes[at + 3] as number;
-      this.#frame(type, bytes[at + 4] as number, streamId, bytes.subarray(start, start + length));
-      at = start + length;
-    }
-    return at === bytes.length ? nothing : bytes.subarray(at);
-  }
-
   #frame(type: number, flags: number, streamId: number, payload: Buffer): void {
-    if (!this.#settingsSeen && type !== frameTypes.settings)
-      throw new ConnectionProblem(errorCodes.protocol, "the first frame is not of settings");
-    if (this.#block !== undefined && (type !== frameTypes.continuation || streamId !== this.#block.streamId))
-      throw new ConnectionProblem(errorCodes.protocol, "a header block is not continued");
     switch (type) {
       case frameTypes.data:
         this.#data(flags, streamId, payload);
-        return;
-      case frameTypes.headers:
-        this.#headers(flags, streamId, payload);
-        return;
-      case frameTypes.continuation:
-        this.#continuation(flags, payload);
         return;
       case frameTypes.priority:
         mustBe(streamId !== 0, "a priority names no stream");
@@ -376,32 +327,8 @@ export class Connection implements StreamConnection {
     if (!stream.isOver) stream.handler?.end();
   }
 
-  #headers(flags: number, streamId: number, payload: Buffer): void {
-    mustBe(streamId % 2 === 1, "a request has an odd number");
-    let block = unpadded(flags, payload);
-    if ((flags & flagBits.priority) !== 0) {
-      mustHaveSize(block.length >= 5, "a header block ends in its priority");
-      block = block.subarray(5);
-    }
-    const endsStream = (flags & flagBits.endStream) !== 0;
-    if ((flags & flagBits.endHeaders) !== 0) this.#blockEnded(streamId, endsStream, block);
-    else this.#block = { streamId, endsStream, pieces: [block], bytes: block.length };
-  }
-
-  #continuation(flags: number, payload: Buffer): void {
-    const block = this.#block;
-    if (block === undefined) throw new ConnectionProblem(errorCodes.protocol, "a continuation follows nothing");
-    block.pieces.push(payload);
-    block.bytes += payload.length;
-    if (block.bytes > blockBytesMax || block.pieces.length > blockPiecesMax)
-      throw new ConnectionProblem(errorCodes.enhanceYourCalm, "a header block is too long");
-    if ((flags & flagBits.endHeaders) === 0) return;
-    this.#block = undefined;
-    this.#blockEnded(block.streamId, block.endsStream, Buffer.concat(block.pieces));
-  }
-
   /** Every block is decoded, wanted or not: the tables of both sides must go on agreeing. */
-  #blockEnded(streamId: number, endsStream: boolean, bytes: Buffer): void {
+  #block(streamId: number, endsStream: boolean, bytes: Buffer): void {
     const block = this.#decoder.decode(bytes);
     if (streamId > this.#lastStreamId) this.#request(streamId, endsStream, block);
     else this.#trailers(streamId, endsStream);
@@ -454,7 +381,6 @@ export class Connection implements StreamConnection {
 
   #settings(flags: number, streamId: number, payload: Buffer): void {
     mustBe(streamId === 0, "settings name a stream");
-    this.#settingsSeen = true;
     if ((flags & flagBits.ack) !== 0) {
       mustHaveSize(payload.length === 0, "an acknowledgement of settings holds settings");
       return;
@@ -507,19 +433,3 @@ const nothing = Buffer.alloc(0);
 const pingBytes = Buffer.from("faultlin");
 /** What a frame of data holds at most, whatever the client would take: streams take turns. */
 const frameBytesUsed = 64 * 1024;
-const blockPiecesMax = 64;
-
-function mustBe(condition: boolean, text: string): void {
-  if (!condition) throw new ConnectionProblem(errorCodes.protocol, text);
-}
-
-function mustHaveSize(condition: boolean, text: string): void {
-  if (!condition) throw new ConnectionProblem(errorCodes.frameSize, text);
-}
-
-function unpadded(flags: number, payload: Buffer): Buffer {
-  if ((flags & flagBits.padded) === 0) return payload;
-  const padding = payload[0];
-  mustBe(padding !== undefined && padding < payload.length, "padding is longer than its frame");
-  return payload.subarray(1, payload.length - (padding ?? 0));
-}
