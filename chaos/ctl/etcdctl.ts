@@ -3,14 +3,12 @@
  * of 3.6. This file is the front: the global flags, and which verb is meant; the verbs live in etcdctl/.
  * Source: etcd v3 contract, etcdctl.
  */
-import { type Command, CommanderError } from "commander";
 import { newCommand } from "../../reports/command.ts";
 import { etcdVersion } from "../member/version.ts";
 import { addCompletionVerb } from "./completion.ts";
 import { addAuthVerbs, addRoleVerbs, addUserVerbs } from "./etcdctl/access.ts";
 import { addCheckVerbs } from "./etcdctl/checks.ts";
 import { addEndpointVerbs, addSnapshotVerb, addUpkeepVerbs } from "./etcdctl/endpoints.ts";
-import { CtlError } from "./etcdctl/failure.ts";
 import { addGlobalFlags, transportOf, variablesText } from "./etcdctl/global-flags.ts";
 import { addKeyVerbs } from "./etcdctl/keys.ts";
 import { addLeaseVerbs } from "./etcdctl/leases.ts";
@@ -20,7 +18,7 @@ import { addMirrorVerb } from "./etcdctl/mirror.ts";
 import { type GlobalFlags, Session } from "./etcdctl/session.ts";
 import { endpointsFrom } from "./etcdctl/srv-endpoints.ts";
 import { addTxnVerb } from "./etcdctl/txn.ts";
-import { asTyped, wrongUsage } from "./etcdctl/typed.ts";
+import { runTyped } from "./etcdctl/typed.ts";
 import type { Stage } from "./etcdctl/verbs.ts";
 import { addWatchVerb } from "./etcdctl/watch.ts";
 
@@ -37,12 +35,6 @@ export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   const dashes = argv.indexOf("--");
   const program = newCommand("faultline etcdctl").description("talk to a cluster, ours or any etcd");
-  // Whatever commander prints waits until it is known whether it is help or an error.
-  let said = "";
-  const hold = (text: string): void => {
-    said += text;
-  };
-  program.configureOutput({ writeOut: hold, writeErr: hold });
   addGlobalFlags(program);
   program.addHelpText("after", examples);
   const act: Stage["act"] = async (body) => {
@@ -59,28 +51,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   };
   const stage: Stage = { program, act, afterDashes: dashes < 0 ? undefined : argv.slice(dashes + 1) };
   for (const add of rooms) add(stage);
-  let meant: Command = program;
-  try {
-    const own = dashes < 0 || !takesCommand(argv) ? argv : argv.slice(0, dashes);
-    const typed = asTyped(program, own);
-    meant = typed.command;
-    await program.parseAsync([...typed.argv], { from: "user" });
-    return exitCode;
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      // A verb that only leads to others explains itself; commander counts that as an error.
-      if (error.exitCode === 0 || error.code === "commander.help") {
-        process.stdout.write(said);
-        return 0;
-      }
-      const wrong = wrongUsage(error, meant);
-      process.stderr.write(wrong.text);
-      return wrong.exitCode;
-    }
-    if (!(error instanceof CtlError)) throw error;
-    process.stderr.write(`Error: ${error.message}\n`);
-    return error.exitCode;
-  }
+  const own = dashes < 0 || !takesCommand(argv) ? argv : argv.slice(0, dashes);
+  return runTyped(program, own, () => exitCode);
 }
 
 const rooms: readonly ((stage: Stage) => void)[] = [

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { InvariantViolation } from "../../core/index.ts";
-import { runVerb, UsageError, wholeNumber } from "../../reports/command.ts";
+import { newCommand, wholeNumber } from "../../reports/command.ts";
 import { BackendProblem, openBackend } from "../member/backend.ts";
 import { BboltProblem } from "../member/bbolt/reader.ts";
 import { defragment } from "../member/defragment.ts";
@@ -16,7 +16,9 @@ import { tryLock } from "../member/lock.ts";
 import { openLog } from "../member/log.ts";
 import { etcdVersion, storageVersion } from "../member/version.ts";
 import { addCompletionVerb } from "./completion.ts";
+import { CtlError, ctlExit } from "./etcdctl/failure.ts";
 import { sizeText, tableText } from "./etcdctl/print.ts";
+import { runTyped } from "./etcdctl/typed.ts";
 import { restore } from "./restore.ts";
 import { SnapshotFile, SnapshotProblem, type SnapshotStatus } from "./snapshot-file.ts";
 
@@ -24,54 +26,55 @@ const exitError = 1;
 const formats = ["simple", "json", "fields", "table"] as const;
 type Format = (typeof formats)[number];
 
-/** @param argv after the verb */
+/** @param argv after the verb @returns etcdutl's exit code */
 export function run(argv: readonly string[]): Promise<number> {
-  return runVerb("faultline etcdutl", argv, (program, setExit) => {
-    program
-      .description("work on snapshot files and data directories while no server runs")
-      .option("-w, --write-out <format>", `one of ${formats.join(", ")}`, formatOf, "simple")
-      .addHelpText(
-        "after",
-        "\nExamples:\n  faultline etcdutl snapshot status backup.db -w json\n  faultline etcdutl snapshot restore backup.db --data-dir m1.etcd\n",
-      );
-    const done = (body: () => void | Promise<void>): Promise<void> => guarded(body, setExit);
-    const snapshot = program.command("snapshot").description("snapshot files");
-    addStatus(snapshot, () => program.opts<{ writeOut: Format }>().writeOut, done);
-    addRestore(snapshot, done);
-    program
-      .command("defrag")
-      .description("rewrite the backend of a data directory in as little space as it needs")
-      .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
-      .action(({ dataDir }: { readonly dataDir: string }) => done(() => defragmentOffline(dataDir)));
-    program
-      .command("hashkv")
-      .description("hash of the keys in a snapshot file, as members give it (etcdctl endpoint hashkv)")
-      .argument("<filename>")
-      .option(
-        "--rev <revision>",
-        "up to that revision; 0: all",
-        wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
-        0,
-      )
-      .action((path: string, { rev }: { readonly rev: number }) => done(() => printHash(path, rev)));
-    program
-      .command("migrate")
-      .description("bring a data directory to the form of another release: it has that of 3.6, and there is no other")
-      .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
-      .requiredOption("--target-version <version>", "major and minor, such as 3.6")
-      .option("--force", "accepted, and changes nothing")
-      .action(({ dataDir, targetVersion }: { readonly dataDir: string; readonly targetVersion: string }) =>
-        done(() => migrate(dataDir, targetVersion)),
-      );
-    program
-      .command("version")
-      .description("print the version")
-      .action(() => {
-        const [major, minor] = etcdVersion.split(".");
-        process.stdout.write(`etcdutl version: ${etcdVersion}\nAPI version: ${major}.${minor}\n`);
-      });
-    addCompletionVerb(program, "etcdutl");
-  });
+  let exitCode = 0;
+  const program = newCommand("faultline etcdutl");
+  program
+    .description("work on snapshot files and data directories while no server runs")
+    .option("-w, --write-out <format>", `one of ${formats.join(", ")}`, formatOf, "simple")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  faultline etcdutl snapshot status backup.db -w json\n  faultline etcdutl snapshot restore backup.db --data-dir m1.etcd\n",
+    );
+  const done = (body: () => void | Promise<void>): Promise<void> =>
+    guarded(body, (code) => {
+      exitCode = code;
+    });
+  const snapshot = program.command("snapshot").description("snapshot files");
+  addStatus(snapshot, () => program.opts<{ writeOut: Format }>().writeOut, done);
+  addRestore(snapshot, done);
+  program
+    .command("defrag")
+    .description("rewrite the backend of a data directory in as little space as it needs")
+    .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
+    .action(({ dataDir }: { readonly dataDir: string }) => done(() => defragmentOffline(dataDir)));
+  program
+    .command("hashkv")
+    .description("hash of the keys in a snapshot file, as members give it (etcdctl endpoint hashkv)")
+    .argument("<filename>")
+    .option("--rev <revision>", "up to that revision; 0: all", wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }), 0)
+    .action((path: string, { rev }: { readonly rev: number }) =>
+      done(() => printHash(path, rev, program.opts<{ writeOut: Format }>().writeOut)),
+    );
+  program
+    .command("migrate")
+    .description("bring a data directory to the form of another release: it has that of 3.6, and there is no other")
+    .requiredOption("--data-dir <directory>", "data directory of a member that does not run")
+    .requiredOption("--target-version <version>", "major and minor, such as 3.6")
+    .option("--force", "accepted, and changes nothing")
+    .action(({ dataDir, targetVersion }: { readonly dataDir: string; readonly targetVersion: string }) =>
+      done(() => migrate(dataDir, targetVersion)),
+    );
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => {
+      const [major, minor] = etcdVersion.split(".");
+      process.stdout.write(`etcdutl version: ${etcdVersion}\nAPI version: ${major}.${minor}\n`);
+    });
+  addCompletionVerb(program, "etcdutl");
+  return runTyped(program, argv, () => exitCode);
 }
 
 type Done = (body: () => void | Promise<void>) => Promise<void>;
@@ -93,11 +96,18 @@ async function guarded(body: () => void | Promise<void>, setExit: (code: number)
   }
 }
 
-function printHash(path: string, revision: number): void {
+function printHash(path: string, revision: number, format: Format): void {
   const file = new SnapshotFile(path);
   try {
     const { hash, hashRevision, compactRevision } = file.hashKv(revision);
-    process.stdout.write(`${hash}, ${hashRevision}, ${compactRevision}\n`);
+    const row = [String(hash), String(hashRevision), String(compactRevision)];
+    const texts: { readonly [Name in Format]: () => string } = {
+      simple: () => `${row.join(", ")}\n`,
+      json: () => `${JSON.stringify({ hash, hashRevision, compactRevision })}\n`,
+      fields: () => `"Hash" : ${hash}\n"Hash revision" : ${hashRevision}\n"Compact revision" : ${compactRevision}\n`,
+      table: () => tableText(["HASH", "HASH REVISION", "COMPACT REVISION"], [row]),
+    };
+    process.stdout.write(texts[format]());
   } finally {
     file.close();
   }
@@ -152,7 +162,9 @@ function statusText(status: SnapshotStatus, format: Format): string {
 
 function formatOf(text: string): Format {
   const found = formats.find((format) => format === text);
-  if (found === undefined) throw new UsageError(`-w ${text}: the format is one of ${formats.join(", ")}`);
+  if (found === undefined) {
+    throw new CtlError(`unsupported output format "${text}"; it is one of ${formats.join(", ")}`, ctlExit.badFeature);
+  }
   return found;
 }
 

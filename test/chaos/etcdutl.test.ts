@@ -80,7 +80,7 @@ describe("etcdutl", () => {
     expect(to("3.6", "nowhere").stderr).toMatch(/there is no member in/);
   });
 
-  test("what is no snapshot is an error with exit code 1, wrong usage one with 2", () => {
+  test("what is no snapshot is an error with exit code 1, wrong usage is told as etcd's tools tell it", () => {
     const other = join(directory, "other");
     writeFileSync(other, "some text");
     expect(run("snapshot", "status", other)).toEqual({ stdout: "", stderr: "Error: invalid database\n", status: 1 });
@@ -88,7 +88,20 @@ describe("etcdutl", () => {
       stderr: expect.stringMatching(/^Error: stat .*none: /),
       status: 1,
     });
-    expect(run("-w", "yaml", "snapshot", "status", path).status).toBe(2);
+    expect(run("-w", "yaml", "snapshot", "status", path)).toMatchObject({
+      stderr: expect.stringMatching(/^Error: unsupported output format "yaml"/),
+      status: 4,
+    });
+    expect(run("snapshot", "status")).toMatchObject({
+      stderr: expect.stringMatching(/^Error: snapshot status command needs <filename>: filename is missing\n/),
+      status: 128,
+    });
+    expect(run("snapshots").stderr).toMatch(/^Error: unknown command "snapshots" for "etcdutl"\n/);
+    expect(run("snapshot")).toMatchObject({
+      stdout: expect.stringContaining("restore [options] <filename>"),
+      status: 0,
+    });
+    expect(run("snap", "stat", path, "-w=json")).toMatchObject({ status: 0 });
     expect(run("defrag", "--data-dir", directory).status).toBe(1);
   });
 });

@@ -186,6 +186,8 @@ export class Session {
     for (;;) {
       for (const endpoint of this.endpoints) {
         const result = await this.#ask(endpoint, method, init, Math.max(1, endMs - performance.now()));
+        if (result.type === "status" && result.code === "DEADLINE_EXCEEDED")
+          this.#tellTime("no answer from", [endpoint]);
         if (result.type !== "connectionRefused") return answered(method, result);
         // A certificate that does not fit today does not fit in a second.
         if (result.reason !== undefined && endpoint === this.endpoints.at(-1)) return answered(method, result);
@@ -196,9 +198,13 @@ export class Session {
   }
 
   #nobodyThere(): CtlError {
-    const { endpoints, commandTimeout } = this.flags;
-    process.stderr.write(`nothing listens at ${endpoints.join(", ")}; tried for ${commandTimeout / 1000}s\n`);
+    this.#tellTime("nothing listens at", this.endpoints);
     return new CtlError("context deadline exceeded");
+  }
+
+  /** etcdctl's own text for a time that is over names nobody. */
+  #tellTime(what: string, endpoints: readonly string[]): void {
+    process.stderr.write(`${what} ${endpoints.join(", ")}; tried for ${this.flags.commandTimeout / 1000}s\n`);
   }
 
   async #ask<Method extends Unary>(

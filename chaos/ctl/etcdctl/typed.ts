@@ -1,9 +1,9 @@
 /*
  * What was typed, as Go's flag library reads it, in the form commander reads: a verb by any beginning of it, a switch with
  * a value or without. And what commander has to say against it, in etcdctl's words with its exit codes.
- * Source: etcd v3 contract, etcdctl, global rules.
+ * etcdutl is read the same way. Source: etcd v3 contract, etcdctl, global rules.
  */
-import type { Command, CommanderError, Option } from "commander";
+import { type Command, CommanderError, type Option } from "commander";
 import { CtlError, ctlExit } from "./failure.ts";
 
 export interface Typed {
@@ -95,6 +95,13 @@ const formerVerbs: { readonly [verb: string]: string } = {
   import: "put KEY VALUE, for each key",
 };
 
+/** Verbs of etcdctl up to 3.5 that work on files. */
+const movedVerbs: { readonly [verbs: string]: string } = {
+  "snapshot status": "etcdutl snapshot status FILE",
+  "snapshot restore": "etcdutl snapshot restore FILE --data-dir DIRECTORY",
+  migrate: "etcdutl migrate --data-dir DIRECTORY --target-version 3.6",
+};
+
 /**
  * @param command the command that was meant
  * @returns what to print on standard error, and the exit code
@@ -105,18 +112,22 @@ export function wrongUsage(
 ): { readonly text: string; readonly exitCode: number } {
   const quoted = /'([^']*)'/.exec(message)?.[1] ?? "";
   const path = pathOf(command);
-  const help = `Run 'etcdctl${path} --help' for usage.\n`;
+  const tool = toolOf(command);
+  const help = `Run '${tool}${path} --help' for usage.\n`;
   const error = (text: string, exitCode: number = ctlExit.error) => ({ text: `Error: ${text}\n${help}`, exitCode });
   switch (code) {
     case "commander.unknownCommand": {
-      const now = Object.hasOwn(formerVerbs, quoted) && path === "" ? formerVerbs[quoted] : undefined;
-      const hint = now === undefined ? "" : `\n"${quoted}" is a verb of API v2, which is gone; use ${now}`;
+      const hint = tool === "etcdctl" ? hintFor(`${path} ${quoted}`.trim()) : undefined;
       const guess = /\(Did you mean (.*)\?\)/s.exec(message)?.[1];
-      const alike = guess === undefined || hint !== "" ? "" : `\nDid you mean ${guess}?`;
-      return error(`unknown command "${quoted}" for "etcdctl${path}"${hint}${alike}`);
+      const alike = guess === undefined ? "" : `\nDid you mean ${guess}?`;
+      return error(`unknown command "${quoted}" for "${tool}${path}"${hint === undefined ? alike : `\n${hint}`}`);
     }
-    case "commander.unknownOption":
-      return error(`unknown flag: ${quoted}`);
+    case "commander.unknownOption": {
+      const isOffline = path === " defrag" && quoted === "--data-dir";
+      return error(
+        `unknown flag: ${quoted}${isOffline ? "\nFor a member that does not run: etcdutl defrag --data-dir" : ""}`,
+      );
+    }
     case "commander.optionMissingArgument":
       return error(`flag needs an argument: ${quoted.replace(/[ <].*$/, "")}`);
     case "commander.missingArgument":
@@ -131,7 +142,21 @@ export function wrongUsage(
   }
 }
 
-/** The verbs that lead to a command, each with a blank before it; "" for etcdctl itself. */
+/** What to do in place of a verb of an older release; undefined: it is of none. */
+function hintFor(verbs: string): string | undefined {
+  if (Object.hasOwn(formerVerbs, verbs)) {
+    return `"${verbs}" is a verb of API v2, which is gone; use ${formerVerbs[verbs]}`;
+  }
+  return Object.hasOwn(movedVerbs, verbs) ? `It is a verb of etcdutl now: ${movedVerbs[verbs]}` : undefined;
+}
+
+/** The word this tool is known by, however it was started. */
+function toolOf(command: Command): string {
+  if (command.parent !== null) return toolOf(command.parent);
+  return command.name().split(" ").at(-1) ?? command.name();
+}
+
+/** The verbs that lead to a command, each with a blank before it; "" for the tool itself. */
 function pathOf(command: Command): string {
   return command.parent === null ? "" : `${pathOf(command.parent)} ${command.name()}`;
 }
@@ -143,3 +168,40 @@ const operandsOf = (command: Command): string =>
       return argument.required ? `<${name}>` : `[${name}]`;
     })
     .join(" ");
+
+/** Runs a tool with what was typed. @returns its exit code, 0 unless `exitCode` says otherwise */
+export async function runTyped(program: Command, argv: readonly string[], exitCode: () => number): Promise<number> {
+  // Whatever commander prints waits until it is known whether it is help or an error.
+  let said = "";
+  const hold = (text: string): void => {
+    said += text;
+  };
+  holdOutput(program, hold);
+  let meant: Command = program;
+  try {
+    const typed = asTyped(program, argv);
+    meant = typed.command;
+    await program.parseAsync([...typed.argv], { from: "user" });
+    return exitCode();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // A verb that only leads to others explains itself; commander counts that as an error.
+      if (error.exitCode === 0 || error.code === "commander.help") {
+        process.stdout.write(said);
+        return 0;
+      }
+      const wrong = wrongUsage(error, meant);
+      process.stderr.write(wrong.text);
+      return wrong.exitCode;
+    }
+    if (!(error instanceof CtlError)) throw error;
+    process.stderr.write(`Error: ${error.message}\n`);
+    return error.exitCode;
+  }
+}
+
+/** Verbs were made before: each has settings of its own. */
+function holdOutput(command: Command, hold: (text: string) => void): void {
+  command.configureOutput({ writeOut: hold, writeErr: hold });
+  for (const each of command.commands) holdOutput(each, hold);
+}
