@@ -356,7 +356,9 @@ test("the end takes no more requests, and comes with the last answer", async () 
     },
   );
   connection.close();
-  socket.push(frame(1, 5, 3, request));
+  // A request that was on its way, with its data, a window and its end.
+  socket.push(frame(1, 4, 3, request));
+  socket.push(Buffer.concat([frame(0, 0, 3, "00"), frame(8, 0, 3, "00000001"), frame(3, 0, 3, "00000008")]));
   await new Promise((resolve) => setImmediate(resolve));
   expect(connection.streamCount).toBe(1);
   expect(goAwayOf(framesOf(socket.written))).toBe(0);

@@ -49,6 +49,8 @@ export class Connection implements StreamConnection {
   readonly #reader: FrameReader;
   readonly #streams = new Map<number, Stream>();
   readonly #waiting = new Set<Stream>();
+  /** The highest number that a client used, and that of the last request that was taken. */
+  #highestStreamId = 0;
   #lastStreamId = 0;
   #sendWindow = windowBytesStandard;
   #streamSendWindow = windowBytesStandard;
@@ -287,7 +289,7 @@ export class Connection implements StreamConnection {
   }
 
   #data(flags: number, streamId: number, payload: Buffer): void {
-    mustBe(streamId !== 0 && streamId <= this.#lastStreamId, "data belongs to no stream");
+    mustBe(streamId !== 0 && streamId <= this.#highestStreamId, "data belongs to no stream");
     this.#receiveWindow -= payload.length;
     if (this.#receiveWindow < 0) throw new ConnectionProblem(errorCodes.flowControl, "more data than was allowed");
     this.#unreturned += payload.length;
@@ -330,7 +332,7 @@ export class Connection implements StreamConnection {
   /** Every block is decoded, wanted or not: the tables of both sides must go on agreeing. */
   #block(streamId: number, endsStream: boolean, bytes: Buffer): void {
     const block = this.#decoder.decode(bytes);
-    if (streamId > this.#lastStreamId) this.#request(streamId, endsStream, block);
+    if (streamId > this.#highestStreamId) this.#request(streamId, endsStream, block);
     else this.#trailers(streamId, endsStream);
   }
 
@@ -345,7 +347,8 @@ export class Connection implements StreamConnection {
   }
 
   #request(streamId: number, endsStream: boolean, { headers, malformed, listBytes }: HeaderBlock): void {
-    // A client that has not seen the GOAWAY will ask elsewhere.
+    this.#highestStreamId = streamId;
+    // A client that has not seen the GOAWAY will ask elsewhere; what more it says of this request means nothing.
     if (this.#isEnding) return;
     this.#lastStreamId = streamId;
     const isRequest = headers[":method"] !== undefined && headers[":scheme"] !== undefined && headers[":path"] !== "";
@@ -369,7 +372,7 @@ export class Connection implements StreamConnection {
   }
 
   #resetByClient(streamId: number, payload: Buffer): void {
-    mustBe(streamId !== 0 && streamId <= this.#lastStreamId, "a reset belongs to no stream");
+    mustBe(streamId !== 0 && streamId <= this.#highestStreamId, "a reset belongs to no stream");
     mustHaveSize(payload.length === 4, "a reset is not of 4 bytes");
     const nowMs = performance.now();
     const earned = ((nowMs - this.#resetsCountedMs) / 1_000) * resetsMax.perSecond;
@@ -418,7 +421,7 @@ export class Connection implements StreamConnection {
       this.#pump();
       return;
     }
-    mustBe(streamId <= this.#lastStreamId, "a window update belongs to no stream");
+    mustBe(streamId <= this.#highestStreamId, "a window update belongs to no stream");
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     stream.sendWindow += bytes;
