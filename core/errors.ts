@@ -92,7 +92,7 @@ const refusalTable = {
   timedOut: open("UNAVAILABLE", "etcdserver: request timed out"),
   timedOutLeaderFailed: open("UNAVAILABLE", "etcdserver: request timed out, possibly due to previous leader failure"),
   timedOutConnectionLost: open("UNAVAILABLE", "etcdserver: request timed out, possibly due to connection lost"),
-  timedOutLeaderTransfer: open("UNAVAILABLE", "etcdserver: request timed out, leader transfer took too long"),
+  timedOutLeaderTransfer: open("UNKNOWN", "etcdserver: request timed out, leader transfer took too long"),
   timedOutApplying: open("UNAVAILABLE", "etcdserver: request timed out, waiting for the applied index took too long"),
   deadlineExceeded: open("DEADLINE_EXCEEDED", "context deadline exceeded"),
   unhealthy: yes("UNAVAILABLE", "etcdserver: unhealthy cluster"),

@@ -154,7 +154,8 @@ export class Desk {
         return;
       case "memberAdd":
         if (this.#isAllowed(requestId, request, call.identity)) {
-          this.#reconfigure(requestId, { ...request, learnersMax: this.#options.config.learnersMax }, call);
+          const peerUrls = [...request.peerUrls].sort();
+          this.#reconfigure(requestId, { ...request, peerUrls, learnersMax: this.#options.config.learnersMax }, call);
         }
         return;
       case "memberReconfigure":

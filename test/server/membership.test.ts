@@ -109,6 +109,12 @@ describe("adding", () => {
     expect(membersAt(cluster, cluster.leader)).toHaveLength(3);
   });
 
+  test("several addresses are kept in order, whatever order they are given in", () => {
+    const cluster = steadyCluster(3);
+    const reply = cluster.call(cluster.leader, { ...add(9), peerUrls: ["http://b:1", "http://a:2", "http://a:10"] });
+    expect(accepted(reply)).toMatchObject({ member: { peerUrls: ["http://a:10", "http://a:2", "http://b:1"] } });
+  });
+
   test("a second learner is refused, on every member alike, as the bound travels with the request", () => {
     const cluster = steadyCluster(3);
     accepted(cluster.call(cluster.leader, add(4, true)));
