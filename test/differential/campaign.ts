@@ -4,6 +4,7 @@
  */
 import * as fc from "fast-check";
 import { authSequences } from "./auth-arbitraries.ts";
+import { clusterSequences } from "./cluster-arbitraries.ts";
 import { dataSequences } from "./data-arbitraries.ts";
 import type { Lane } from "./lane.ts";
 import { printed } from "./messages.ts";
@@ -21,6 +22,7 @@ export const families: readonly Family[] = [
   { name: "data", share: 70, sequences: dataSequences(80) },
   { name: "auth", share: 20, sequences: authSequences },
   { name: "queue", share: 10, sequences: queueSequences },
+  { name: "cluster", share: 10, sequences: clusterSequences },
 ];
 
 export interface CampaignOptions {

@@ -17,7 +17,7 @@ const root = join(import.meta.dirname, "../..");
 /** Our member's process, from its sources. */
 export const ours = "faultline";
 const identity = (bytes: Buffer): Buffer => bytes;
-const startMsMax = 30_000;
+const startMsMax = 120_000;
 
 export class GrpcTarget implements Target {
   readonly name: string;
@@ -46,6 +46,10 @@ export class GrpcTarget implements Target {
       throw error;
     }
     return target;
+  }
+
+  serves(): boolean {
+    return true;
   }
 
   call(path: string, request: Uint8Array, caller: Caller): PendingCall {

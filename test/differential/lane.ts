@@ -8,7 +8,7 @@ import { txnOperationsMax } from "./data-arbitraries.ts";
 import { explain } from "./differences.ts";
 import { GrpcTarget, ours } from "./grpc-target.ts";
 import { printed } from "./messages.ts";
-import { Session } from "./session.ts";
+import { notServed, Session } from "./session.ts";
 import { SimTarget } from "./sim-target.ts";
 import type { Seen, Sequence } from "./steps.ts";
 import type { Target } from "./target.ts";
@@ -65,7 +65,10 @@ export class Lane {
     const [simulated, process, stock] = await all(this.#sessions, (session) => session.run(sequence, comparableHashes));
     const explained = new Map<string, number>();
     for (let position = 0; position < Math.max(simulated.length, process.length, stock.length); position++) {
-      const seen = [simulated[position] ?? nothing, process[position] ?? nothing, stock[position] ?? nothing] as const;
+      const own = process[position] ?? nothing;
+      const first = simulated[position] ?? nothing;
+      const isServed = first.outcome !== notServed || first.step !== own.step;
+      const seen = [isServed ? first : own, own, stock[position] ?? nothing] as const;
       const needed = printed(seen[0]) === printed(seen[1]) ? explain(seen[1], seen[2]) : undefined;
       if (needed === undefined) return { unexplained: this.#describe(sequence, seen), explained };
       for (const name of needed) explained.set(name, (explained.get(name) ?? 0) + 1);

@@ -32,11 +32,13 @@ export type Reference =
   | { readonly createOf: string }
   /** The id of the lease the server chose for the grant of that number. */
   | { readonly granted: number }
+  /** The id of the member that was added as that number. */
+  | { readonly added: number }
   /** The server's own member id. */
   | { readonly self: true };
 
 export type Resolve = (reference: Reference) => bigint;
-const referenceNames = new Set(["current", "compacted", "base", "modOf", "createOf", "granted", "self"]);
+const referenceNames = new Set(["current", "compacted", "base", "modOf", "createOf", "granted", "added", "self"]);
 
 export function encodePlain(schema: DescMessage, plain: Plain, resolve: Resolve): Uint8Array {
   return toBinary(schema, messageOf(schema, plain, resolve));

@@ -17,6 +17,11 @@ export function normalForm(method: string, plain: Plain, comparableHashes: boole
       return { ...plain, ...ttlLeft(plain), ...sorted(plain, "keys") };
     case "LeaseLeases":
       return { ...plain, ...sorted(plain, "leases") };
+    case "MemberAdd":
+    case "MemberRemove":
+    case "MemberUpdate":
+    case "MemberPromote":
+      return plain["members"] === undefined ? plain : { ...plain, members: distinct(plain["members"]) };
     case "MemberList":
       return { ...plain, members: ["members"].flatMap((name) => distinct(plain[name])) };
     case "Status":
@@ -60,7 +65,8 @@ function distinct(members: Plain | undefined): readonly Plain[] {
     const kind = { ...member, name: "name", peerURLs: ["url"], clientURLs: ["url"] };
     kinds.set(textOf(kind), kind);
   }
-  return [...kinds.values()];
+  // Their order is that of their ids, which every server chooses for itself.
+  return [...kinds].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, kind]) => kind);
 }
 
 const textOf = (plain: Plain): string =>

@@ -15,6 +15,8 @@ export class Places {
   compacted = 0n;
   /** Ids of leases the server chose, in the order of their grants. */
   readonly granted: bigint[] = [];
+  /** Ids of members, in the order in which they were added. */
+  readonly added: bigint[] = [];
   readonly #keys = new Map<string, { mod: bigint; create: bigint }>();
   #keyInHand = "";
   #createInHand = 0n;
@@ -35,6 +37,7 @@ export class Places {
     this.current = revision;
     this.compacted = revision;
     this.granted.length = 0;
+    this.added.length = 0;
     this.#keys.clear();
   }
 
@@ -45,6 +48,7 @@ export class Places {
     if ("modOf" in reference) return this.#keys.get(reference.modOf)?.mod ?? 0n;
     if ("createOf" in reference) return this.#keys.get(reference.createOf)?.create ?? 0n;
     if ("granted" in reference) return this.granted[reference.granted] ?? 77_777n;
+    if ("added" in reference) return this.added[reference.added] ?? 88_888n;
     return this.memberIds[0] ?? 0n;
   };
 
@@ -86,6 +90,8 @@ export class Places {
     }
     if (revisionFields.has(field)) return value > 0n ? `+${value - this.base}` : value;
     if (field === "memberID" || (owner === "Member" && field === "ID") || field === "leader") {
+      const position = this.added.indexOf(value);
+      if (position >= 0) return `added ${position}`;
       return this.memberIds.includes(value) ? "member" : value;
     }
     if (leaseFields.has(field)) return this.#lease(value);

@@ -18,6 +18,8 @@ import {
   LeaseGrantRequestSchema,
   LeaseGrantResponseSchema,
   LeaseLeasesResponseSchema,
+  MemberAddResponseSchema,
+  MemberListResponseSchema,
   PutRequestSchema,
   PutResponseSchema,
   RangeResponseSchema,
@@ -26,6 +28,7 @@ import { decodePlain, encodePlain, type Plain } from "./messages.ts";
 import { type KnownMethod, methodNamed } from "./methods.ts";
 import { normalForm } from "./normal-form.ts";
 import { Places } from "./places.ts";
+import { snapshotOf } from "./snapshot-stream.ts";
 import { alone, type Seen, type Sequence, type Step, stray, type Transcript } from "./steps.ts";
 import type { Caller, Outcome, PendingCall, Target } from "./target.ts";
 import { WatchStreams } from "./watch-streams.ts";
@@ -43,8 +46,11 @@ interface Waiting {
   outcome: Outcome | undefined;
 }
 
+/** In place of an outcome: this target cannot be asked. */
+export const notServed = "not served here";
+
 const everything = { key: "\0", rangeEnd: "\0" } as const;
-const callMs = 15_000;
+const callMs = 60_000;
 /** Passwords root may have had when a sequence ended with auth on. */
 const passwords = ["", "one", "two"] as const;
 
@@ -106,6 +112,7 @@ export class Session {
     this.#member = 0;
     await this.#dropAuth();
     await this.#dropAlarms();
+    await this.#dropLearners();
     const { leases } = fromBinary(LeaseLeasesResponseSchema, await this.#must("LeaseLeases", {}));
     for (const { ID } of leases) await this.#must("LeaseRevoke", { ID });
     await this.#must("DeleteRange", everything);
@@ -145,6 +152,13 @@ export class Session {
       case "queue":
         await this.#queue(name, step);
         return;
+      case "observe":
+        await this.#observe(name, step.name);
+        return;
+      case "snapshot":
+        if (this.#target.serves("Snapshot")) this.#see(name, await snapshotOf(this.#target, this.#caller(undefined)));
+        else this.#see(name, notServed);
+        return;
       case "giveUp":
         this.#waiting.get(step.label)?.call.cancel();
         await this.#goneFromQueue(step.label);
@@ -156,6 +170,10 @@ export class Session {
   }
 
   async #call(name: string, step: CallStep): Promise<void> {
+    if (!this.#target.serves(step.method)) {
+      this.#see(name, notServed);
+      return;
+    }
     if (step.method === "Compact") await this.#catchUp(name);
     const method = methodNamed(step.method);
     const bytes = encodePlain(method.input, step.request, this.#places.resolve);
@@ -171,6 +189,9 @@ export class Session {
       this.#places.granted.push(fromBinary(LeaseGrantResponseSchema, answer).ID);
       // Keys that hang on it have other bytes at each server.
       this.#comparableHashes = false;
+    } else if (step.method === "MemberAdd") {
+      const { member } = fromBinary(MemberAddResponseSchema, answer);
+      if (member !== undefined) this.#places.added.push(member.ID);
     } else if (step.method === "Compact") {
       const { revision, physical } = fromBinary(CompactionRequestSchema, request);
       this.#places.compacted = revision;
@@ -234,6 +255,20 @@ export class Session {
       waiting.createRevision = kv?.createRevision ?? 0n;
       if (isAnswered || (kv !== undefined && (value === undefined || textOfBytes(kv.value) === value))) return;
     }
+  }
+
+  /** Whoever leads is told at once; where nobody does, nothing is said. */
+  async #observe(name: string, election: string): Promise<void> {
+    const { path, input, output } = methodNamed("Observe");
+    const own = { key: `${election}/`, rangeEnd: `${election}0` };
+    const { kvs } = fromBinary(RangeResponseSchema, await this.#must("Range", own));
+    const stream = this.#target.open(path, this.#caller(undefined));
+    stream.send(encodePlain(input, { name: election }, this.#places.resolve));
+    if (kvs.length > 0) await this.#target.until(() => stream.replies.length > 0 || stream.ended !== undefined, callMs);
+    const [first] = stream.replies;
+    const leader = first === undefined ? "nobody" : decodePlain(output, first, this.#places.meaning);
+    this.#see(name, { leader, end: stream.ended ?? "open" });
+    stream.cancel();
   }
 
   /** Those before whom nobody stands any more are answered; that is waited for and written down. */
@@ -352,6 +387,13 @@ export class Session {
   async #dropAlarms(): Promise<void> {
     const { alarms } = fromBinary(AlarmResponseSchema, await this.#must("Alarm", {}));
     for (const { memberID, alarm } of alarms) await this.#must("Alarm", { action: 2, memberID, alarm });
+  }
+
+  async #dropLearners(): Promise<void> {
+    const { members } = fromBinary(MemberListResponseSchema, await this.#must("MemberList", {}));
+    for (const { ID } of members) {
+      if (!this.#target.memberIds.includes(ID)) await this.#must("MemberRemove", { ID });
+    }
   }
 
   /** Auth off, no users, no roles. */

@@ -39,6 +39,7 @@ const link = { minDelayMs: 1, maxDelayMs: 2, lossPpm: 0, duplicatePpm: 0, reorde
 const messageOrder = kindOrders[kinds.peerMessage] ?? 0;
 const codeNames = new Map<number, string>(Object.entries(rpcCodeNumbers).map(([name, number]) => [number, name]));
 const startMs = 60_000;
+const steadyMs = 6_000;
 
 /** One cluster from its first start. */
 class SimCluster implements HostWorld {
@@ -50,6 +51,7 @@ class SimCluster implements HostWorld {
   readonly #network: SimNetwork;
   readonly #invariants: Invariants;
   #failed: string | undefined;
+  #membersChosen = 0;
   /** Something was handed to a client's side since the last look: promises there may wait to go on. */
   answered = false;
 
@@ -91,13 +93,18 @@ class SimCluster implements HostWorld {
         new Seam({
           submit: (input) => host.step({ ...input, nowMs: host.nowMs }),
           facts: { version: "3.6.14", storageVersion: "3.6.0", quotaBytes: defaultMemberConfig.quotaBytes },
-          chooseMemberId: () => memberIdOf(99n),
+          chooseMemberId: () => memberIdOf(100n + BigInt(++this.#membersChosen)),
         }),
     );
     this.entrances = this.seams.map(
       (seam) => new Switchboard(seam, new Map([...lockPrograms(seam), ...electionPrograms(seam)])),
     );
     for (const host of this.hosts) host.start();
+    for (const host of this.hosts) {
+      for (const { memberId } of this.hosts) {
+        if (memberId !== host.memberId) host.step({ type: "peerLink", nowMs: host.nowMs, memberId, connected: true });
+      }
+    }
   }
 
   // ---- HostWorld -----------------------------------------------------------------------------------------------
@@ -216,6 +223,12 @@ export class SimTarget implements Target {
     return target;
   }
 
+  /** No files are here; and of three members only one leads, which need not be the one that is asked. */
+  serves(method: string): boolean {
+    if (method === "MoveLeader") return this.#options.size === 1;
+    return method !== "Hash" && method !== "Defragment" && method !== "Snapshot";
+  }
+
   call(path: string, request: Uint8Array, caller: Caller): PendingCall {
     let giveUp = (): void => {};
     const result = new Promise<Outcome>((resolve) => {
@@ -281,6 +294,8 @@ export class SimTarget implements Target {
     const cluster = this.#cluster;
     if (!(await this.until(() => cluster.hasPublished, startMs)))
       throw new Error("the simulated cluster does not start");
+    // Nobody may be added before the others were heard for so long.
+    await this.until(() => false, steadyMs);
   }
 
   #entrance({ member }: Caller): CallTarget {

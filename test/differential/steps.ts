@@ -29,6 +29,10 @@ export type Step =
       readonly lease: number;
       readonly value?: string;
     }
+  /** Asks who leads that election, for as long as it takes to be told once. */
+  | { readonly do: "observe"; readonly name: string }
+  /** Takes a snapshot of the backend, and looks whether it is whole. */
+  | { readonly do: "snapshot" }
   /** The client of that lock or campaign gives up. */
   | { readonly do: "giveUp"; readonly label: string }
   /** Time passes. */

@@ -32,6 +32,8 @@ export interface OpenStream {
 
 export interface Target {
   readonly name: string;
+  /** False: that method is a matter of a process alone, or of a cluster of another size. */
+  serves(method: string): boolean;
   /** Server's own ids, for requests that name it and answers that show them. */
   readonly memberIds: readonly bigint[];
   call(path: string, request: Uint8Array, caller: Caller): PendingCall;

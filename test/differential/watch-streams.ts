@@ -17,7 +17,7 @@ import type { Places } from "./places.ts";
 import type { Seen } from "./steps.ts";
 import type { Caller, OpenStream, Target } from "./target.ts";
 
-const waitMs = 10_000;
+const waitMs = 60_000;
 
 interface Watch {
   readonly id: bigint;
