@@ -29,6 +29,8 @@ export interface MemberConfig {
   readonly watchesPerStreamMax: number;
   readonly watchesMax: number;
   readonly watchRepliesMax: number;
+  readonly watchStreamBytesMax: number;
+  readonly watchBytesMax: number;
   readonly watchRevisionsPerReplyMax: number;
   readonly watchersPerCatchUpMax: number;
   readonly watchCatchUpMs: number;
@@ -208,6 +210,18 @@ export const memberConfigFields = {
     128,
     [1, 65_536],
     "Replies a stream may hold untaken; when reached, its watchers fall behind and later read history from the store.",
+  ),
+  watchStreamBytesMax: count(
+    "bytes",
+    16 * mib,
+    [1, 1024 * mib],
+    "Keys and values in the replies a stream holds untaken; one reply always fits. When reached, as above.",
+  ),
+  watchBytesMax: count(
+    "bytes",
+    256 * mib,
+    [1, 64 * 1024 * mib],
+    "The same of all streams together; when reached, only streams that hold none get a reply.",
   ),
   watchRevisionsPerReplyMax: count(
     "count",

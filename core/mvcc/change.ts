@@ -19,9 +19,13 @@ export interface HistorySource {
   /**
    * Changes of at most `revisionsMax` revisions ≥ `from`, whole revisions only, in order. `next` is the first revision
    * not covered: currentRevision + 1 when the end was reached. `from` must be > compactRevision − 1 and
-   * ≤ currentRevision + 1.
+   * ≤ currentRevision + 1. Once they are `bytesMax` together no further revision is begun.
    */
-  changesFrom(from: Revision, revisionsMax: number): { readonly changes: readonly Change[]; readonly next: Revision };
+  changesFrom(
+    from: Revision,
+    revisionsMax: number,
+    bytesMax?: number,
+  ): { readonly changes: readonly Change[]; readonly next: Revision };
   /** The key as it stood at that revision; undefined when absent or when that revision is compacted. */
   valueAt(key: Uint8Array, revision: Revision): KeyValue | undefined;
 }

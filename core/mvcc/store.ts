@@ -185,24 +185,30 @@ export class Store implements HistorySource {
     return this.read(found, position);
   }
 
-  changesFrom(from: Revision, revisionsMax: number): { readonly changes: readonly Change[]; readonly next: Revision } {
+  changesFrom(
+    from: Revision,
+    revisionsMax: number,
+    bytesMax = Number.POSITIVE_INFINITY,
+  ): { readonly changes: readonly Change[]; readonly next: Revision } {
     assert(from >= this.compacted, "history is read from the compact revision on", from, this.compacted);
     assert(from <= this.current + 1, "history is read up to the next revision", from, this.current);
     assert(this.changes.length === 0, "history is read between requests");
     const changes: Change[] = [];
     let revisions = 0;
+    let bytes = 0;
     let main = -1;
     let next = this.current + 1;
     this.backend.scan("key", { from: encodeRevision(from, 0, false), to: undefined }, (key, value) => {
       const keyMain = mainRevisionOf(key);
       if (keyMain !== main) {
-        if (revisions === revisionsMax) {
+        if (revisions === revisionsMax || bytes >= bytesMax) {
           next = keyMain;
           return false;
         }
         revisions += 1;
         main = keyMain;
       }
+      bytes += value.length;
       const change = changeOf(key, value);
       if (keyMain > this.compacted || this.isKept(change)) changes.push(change);
       return true;

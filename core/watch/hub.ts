@@ -30,6 +30,8 @@ type WatchConfig = Pick<
   | "watchesPerStreamMax"
   | "watchesMax"
   | "watchRepliesMax"
+  | "watchStreamBytesMax"
+  | "watchBytesMax"
   | "watchRevisionsPerReplyMax"
   | "watchersPerCatchUpMax"
   | "watchCatchUpMs"
@@ -42,6 +44,9 @@ interface WatchStream {
   nextWatchId: bigint;
   /** Replies emitted and not yet taken. Only answers to requests may push it beyond watchRepliesMax. */
   untaken: number;
+  /** Keys and values in each of them that holds events, oldest first, and in all; answers to requests count 0. */
+  readonly untakenBytes: number[];
+  heldBytes: number;
   /** Watches that are synced or behind. */
   live: number;
   behind: number;
@@ -78,6 +83,8 @@ export class WatchHub {
   /** Of all streams, those a compaction cancelled included: their ids are remembered. */
   #watchCount = 0;
   #eventsSent = 0;
+  /** Keys and values that streams hold untaken. */
+  #heldBytes = 0;
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
@@ -110,6 +117,8 @@ export class WatchHub {
       watchers: new Map(),
       nextWatchId: 0n,
       untaken: 0,
+      untakenBytes: [],
+      heldBytes: 0,
       live: 0,
       behind: 0,
       progressAsked: false,
@@ -127,6 +136,7 @@ export class WatchHub {
     this.#streamsInOrder.splice(positionById(this.#streamsInOrder, streamId), 1);
     for (const watcher of stream.watchers.values()) this.#detach(watcher);
     this.#watchCount -= stream.watchers.size;
+    this.#heldBytes -= stream.heldBytes;
   }
 
   /** Requests on unknown streams are ignored. */
@@ -195,7 +205,9 @@ export class WatchHub {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     stream.untaken = Math.max(0, stream.untaken - replies);
-    if (stream.behind > 0 && stream.untaken * 2 <= this.#config.watchRepliesMax) {
+    this.#release(stream, replies);
+    const { watchRepliesMax, watchStreamBytesMax } = this.#config;
+    if (stream.behind > 0 && stream.untaken * 2 <= watchRepliesMax && stream.heldBytes * 2 <= watchStreamBytesMax) {
       const round: Watcher<WatchStream>[] = [];
       for (const watcher of stream.watchers.values()) {
         if (watcher.state === "behind") round.push(watcher);
@@ -357,7 +369,8 @@ export class WatchHub {
   }
 
   #readHistory(from: Revision): HistoryPart {
-    const { changes, next } = this.#source.changesFrom(from, this.#config.watchRevisionsPerReplyMax);
+    const { watchRevisionsPerReplyMax, watchStreamBytesMax } = this.#config;
+    const { changes, next } = this.#source.changesFrom(from, watchRevisionsPerReplyMax, watchStreamBytesMax);
     assert(next > from, "a look at history gets on", from, next);
     return { from, next, changes, keys: changes.map((change) => textOfBytes(change.keyValue.key)) };
   }
@@ -426,15 +439,26 @@ export class WatchHub {
 
   // ---- replies -----------------------------------------------------------------------------------------------
 
+  /** A stream that holds no events may always be sent some: whoever reads gets on, whoever else does not. */
   #hasRoom(stream: WatchStream): boolean {
-    return stream.untaken < this.#config.watchRepliesMax;
+    const { watchRepliesMax, watchStreamBytesMax, watchBytesMax } = this.#config;
+    if (stream.untaken >= watchRepliesMax) return false;
+    return stream.heldBytes === 0 || (stream.heldBytes < watchStreamBytesMax && this.#heldBytes < watchBytesMax);
+  }
+
+  /** What the oldest replies held is held no more. */
+  #release(stream: WatchStream, replies: number): void {
+    let bytes = 0;
+    for (const each of stream.untakenBytes.splice(0, replies)) bytes += each;
+    stream.heldBytes -= bytes;
+    this.#heldBytes -= bytes;
   }
 
   #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): void {
     watcher.busy = true;
     this.#eventsSent += events.length;
     const { stream, watchId } = watcher;
-    this.#send(stream, {
+    const reply: WatchReplyBody = {
       type: "watch",
       headerRevision: this.#revision,
       watchId,
@@ -444,13 +468,27 @@ export class WatchHub {
       cancelReason: "",
       fragment: false,
       events,
-    });
+    };
+    this.#send(stream, reply, sizeOf(events));
   }
 
-  #send(stream: WatchStream, reply: WatchReplyBody): void {
+  #send(stream: WatchStream, reply: WatchReplyBody, bytes = 0): void {
     stream.untaken += 1;
+    stream.untakenBytes.push(bytes);
+    stream.heldBytes += bytes;
+    this.#heldBytes += bytes;
     this.#emit(stream.id, reply);
   }
+}
+
+/** Keys and values of the events; never 0. */
+function sizeOf(events: readonly WatchEvent[]): number {
+  let bytes = 1;
+  for (const { keyValue, prevKv } of events) {
+    bytes += keyValue.key.length + keyValue.value.length;
+    if (prevKv !== undefined) bytes += prevKv.key.length + prevKv.value.length;
+  }
+  return bytes;
 }
 
 /** A reply that says nothing yet. */

@@ -127,8 +127,8 @@ export const moveLeaderFromWire = (wire: WireMoveLeaderRequest): MoveLeaderReque
 export const moveLeaderToWire = (request: MoveLeaderRequest): WireMoveLeaderRequest =>
   create(MoveLeaderRequestSchema, { targetID: request.targetId });
 
-export const moveLeaderAnswerToWire = (_answer: AnswerOf<"moveLeader">, header: Header): WireMoveLeaderResponse =>
-  create(MoveLeaderResponseSchema, { header: headerToWire(header) });
+/** As in etcd it has a place for a header, and none in it. */
+export const moveLeaderAnswerToWire = (): WireMoveLeaderResponse => create(MoveLeaderResponseSchema, {});
 
 export const hashKvFromWire = (wire: WireHashKvRequest): HashKvRequest => ({
   type: "hashKv",

@@ -223,10 +223,10 @@ export class SimTarget implements Target {
     return target;
   }
 
-  /** No files are here; and of three members only one leads, which need not be the one that is asked. */
+  /** No files and no releases are here; and of three members only one leads, which need not be the one that is asked. */
   serves(method: string): boolean {
     if (method === "MoveLeader") return this.#options.size === 1;
-    return method !== "Hash" && method !== "Defragment" && method !== "Snapshot";
+    return !["Hash", "Defragment", "Snapshot", "Downgrade"].includes(method);
   }
 
   call(path: string, request: Uint8Array, caller: Caller): PendingCall {

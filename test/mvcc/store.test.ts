@@ -218,6 +218,9 @@ describe("history", () => {
     expect(first.next).toBe(3);
     expect(store.changesFrom(revisionOf(3), 2)).toMatchObject({ next: 5 });
     expect(store.changesFrom(revisionOf(5), 2)).toEqual({ changes: [], next: 5 });
+    // However little may be read at once, one revision is, and whole.
+    expect(store.changesFrom(revisionOf(1), 9, 1)).toEqual(first);
+    expect(store.changesFrom(revisionOf(3), 9, 1)).toMatchObject({ next: 4 });
   });
 
   test("a previous value is absent when its revision is compacted", () => {

@@ -32,11 +32,21 @@ class ListStore implements HistorySource {
     this.changes.push(...made);
     return made;
   }
-  changesFrom(from: Revision, revisionsMax: number): { changes: readonly Change[]; next: Revision } {
+  changesFrom(
+    from: Revision,
+    revisionsMax: number,
+    bytesMax = Number.POSITIVE_INFINITY,
+  ): { changes: readonly Change[]; next: Revision } {
     if (from < this.compactRevision) throw new Error("history before the compaction was asked for");
     const found = this.changes.filter((change) => change.keyValue.modRevision >= from);
     const revisions = [...new Set(found.map((change) => change.keyValue.modRevision))];
-    const next = revisions[revisionsMax] ?? revisionOf(this.currentRevision + 1);
+    let bytes = 0;
+    const count = revisions.findIndex((revision, position) => {
+      const isFull = position === revisionsMax || bytes >= bytesMax;
+      for (const { keyValue } of found) if (keyValue.modRevision === revision) bytes += keyValue.value.length;
+      return isFull;
+    });
+    const next = revisions[count] ?? revisionOf(this.currentRevision + 1);
     return { changes: found.filter((change) => change.keyValue.modRevision < next), next };
   }
   valueAt(key: Uint8Array, revision: Revision): KeyValue | undefined {
@@ -305,6 +315,39 @@ describe("a client that does not read", () => {
     hub.drained(other, 1);
     write(["a", "1"]);
     expect(replies.map(({ streamId, reply }) => `${streamId}: ${line(reply)}`).slice(2)).toEqual(["2: #0 @2 a=1@2"]);
+  });
+
+  it("is held no more bytes than its stream may hold, and one reply; the rest comes from history, in parts", () => {
+    begin({ watchStreamBytesMax: 40 });
+    hub.request(stream, create("a", undefined));
+    const large = "x".repeat(25);
+    for (let revision = 2; revision <= 7; revision++) write(["a", large]);
+    tick();
+    const sizes = () => taken().map((text) => `${text.slice(0, 5)} ${text.split(large).length - 1}`);
+    expect(sizes()).toEqual(["#0 @1 0", "#0 @2 1", "#0 @3 1"]);
+    hub.drained(stream, 3);
+    expect(sizes()).toEqual(["#0 @7 2"]);
+    hub.drained(stream, 1);
+    expect(sizes()).toEqual(["#0 @7 2"]);
+  });
+
+  it("all streams together hold no more bytes than they may; who reads gets on, one reply at a time", () => {
+    begin({ watchBytesMax: 100 });
+    const other = streamIdOf(2);
+    hub.open(other);
+    hub.request(stream, create("a", undefined));
+    hub.request(other, create("a", undefined));
+    const large = "x".repeat(45);
+    for (let revision = 2; revision <= 5; revision++) {
+      write(["a", large]);
+      hub.drained(other, 9);
+    }
+    const of = (id: bigint | number): number =>
+      replies.filter(({ streamId, reply }) => streamId === id && line(reply).includes(large)).length;
+    expect([of(stream), of(other)]).toEqual([3, 4]);
+    hub.close(stream);
+    for (let revision = 6; revision <= 8; revision++) write(["a", large]);
+    expect(of(other)).toBe(7);
   });
 
   it("a revision is not split when the stream fills up in the middle of its watches", () => {
