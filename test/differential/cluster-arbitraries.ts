@@ -1,5 +1,5 @@
 /*
- * Sequences over the calls of operators: members that are added as learners, given other addresses, promoted too early
+ * Sequences over the calls of operators: members that are added as learners, promoted too early
  * and removed; leadership, downgrades, hashes, snapshots and defragmentation; and who leads an election, as a stream
  * tells it. No voter comes or goes: each of the processes is a cluster of one, and would wait for ever for its second.
  */
@@ -33,7 +33,10 @@ const otherMember = fc.oneof(
 
 const addLearner = urls.map((peerURLs) => call("MemberAdd", { peerURLs, isLearner: true }));
 const removeOther = otherMember.map((ID) => call("MemberRemove", { ID }));
-const updateOther = fc.tuple(otherMember, urls).map(([ID, peerURLs]) => call("MemberUpdate", { ID, peerURLs }));
+/** Of members there are not: 3.4 takes a learner whose addresses it changed for a voter from then on, in its list. */
+const updateNobody = fc
+  .tuple(fc.constantFrom<Plain>(7, 0, 0xffff_ffff_ffff_fff0n), urls)
+  .map(([ID, peerURLs]) => call("MemberUpdate", { ID, peerURLs }));
 const promote = anyMember.map((ID) => call("MemberPromote", { ID }));
 const moveLeader = anyMember.map((targetID) => call("MoveLeader", { targetID }));
 /** Never one that begins: the cluster would keep to the older release from then on. */
@@ -66,7 +69,7 @@ const sortOrderThereIsNot = fc.constant(call("Range", { key: "a", rangeEnd: "\0"
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: addLearner },
   { weight: 4, arbitrary: removeOther },
-  { weight: 3, arbitrary: updateOther },
+  { weight: 3, arbitrary: updateNobody },
   { weight: 4, arbitrary: promote },
   { weight: 3, arbitrary: fc.constantFrom({}, { linearizable: true }).map((request) => call("MemberList", request)) },
   { weight: 2, arbitrary: fc.constant(call("Status", {})) },
