@@ -154,7 +154,7 @@ export class Desk {
         return;
       case "memberAdd":
         if (this.#isAllowed(requestId, request, call.identity)) {
-          const peerUrls = [...request.peerUrls].sort();
+          const peerUrls = [...request.peerUrls].sort((a, b) => (a < b ? -1 : Number(a > b)));
           this.#reconfigure(requestId, { ...request, peerUrls, learnersMax: this.#options.config.learnersMax }, call);
         }
         return;
