@@ -79,25 +79,33 @@ async function drill(names: readonly string[], flags: DrillFlags): Promise<numbe
   const target = flags.tls === true && !("problem" in parsed) ? overTls(parsed) : parsed;
   if ("problem" in target) throw new UsageError(target.problem);
   const seed = flags.seed ?? Math.floor(Date.now() / 1_000) % 1_000_000;
-  const plans = flags.plan === undefined ? plansOf(names, seed) : [planIn(flags.plan, names)];
+  const plans = flags.plan === undefined ? plansOf(names, target, seed) : [planIn(flags.plan, names)];
   const place = await placeOf(flags.network, target);
   if ("exitCode" in place) return place.exitCode;
   return drillHere(plans, { target, network: place.network, flags });
 }
 
-function plansOf(names: readonly string[], seed: number): readonly Plan[] {
+function plansOf(names: readonly string[], target: Target, seed: number): readonly Plan[] {
   const chosen =
-    names.length === 0 ? scenarios.filter(({ worlds }) => worlds.includes("real")) : names.map(realScenario);
+    names.length === 0
+      ? scenarios.filter((scenario) => whyNotDrilled(scenario, target) === undefined)
+      : names.map((name) => drillable(name, target));
   return chosen.map((scenario) => drawDrill(scenario, seed));
 }
 
-function realScenario(name: string): Scenario {
+function drillable(name: string, target: Target): Scenario {
   const scenario = scenarioNamed(name);
   if (scenario === undefined)
     throw new UsageError(`no scenario is called "${name}"; faultline list scenarios shows them`);
-  if (scenario.worlds.includes("real")) return scenario;
-  const why = scenario.worldsWhy === undefined ? "" : `: ${scenario.worldsWhy}`;
-  throw new UsageError(`scenario ${name} is for the simulator only${why}`);
+  const why = whyNotDrilled(scenario, target);
+  if (why !== undefined) throw new UsageError(`scenario ${name} ${why}`);
+  return scenario;
+}
+
+function whyNotDrilled({ worlds, worldsWhy, ownMembersWhy }: Scenario, target: Target): string | undefined {
+  if (!worlds.includes("real")) return `is for the simulator only${worldsWhy === undefined ? "" : `: ${worldsWhy}`}`;
+  if (ownMembersWhy === undefined || target.kind === "faultline") return undefined;
+  return `is for --target faultline only: ${ownMembersWhy}`;
 }
 
 function planIn(path: string, names: readonly string[]): Plan {

@@ -204,20 +204,40 @@ async function carryOn(
   if (change.fault === "removeMember") processes.leave(name);
   else if (change.fault === "promoteMember") processes.promote(name);
   else {
-    const records = (await membersNow(cluster, processes)) ?? [];
-    const urls = records.flatMap((record) => record.peerUrls);
     await processes.join(name, {
-      among: processes.names.filter((other) => other === name || urls.includes(processes.peerUrlOf(other))),
+      among: await listedWith(name, { cluster, processes }),
       asLearner: change.learner,
     });
   }
 }
 
+/**
+ * Whom a member that was just added is told of. No majority may be needed to say so: with the newcomer, which does not
+ * run yet, there may be none.
+ */
+async function listedWith(
+  name: string,
+  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+): Promise<readonly string[]> {
+  const own = processes.peerUrlOf(name);
+  for (const deadlineMs = performance.now() + patienceMs; performance.now() < deadlineMs; await pause(betweenTriesMs)) {
+    const records = (await membersNow(cluster, processes, { linearizable: false })) ?? [];
+    const urls = records.flatMap((record) => record.peerUrls);
+    // A member that lags does not know of the newcomer yet.
+    if (urls.includes(own)) return processes.names.filter((other) => urls.includes(processes.peerUrlOf(other)));
+  }
+  throw new Error(`${name} was added, and no member lists it`);
+}
+
 /** The members as some member that answers has them; undefined: none does. */
-async function membersNow(cluster: Cluster, processes: MemberProcesses): Promise<readonly MemberRecord[] | undefined> {
+async function membersNow(
+  cluster: Cluster,
+  processes: MemberProcesses,
+  { linearizable } = { linearizable: true },
+): Promise<readonly MemberRecord[] | undefined> {
   for (const [position, name] of cluster.names.entries()) {
     if (!isThere(name, processes)) continue;
-    const call = cluster.clients[position]?.call({ type: "memberList", linearizable: true }, { timeoutMs: answerMs });
+    const call = cluster.clients[position]?.call({ type: "memberList", linearizable }, { timeoutMs: answerMs });
     const result = await call?.result;
     if (result?.type === "reply" && result.reply.answer.type === "memberList") return result.reply.answer.members;
   }

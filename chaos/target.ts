@@ -108,22 +108,27 @@ function configFlags(planned: PlannedMember, flagNames: typeof etcdFlagNames): s
   const config: PlannedMember["config"] = { tickMs: 100, electionTicks: 10, preVote: true, ...planned.config };
   const tickMs = Number(config["tickMs"]);
   const flags = [`--heartbeat-interval=${tickMs}`, `--election-timeout=${tickMs * Number(config["electionTicks"])}`];
-  for (const [field, flag] of flagNames) {
+  for (const [field, flag, unit = ""] of flagNames) {
     const value = config[field];
-    if (value !== undefined) flags.push(`--${flag}=${value}`);
+    if (value !== undefined) flags.push(`--${flag}=${value}${unit}`);
   }
   return flags;
 }
-const etcdFlagNames: readonly (readonly [string, string])[] = [
+const etcdFlagNames: readonly (readonly [field: string, flag: string, unit?: "ms"])[] = [
   ["preVote", "pre-vote"],
   ["snapshotEntries", "snapshot-count"],
   ["requestBytesMax", "max-request-bytes"],
   ["txnOperationsMax", "max-txn-ops"],
   ["quotaBytes", "quota-backend-bytes"],
+  ["strictReconfig", "strict-reconfig-check"],
+  ["corruptCheckMs", "experimental-corrupt-check-time", "ms"],
 ];
 const ourFlagNames: typeof etcdFlagNames = [
   ...etcdFlagNames,
   ["leaseReads", "lease-reads"],
   ["promoteLearners", "promote-learners"],
   ["leaseAllowanceTicks", "lease-allowance-ticks"],
+  ["learnersMax", "max-learners"],
+  ["leaseCheckpoints", "experimental-enable-lease-checkpoint"],
+  ["leaseCheckpointMs", "lease-checkpoint-interval", "ms"],
 ];

@@ -12,6 +12,7 @@ import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult } from "../scenarios/run.ts";
 import { requestOf } from "../scenarios/session/convert.ts";
 import { Recorder } from "../scenarios/session/recorder.ts";
+import { AlarmObserver } from "./alarm-observer.ts";
 import { type Ability, abilityOf, type Capabilities, type NetworkKind } from "./capabilities.ts";
 import { Cluster, ClusterProblem } from "./cluster.ts";
 import { makeFault } from "./faults.ts";
@@ -56,6 +57,7 @@ class DrillRun {
   #zeroMs = 0;
   readonly #unexpectedEnds: string[] = [];
   #roles: RoleObserver | undefined;
+  #alarms: AlarmObserver | undefined;
   #closing = false;
   #cluster: Cluster | undefined;
 
@@ -86,6 +88,7 @@ class DrillRun {
     } finally {
       this.#closing = true;
       this.#roles?.close();
+      this.#alarms?.close();
       await cluster.close();
     }
     return this.#resultOf(outcome);
@@ -127,6 +130,10 @@ class DrillRun {
     const record = (event: HistoryEvent) => this.#recorder.record(event);
     this.#roles = new RoleObserver({ cluster, nowMs: this.#nowMs, record });
     this.#roles.begin();
+    if (this.#plan.checks.includes("corruption")) {
+      this.#alarms = new AlarmObserver({ cluster, nowMs: this.#nowMs, record });
+      this.#alarms.begin();
+    }
     return playPlan({
       plan: this.#plan,
       recorder: this.#recorder,

@@ -42,6 +42,8 @@ export interface Scenario {
   readonly worlds: readonly World[];
   /** Why not every world, when `worlds` lacks one. */
   readonly worldsWhy?: string;
+  /** Why a drill is for members of ours alone; absent: others can be drilled as well. */
+  readonly ownMembersWhy?: string;
   readonly cluster: {
     /** Several: drawn in the simulator, where a larger cluster costs little; drills take the first. */
     readonly voters: number | readonly [number, ...number[]];

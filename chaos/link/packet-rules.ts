@@ -71,7 +71,9 @@ export function filterChange({ deafTo, blindTo, lossPpm, detours }: PacketRules)
   ];
   if (deafTo.length > 0) lines.push(`add element ${table} deaf { ${deafTo.join(", ")} }`);
   if (blindTo.length > 0) lines.push(`add element ${table} blind { ${blindTo.join(", ")} }`);
-  if (lossPpm > 0) lines.push(`add rule ${table} loss numgen random mod 1000000 < ${lossPpm} drop`);
+  // A chance that is certain is none to nft.
+  const chance = lossPpm < 1_000_000 ? `numgen random mod 1000000 < ${lossPpm} ` : "";
+  if (lossPpm > 0) lines.push(`add rule ${table} loss ${chance}drop`);
   for (const [address, { host, port }] of detours) {
     lines.push(`add rule ${table} detour ip daddr ${address} tcp dport ${peerPort} dnat to ${host}:${port}`);
     // A connection from before the detour goes the old way; without it its ends dial anew.

@@ -9,8 +9,8 @@ import { clocksApart, readersAndWriters } from "./clocks-apart.ts";
 export default scenario({
   name: "lease-reads-clocks-apart",
   why: "Reads by lease are only as good as the clocks: beyond the allowance they must turn stale, and be caught.",
-  worlds: ["sim"],
-  worldsWhy: "the members of a drill share this machine's clock",
+  worlds: ["sim", "real"],
+  ownMembersWhy: "etcd has no reads by lease",
   cluster: { voters: 3, config: { leaseReads: true }, swarm: false },
   link: { minDelayMs: 1, maxDelayMs: 8, lossPpm: 0, duplicatePpm: 0, reorderPpm: 0 },
   workload: readersAndWriters,

@@ -13,8 +13,8 @@ import { readersAndWriters } from "./clocks-apart.ts";
 export default scenario({
   name: "lease-reads",
   why: "A read that a leader answers by its lease alone is as fresh as one that a quorum confirmed.",
-  worlds: ["sim"],
-  worldsWhy: "a drill cannot bend clocks, and without that it would show nothing",
+  worlds: ["sim", "real"],
+  ownMembersWhy: "etcd has no reads by lease",
   cluster: { voters: [3, 5], config: { leaseReads: true, checkQuorum: true } },
   workload: readersAndWriters,
   faults: (context) => [

@@ -9,8 +9,7 @@ import { standardWorkload } from "../workload/mix.ts";
 export default scenario({
   name: "slow-disks",
   why: "A slow sync delays an acknowledgement; it never lets one out early, nor depose a leader again and again.",
-  worlds: ["sim"],
-  worldsWhy: "A real disk cannot be slowed without a shim under the member.",
+  worlds: ["sim", "real"],
   cluster: { voters: 3 },
   workload: standardWorkload(),
   faults: (context) => [

@@ -11,8 +11,7 @@ import { standardWorkload } from "../workload/mix.ts";
 export default scenario({
   name: "wiped-member",
   why: "A member that lost its whole disk is no new member: it may not vote again in a term it voted in.",
-  worlds: ["sim"],
-  worldsWhy: "A real member whose directory is empty asks its cluster first, and refuses to start where it is known.",
+  worlds: ["sim", "real"],
   cluster: { voters: 3, config: { snapshotEntries: 50, snapshotCatchUpEntries: 10, snapshotChunkBytes: 16_384 } },
   workload: standardWorkload(),
   faults: (context) => {

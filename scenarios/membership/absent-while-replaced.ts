@@ -13,8 +13,7 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "absent-while-replaced",
   why: "A member that knows nobody any more finds the cluster it belongs to, and nobody else.",
-  worlds: ["sim"],
-  worldsWhy: "an operator who replaces members while one is down has to switch off the check that refuses it",
+  worlds: ["sim", "real"],
   // Strict, a cluster with a member down refuses to grow.
   cluster: { voters: 3, spares: 2, config: { ...catchingUp, strictReconfig: false } },
   workload: standardWorkload(),

@@ -11,8 +11,8 @@ import { catchingUp } from "./catching-up.ts";
 export default scenario({
   name: "learners-grow-up",
   why: "A learner that the leader promotes counts in no majority before it has caught up, and in every one after that.",
-  worlds: ["sim"],
-  worldsWhy: "a drill holds against stock members too, and they promote nobody by themselves",
+  worlds: ["sim", "real"],
+  ownMembersWhy: "stock members promote nobody by themselves",
   cluster: { voters: [3, 1], spares: 2, config: { ...catchingUp, promoteLearners: true, learnersMax: 2 } },
   workload: standardWorkload(),
   faults: ({ random, members, spares, safetyMs }) => {

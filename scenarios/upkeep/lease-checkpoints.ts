@@ -15,8 +15,8 @@ import { gets, puts } from "../workload/register.ts";
 export default scenario({
   name: "lease-checkpoints",
   why: "Leader changes neither keep an unrenewed lease alive for ever nor end a renewed one early.",
-  worlds: ["sim"],
-  worldsWhy: "Stock members checkpoint every five minutes, far beyond the length of a drill.",
+  worlds: ["sim", "real"],
+  ownMembersWhy: "stock members checkpoint every five minutes, far beyond the length of a drill",
   cluster: {
     voters: 3,
     config: (random) => ({

@@ -12,8 +12,8 @@ import { standardSources, standardWorkload } from "../workload/mix.ts";
 export default scenario({
   name: "silent-corruption",
   why: "Data that changed under a member is found, blamed on that member alone, and stops all writes.",
-  worlds: ["sim"],
-  worldsWhy: "Nobody can flip a bit in a running process's backend from outside.",
+  worlds: ["sim", "real"],
+  ownMembersWhy: "etcd locks its backend, so that nobody can flip a bit of it while it runs",
   cluster: {
     voters: [3, 3, 5],
     config: (random) => ({ corruptCheckMs: oneOf(random, [300, 1_500]), snapshotEntries: 1_000_000 }),

@@ -9,12 +9,10 @@ import { probeMachine } from "../../chaos/probe-machine.ts";
 import { overTls, parseTarget, type Target } from "../../chaos/target.ts";
 import { runDrill } from "../../chaos/world.ts";
 import { longestWriteGap } from "../../reports/summary.ts";
-import { drawPlan } from "../../scenarios/draw.ts";
-import type { PlannedFault } from "../../scenarios/faults.ts";
 import type { HistoryEvent } from "../../scenarios/history.ts";
-import { scenarioNamed } from "../../scenarios/index.ts";
 import type { Plan } from "../../scenarios/plan.ts";
 import type { RunResult } from "../../scenarios/run.ts";
+import { drillPlanOf } from "./drill-plan.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
 
 // A busy machine takes long to start members from their sources.
@@ -35,21 +33,6 @@ afterEach(() => {
   else process.env["TMPDIR"] = usualTemporary;
   rmSync(logs, { recursive: true });
 });
-
-/** The standard workload for a few seconds with these faults. */
-function shortPlan(faults: readonly PlannedFault[], safetyMs: number): Plan {
-  const scenario = scenarioNamed("steady");
-  if (scenario === undefined) throw new Error("the scenario steady is gone");
-  const plan = drawPlan(scenario, { seed: 11, random: seededRandom("11"), world: "real" });
-  return {
-    ...plan,
-    members: plan.members.map((member) => ({ ...member, config: {} })),
-    faults,
-    // Up to 3.4.24 a progress request may be answered with a revision older than events sent before (etcd#15220).
-    watches: plan.watches.map((watch) => ({ ...watch, progressRequestMs: 0 })),
-    phases: { safetyMs, progressBoundMs: 15_000, settleMs: 500 },
-  };
-}
 
 async function drill(plan: Plan, target: Target, signal = new AbortController().signal) {
   const written: HistoryEvent[] = [];
@@ -89,7 +72,7 @@ describe("targets", () => {
 
 /** Three founders and one who is added as a learner, promoted, given the lead, and sees a founder go. */
 async function drillOfMembers(target: Target): Promise<void> {
-  const plan = shortPlan(
+  const plan = drillPlanOf(
     [
       { atMs: 5_200, fault: { fault: "addMember", target: "n4", learner: true } },
       { atMs: 5_300, fault: { fault: "promoteMember", target: "n4" } },
@@ -123,7 +106,7 @@ test("members of ours come, are promoted, take the lead and go while clients wor
 });
 
 test("with TLS on every port a leader is cut off and killed while clients work, and every check holds", async () => {
-  const plan = shortPlan(
+  const plan = drillPlanOf(
     [
       { atMs: 800, fault: { fault: "isolate", target: "leader" } },
       { atMs: 3_000, fault: { fault: "healNetwork" } },
@@ -144,7 +127,7 @@ test("with TLS on every port a leader is cut off and killed while clients work, 
 
 describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
   test("a killed leader is replaced, every check holds, and nothing is left behind", async () => {
-    const plan = shortPlan(
+    const plan = drillPlanOf(
       [
         { atMs: 1_000, fault: { fault: "kill", target: "leader", powerLoss: true } },
         { atMs: 3_500, fault: { fault: "restart", target: "all" } },
@@ -176,7 +159,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
   });
 
   test("a leader cut off from the others is replaced while clients still reach it", async () => {
-    const plan = shortPlan(
+    const plan = drillPlanOf(
       [
         { atMs: 800, fault: { fault: "isolate", target: "leader" } },
         { atMs: 4_000, fault: { fault: "healNetwork" } },
@@ -202,7 +185,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     });
     try {
       const endpoints = [cluster.processes?.addresses[0]?.clientUrl.replace("http://", "") ?? ""];
-      const plan = shortPlan([{ atMs: 500, fault: { fault: "kill", target: "leader", powerLoss: false } }], 1_500);
+      const plan = drillPlanOf([{ atMs: 500, fault: { fault: "kill", target: "leader", powerLoss: false } }], 1_500);
       const { run } = await drill(plan, { kind: "endpoints", endpoints });
       expect(faultsOf(run)).toEqual([
         { fault: "kill", result: "skipped" },
@@ -218,7 +201,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
 
   test("what cannot be made is skipped with a reason, and an interrupted run still ends in order", async () => {
     const controller = new AbortController();
-    const plan = shortPlan([{ atMs: 100, fault: { fault: "clockJump", target: "n1", byMs: 1_000 } }], 60_000);
+    const plan = drillPlanOf([{ atMs: 100, fault: { fault: "clockJump", target: "n1", byMs: 1_000 } }], 60_000);
     const timer = setTimeout(() => controller.abort(), 8_000);
     const { run } = await drill(plan, stockEtcd, controller.signal);
     clearTimeout(timer);
