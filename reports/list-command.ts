@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { allChecks } from "../scenarios/check/all.ts";
-import { faultMeanings } from "../scenarios/faults.ts";
+import { drilledOn, type FaultName, faultMeanings } from "../scenarios/faults.ts";
 import { scenarios } from "../scenarios/index.ts";
 import { runVerb, UsageError } from "./command.ts";
 
@@ -18,8 +18,22 @@ interface Row {
 
 const kinds: { readonly [kind: string]: () => readonly Row[] } = {
   scenarios: () =>
-    scenarios.map(({ name, why, worlds, checks: names }) => ({ name, meaning: why, more: { worlds, checks: names } })),
-  faults: () => Object.entries(faultMeanings).map(([name, meaning]) => ({ name, meaning })),
+    scenarios.map(({ name, why, worlds, worldsWhy, ownMembersWhy, checks: names }) => ({
+      name,
+      meaning: why,
+      more: {
+        worlds,
+        checks: names,
+        ...(worldsWhy === undefined ? {} : { worldsWhy }),
+        ...(ownMembersWhy === undefined ? {} : { ownMembersWhy }),
+      },
+    })),
+  faults: () =>
+    (Object.keys(faultMeanings) as FaultName[]).map((name) => ({
+      name,
+      meaning: faultMeanings[name],
+      more: { drilledOn: drilledOn[name] },
+    })),
   checks: () => allChecks().map(({ name, meaning }) => ({ name, meaning })),
   bugs: plantedBugs,
 };
@@ -66,6 +80,13 @@ export function runList(argv: readonly string[]): Promise<number> {
   });
 }
 
+function bracketsOf(more: Row["more"]): unknown {
+  if (more?.["drilledOn"] !== undefined) return `drills: ${more["drilledOn"]}`;
+  if (!Array.isArray(more?.["worlds"])) return more?.["witness"];
+  const worlds = more["worlds"].join(", ");
+  return more["ownMembersWhy"] === undefined ? worlds : `${worlds}: own members`;
+}
+
 function print(kind: string, rows: readonly Row[], json: boolean, titled: boolean): void {
   if (json) {
     for (const { name, meaning, more } of rows) {
@@ -76,7 +97,7 @@ function print(kind: string, rows: readonly Row[], json: boolean, titled: boolea
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   if (titled) process.stdout.write(`${kind}\n`);
   for (const { name, meaning, more } of rows) {
-    const brackets = Array.isArray(more?.["worlds"]) ? more["worlds"].join(", ") : more?.["witness"];
+    const brackets = bracketsOf(more);
     const shown = brackets === undefined ? "" : ` [${brackets}]`;
     process.stdout.write(`${titled ? "  " : ""}${name.padEnd(width)}  ${meaning}${shown}\n`);
   }

@@ -93,6 +93,43 @@ export interface PlannedFault {
   readonly fault: Fault;
 }
 
+/**
+ * On whose members a drill can make it: anybody's, anybody's that have a network and a disk of their own (--network netns),
+ * or only our own, which have fault points and say what they synced.
+ */
+export const drilledOn: { readonly [Name in FaultName]: "any" | "any in netns" | "own" } = {
+  kill: "any",
+  killAll: "any",
+  restart: "any",
+  pause: "any",
+  resume: "any",
+  isolate: "any",
+  cutOneWay: "any",
+  partition: "any",
+  healNetwork: "any",
+  linkLaw: "any",
+  copyDisk: "any",
+  restoreDisk: "any",
+  wipeDisk: "any",
+  clockJump: "own",
+  clockDrift: "own",
+  slowDisk: "own",
+  fillDisk: "any in netns",
+  disarmAlarms: "any",
+  failSync: "own",
+  flipValue: "own",
+  damageLog: "own",
+  mendDisk: "any",
+  clogLinks: "any",
+  addMember: "any",
+  removeMember: "any",
+  promoteMember: "any",
+  changeMembers: "own",
+  transferLeader: "any",
+  healCore: "any",
+  healAll: "any",
+};
+
 /** Why each exists, for `faultline list faults`. */
 export const faultMeanings: { readonly [Name in FaultName]: string } = {
   kill: "A member's process ends at once; with power loss its unsynced bytes go too.",

@@ -20,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FaultRow } from "../../reports/verdict.ts";
 import type { PlannedFault } from "../../scenarios/faults.ts";
 import type { HistoryEvent } from "../../scenarios/history.ts";
+import { builtProgram } from "../kit/build.ts";
 import { drillPlanOf } from "./drill-plan.ts";
 import { unshared, whyNoNamespaces } from "./namespaces/why.ts";
 import { whyNoStockEtcd } from "./stock-etcd.ts";
@@ -37,15 +38,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const entry = new URL("../../faultline.ts", import.meta.url).pathname;
-const drillCommand = (...args: readonly string[]): readonly string[] => [
-  process.execPath,
-  "--import",
-  import.meta.resolve("tsx"),
-  entry,
-  "drill",
-  ...args,
-];
+const entry = builtProgram;
+const drillCommand = (...args: readonly string[]): readonly string[] => [process.execPath, entry, "drill", ...args];
 
 interface Running {
   readonly child: ChildProcess;
