@@ -44,7 +44,8 @@ export class ClusterProblem extends Error {
   override readonly name = "ClusterProblem";
 }
 
-const readyWithinMs = 30_000;
+/** On a busy machine a program may wait a minute for its turn. */
+const readyWithinMs = 120_000;
 
 export class Cluster {
   readonly names: readonly string[];

@@ -308,7 +308,7 @@ describe.skipIf(whyNoNamespaces !== undefined)(`in namespaces of its own ${whyNo
   test("a full disk below --out ends the drill in order, with exit code 3 and what to do", async () => {
     const out = join(directory, "small");
     mkdirSync(out);
-    const small = `mount -t tmpfs -o size=800k tmpfs ${out}`;
+    const small = `ip link set lo up; mount -t tmpfs -o size=800k tmpfs ${out}`;
     const running = begin(inside(small, drillCommand("--plan", planFile([], 60_000), "--out", out)));
     const { code, stderr } = await running.ended;
     expect(stderr).toContain(`the run cannot be written below ${out}: ENOSPC`);
