@@ -126,6 +126,7 @@ export const drilledOn: { readonly [Name in FaultName]: "any" | "any in netns" |
   promoteMember: "any",
   changeMembers: "own",
   transferLeader: "any",
+  defragment: "any",
   healCore: "any",
   healAll: "any",
 };
