@@ -159,12 +159,19 @@ export class MemberHost {
     this.member = undefined;
     this.paused = false;
     this.#crash = undefined;
+    const held = this.#held;
     this.#held = [];
     this.#tickHeld = false;
     this.#gathered = [];
     const random = () => this.#options.random.fork(`power/${this.life}`);
     const lost = this.#disk.processEnded({ powerLoss: how.powerLoss, failed: how.failed, random });
     this.#world.lifeEnded(this, `${detail}${lost}`);
+    // What clients sent while the process was paused finds nobody now, and they are told: a watcher whose stream was
+    // never opened would wait for ever.
+    for (const { kind, slot, life, number, payload } of held) {
+      if (kind !== kinds.arrival) continue;
+      this.#world.schedule.add(this.#world.timeUs, kindOrders[kind] ?? 0, kind, slot, life, number, payload);
+    }
   }
 
   /** Ends the process after so many outputs of its next step that has any, or a little later if none comes. */
