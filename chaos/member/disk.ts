@@ -100,7 +100,10 @@ export interface SegmentFile {
 export function readSegments(directory: string): SegmentFile[] {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const names = readdirSync(directory).sort((a, b) => (a < b ? -1 : 1));
-  return names.map((name) => ({ name, bytes: new Uint8Array(readFileSync(join(directory, name))) }));
+  return names.map((name) => {
+    const { buffer, byteOffset, length } = readFileSync(join(directory, name));
+    return { name, bytes: new Uint8Array(buffer, byteOffset, length) };
+  });
 }
 
 /** Writes those bytes again, as they were read, and syncs them: only then is it sure that they are on the disk. */

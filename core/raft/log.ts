@@ -8,7 +8,8 @@
  */
 import { assert } from "../assert.ts";
 import { indexOf, type LogIndex, type Term } from "../ids.ts";
-import type { Entry } from "./message.ts";
+import { EntryWindow } from "./entry-window.ts";
+import type { Entry, EntryList } from "./message.ts";
 
 /** Bytes an entry counts for in batches and bounds: its data, its index and its term. */
 export const entryBytes = (entry: Entry): number => entry.data.length + 16;
@@ -26,8 +27,8 @@ interface WriteUnderWay {
 }
 
 export class RaftLog {
-  /** entries[0] has index baseIndex + 1. */
-  private entries: Entry[];
+  /** The entry at position 0 has index baseIndex + 1. */
+  private entries: EntryWindow;
   private baseIndex: LogIndex;
   private baseTerm: Term;
   private readonly writes: WriteUnderWay[] = [];
@@ -46,18 +47,16 @@ export class RaftLog {
   constructor(found: {
     readonly baseIndex: LogIndex;
     readonly baseTerm: Term;
-    readonly entries: readonly Entry[];
+    readonly entries: EntryList;
     readonly commitIndex: LogIndex;
     readonly appliedIndex: LogIndex;
   }) {
     this.baseIndex = found.baseIndex;
     this.baseTerm = found.baseTerm;
-    this.entries = found.entries.slice();
+    this.entries = new EntryWindow(found.entries);
     this.lastIndex = indexOf(found.baseIndex + found.entries.length);
-    for (let position = 0; position < found.entries.length; position++) {
-      const entry = found.entries[position] as Entry;
-      assert(entry.index === found.baseIndex + 1 + position, "the log has a gap", entry.index);
-    }
+    const first = found.entries.at(0);
+    assert(first === undefined || first.index === found.baseIndex + 1, "the log begins with a gap", found.baseIndex);
     assert(found.appliedIndex >= found.baseIndex, "the log begins after the applied state", found.appliedIndex);
     assert(found.appliedIndex <= this.lastIndex, "the applied state is ahead of the log", found.appliedIndex);
     this.appliedIndex = found.appliedIndex;
@@ -72,18 +71,18 @@ export class RaftLog {
   }
 
   get lastTerm(): Term {
-    const last = this.entries[this.entries.length - 1];
+    const { last } = this.entries;
     return last === undefined ? this.baseTerm : last.term;
   }
 
   /** The term at the base is known too. A position outside has no term: it equals no term, not even 0. */
   termAt(index: LogIndex): Term | undefined {
     if (index === this.baseIndex) return this.baseTerm;
-    return this.entries[index - this.baseIndex - 1]?.term;
+    return this.entries.at(index - this.baseIndex - 1)?.term;
   }
 
   entryAt(index: LogIndex): Entry | undefined {
-    return this.entries[index - this.baseIndex - 1];
+    return this.entries.at(index - this.baseIndex - 1);
   }
 
   /** True when a log that ends in (lastTerm, lastIndex) holds everything committed that this one holds: term first. */
@@ -109,9 +108,9 @@ export class RaftLog {
     const start = from - this.baseIndex - 1;
     const limit = to - this.baseIndex;
     let end = start + 1;
-    let bytes = entryBytes(this.entries[start] as Entry);
+    let bytes = entryBytes(this.entries.at(start) as Entry);
     while (end < limit) {
-      bytes += entryBytes(this.entries[end] as Entry);
+      bytes += entryBytes(this.entries.at(end) as Entry);
       if (bytes > bytesMax) break;
       end++;
     }
@@ -158,7 +157,7 @@ export class RaftLog {
   /** Entries not yet given to the disk, each once, unless a cut and a new entry at that index call for it again. */
   takeUnwritten(hardStateTerm: Term): readonly Entry[] {
     if (this.writtenIndex >= this.lastIndex) return noEntries;
-    const taken = this.entries.slice(this.writtenIndex - this.baseIndex);
+    const taken = this.entries.slice(this.writtenIndex - this.baseIndex, this.entries.length);
     this.writtenIndex = this.lastIndex;
     this.writes.push({ index: this.lastIndex, term: this.lastTerm, stableIndex: this.lastIndex, hardStateTerm });
     return taken;
@@ -211,7 +210,7 @@ export class RaftLog {
     if (index <= this.baseIndex) return;
     assert(index <= this.appliedIndex, "an entry would be forgotten before it was applied", index, this.appliedIndex);
     const term = this.termAt(index) as Term;
-    this.entries = this.entries.slice(index - this.baseIndex);
+    this.entries.drop(index - this.baseIndex);
     this.baseIndex = index;
     this.baseTerm = term;
   }
@@ -225,7 +224,7 @@ export class RaftLog {
     if (this.termAt(index) !== term) {
       assert(index > this.commitIndex, "a snapshot contradicts a committed entry", index, this.commitIndex);
       this.cutFrom(this.firstIndex);
-      this.entries = [];
+      this.entries = new EntryWindow(noEntries);
       this.baseIndex = index;
       this.baseTerm = term;
       this.lastIndex = index;
@@ -247,7 +246,7 @@ export class RaftLog {
 
   private cutFrom(index: LogIndex): void {
     const kept = indexOf(index - 1);
-    this.entries.length = kept - this.baseIndex;
+    this.entries.cutTo(kept - this.baseIndex);
     this.lastIndex = kept;
     if (this.writtenIndex > kept) this.writtenIndex = kept;
     if (this.stableIndex > kept) this.stableIndex = kept;

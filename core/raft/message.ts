@@ -20,6 +20,15 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
+/** Consecutive entries, read only. An array is one; so is what a disk holds, where an entry is made when it is asked for. */
+export interface EntryList extends Iterable<Entry> {
+  readonly length: number;
+  /** −1: the last one. Undefined outside of the list. */
+  at(position: number): Entry | undefined;
+  /** Entries from ≤ position < to, 0 ≤ from ≤ to ≤ length; without `to`: to the end. */
+  slice(from: number, to?: number): EntryList;
+}
+
 /** Who votes and who only listens. Ids ascend. `outgoing` is not empty only in a joint configuration. */
 export interface Configuration {
   readonly voters: readonly MemberId[];

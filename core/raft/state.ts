@@ -13,7 +13,7 @@ import { RaftLog } from "./log.ts";
 import type {
   Committed,
   Configuration,
-  Entry,
+  EntryList,
   ForwardedProposal,
   HardState,
   RaftMessage,
@@ -33,7 +33,7 @@ export interface RaftOptions {
   readonly snapshotIndex: LogIndex;
   readonly snapshotTerm: Term;
   /** As found on disk: durable. */
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   /** Entries up to it are never handed out again; snapshotIndex ≤ appliedIndex ≤ last entry. */
   readonly appliedIndex: LogIndex;
   /** Draws election timeouts. */

@@ -153,6 +153,34 @@ export function encodeWrite(
   return endRecord(writer, seal);
 }
 
+/** What a write says before its entries; as many of them follow. `reader` may have failed, and is behind it. */
+export function readWriteHead(reader: UntrustedReader): {
+  readonly hardState: HardState | undefined;
+  readonly count: number;
+  /** 0 when there are no entries. */
+  readonly firstIndex: LogIndex;
+} {
+  const hardState = reader.flag() ? readHardState(reader) : undefined;
+  const count = reader.count();
+  return { hardState, count, firstIndex: indexOf(count > 0 ? reader.varint() : 0) };
+}
+
+/** One entry of a write; undefined when none can be read there. Its data are a copy, a piece of the reader's slab. */
+export function readEntry(reader: UntrustedReader, index: LogIndex): Entry | undefined {
+  const kind = entryKinds[reader.byte()];
+  const term = termOf(reader.varint());
+  const data = reader.byteString();
+  return kind === undefined || reader.failed ? undefined : { index, term, kind, data };
+}
+
+/** Passes by an entry without making it. @returns its term; undefined when none can be read there */
+export function passEntry(reader: UntrustedReader): Term | undefined {
+  const kind = entryKinds[reader.byte()];
+  const term = termOf(reader.varint());
+  reader.passByteString();
+  return kind === undefined || reader.failed ? undefined : term;
+}
+
 /** undefined: not a write. Entry data are copies, pieces of the slab. */
 export function decodeWrite(
   bytes: Uint8Array,
@@ -160,19 +188,12 @@ export function decodeWrite(
   slab: ByteSlab,
 ): LogWrite | undefined {
   const reader = new UntrustedReader(bytes, payload, slab);
-  const hardState = reader.flag() ? readHardState(reader) : undefined;
-  const count = reader.count();
-  const firstIndex = count > 0 ? reader.varint() : 0;
+  const { hardState, count, firstIndex } = readWriteHead(reader);
   const entries: Entry[] = [];
-  for (let position = 0; position < count && !reader.failed; position++) {
-    const kind = entryKinds[reader.byte()];
-    if (kind === undefined) return undefined;
-    entries.push({
-      index: indexOf(firstIndex + position),
-      term: termOf(reader.varint()),
-      kind,
-      data: reader.byteString(),
-    });
+  for (let position = 0; position < count; position++) {
+    const entry = readEntry(reader, indexOf(firstIndex + position));
+    if (entry === undefined) return undefined;
+    entries.push(entry);
   }
   return reader.complete ? { hardState, entries } : undefined;
 }

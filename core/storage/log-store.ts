@@ -12,7 +12,7 @@ import type { MemberConfig } from "../config.ts";
 import { type LogIndex, noIndex, noTerm, type Term } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import { blankHardState } from "../raft/hard-state.ts";
-import type { Entry, HardState } from "../raft/message.ts";
+import type { Entry, EntryList, HardState } from "../raft/message.ts";
 import {
   baseRecordBytesMax,
   encodeBaseMoved,
@@ -46,7 +46,7 @@ export type LogRecovery =
       readonly hardState: HardState;
       readonly base: { readonly index: LogIndex; readonly term: Term };
       /** Consecutive, from base.index + 1. */
-      readonly entries: readonly Entry[];
+      readonly entries: EntryList;
       /** Repairs: to be carried out and made durable before anything else is written. */
       readonly operations: readonly LogOperation[];
       /** What was repaired, for people. */
@@ -106,7 +106,7 @@ export function recoverLog(segments: readonly LogSegment[], config: LogConfig): 
   const doubtful = log.segments
     .filter(({ sequence }) => sequence >= solid.sequence)
     .map(({ name, sequence }) => ({ segment: name, offset: sequence === solid.sequence ? solid.offset : 0 }));
-  const store = new LogStore({ ...log, config, last: entries[entries.length - 1] ?? base });
+  const store = new LogStore({ ...log, config, last: entries.at(-1) ?? base });
   return { ok: true, store, identity, hardState, base, entries, operations, notes, doubtful };
 }
 

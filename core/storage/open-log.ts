@@ -8,7 +8,7 @@ import type { MemberConfig } from "../config.ts";
 import { hexOf, indexOf, type LogIndex, type Term } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import { blankHardState } from "../raft/hard-state.ts";
-import type { Entry, HardState } from "../raft/message.ts";
+import type { EntryList, HardState } from "../raft/message.ts";
 import {
   createLog,
   type DoubtfulBytes,
@@ -47,7 +47,7 @@ export interface OpenedLog {
   readonly operations: readonly LogOperation[];
   /** The entries follow this place. */
   readonly base: LogPlace;
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   readonly hardState: HardState;
   /** What was repaired, for the member's own log. */
   readonly notes: readonly string[];
@@ -98,7 +98,7 @@ function oldLog(opening: LogOpening): OpenedLog | Refused {
   if (wrong !== undefined) return wrong;
   const log = { ...recovered, isDamaged: false };
   const found =
-    applied.index === log.base.index ? log.base.term : log.entries[applied.index - log.base.index - 1]?.term;
+    applied.index === log.base.index ? log.base.term : log.entries.at(applied.index - log.base.index - 1)?.term;
   if (found === applied.term || applied.index === 0) return log;
   // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
   const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;

@@ -155,17 +155,19 @@ export function looksTorn(bytes: Uint8Array, place: LogPosition, owner: number):
   return hasEmptySector(bytes, afterHeader, payload.to + 1);
 }
 
-/** The furthest `solid` of any whole record from that place to the end of the segment; undefined when there is none. */
-export function furthestSolid(bytes: Uint8Array, from: LogPosition, owner: number): LogPosition | undefined {
-  let furthest: LogPosition | undefined;
+/** Whether any whole record from that place to the end of the segment says that `place` was durable, and more. */
+export function saysDurable(
+  bytes: Uint8Array,
+  from: LogPosition,
+  { owner, place }: { readonly owner: number; readonly place: LogPosition },
+): boolean {
   for (let offset = from.offset; offset + recordOverheadBytes <= bytes.length; ) {
     const kind = kindOfByte(bytes[offset] as number);
-    const place = { sequence: from.sequence, offset };
-    const record = kind && recordAt(bytes, place, kind === "segment" ? 0 : owner);
-    if (record && (furthest === undefined || comparePositions(record.solid, furthest) > 0)) furthest = record.solid;
+    const record = kind && recordAt(bytes, { sequence: from.sequence, offset }, kind === "segment" ? 0 : owner);
+    if (record && comparePositions(record.solid, place) > 0) return true;
     offset = record ? record.next : offset + 1;
   }
-  return furthest;
+  return false;
 }
 
 /** Where the payload would be by a header that is sound; it may end beyond the bytes. */

@@ -12,7 +12,7 @@
 import { assert } from "../assert.ts";
 import { hexOf } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
-import type { Entry, HardState } from "../raft/message.ts";
+import type { EntryList, HardState } from "../raft/message.ts";
 import {
   decodeBaseMoved,
   decodeSegmentStart,
@@ -23,7 +23,7 @@ import {
   ownerOf,
   parseSegmentName,
 } from "./log-record.ts";
-import { comparePositions, endsAt, frameAt, furthestSolid, type LogPosition, looksTorn, recordAt } from "./record.ts";
+import { endsAt, frameAt, type LogPosition, looksTorn, recordAt, saysDurable } from "./record.ts";
 import { type NamedSegment, Replay, type SegmentState } from "./replay.ts";
 
 export interface RecoveredLog {
@@ -32,7 +32,7 @@ export interface RecoveredLog {
   readonly hardState: HardState;
   readonly base: LogBase;
   /** Consecutive, from base.index + 1. */
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   readonly segments: readonly SegmentState[];
   readonly end: LogPosition;
   /** Everything before it was durable once: what follows may be in the system's cache alone. */
@@ -66,9 +66,7 @@ export interface Damage {
   /** Undefined when no segment that was read has a readable beginning. */
   readonly identity: LogIdentity | undefined;
   /** Undefined when nothing stands before the place. */
-  readonly before:
-    | { readonly hardState: HardState; readonly base: LogBase; readonly entries: readonly Entry[] }
-    | undefined;
+  readonly before: { readonly hardState: HardState; readonly base: LogBase; readonly entries: EntryList } | undefined;
 }
 
 /** A place where the log does not go on as it should. */
@@ -101,8 +99,8 @@ export function neverBegun(segments: readonly LogSegment[]): boolean {
       continue;
     }
     if (start.identity === undefined) return false;
-    const solid = furthestSolid(segment.bytes, place, ownerOf(start.identity));
-    if (solid !== undefined && comparePositions(solid, { sequence: 0, offset: 0 }) > 0) return false;
+    const beginning = { sequence: 0, offset: 0 };
+    if (saysDurable(segment.bytes, place, { owner: ownerOf(start.identity), place: beginning })) return false;
   }
   return isFirstTorn;
 }
@@ -353,8 +351,7 @@ function repair(segments: readonly NamedSegment[], bad: BadPlace, replay: Replay
   for (let position = bad.position; position < segments.length; position++) {
     const later = segments[position] as NamedSegment;
     const from = { sequence: later.sequence, offset: position === bad.position ? bad.offset + 1 : 0 };
-    const solid = furthestSolid(later.bytes, from, replay.owner);
-    if (solid !== undefined && comparePositions(solid, place) > 0) {
+    if (saysDurable(later.bytes, from, { owner: replay.owner, place })) {
       return `${at(segment, bad.offset)}: ${bad.text}, but ${later.name} holds records written after this place was durable: the disk damaged it`;
     }
   }

@@ -4,20 +4,24 @@
  * not (recovery.ts).
  */
 import { unreachable } from "../assert.ts";
-import { ByteSlab } from "../byte-slab.ts";
-import { indexOf, type LogIndex, noIndex, noTerm } from "../ids.ts";
+import { indexOf, type LogIndex, noIndex, noTerm, type Term } from "../ids.ts";
 import { blankHardState } from "../raft/hard-state.ts";
-import type { Entry, HardState } from "../raft/message.ts";
+import type { EntryList, HardState } from "../raft/message.ts";
+import { EntryPlaces } from "./found-entries.ts";
 import {
   decodeBaseMoved,
-  decodeWrite,
   type LogBase,
   type LogIdentity,
   type LogSegment,
+  passEntry,
+  readWriteHead,
   type SegmentStart,
   segmentName,
 } from "./log-record.ts";
 import { comparePositions, type FoundRecord, type LogPosition } from "./record.ts";
+import { UntrustedReader } from "./untrusted-reader.ts";
+
+const unreadable = "a record that cannot be read";
 
 /** What the log keeps in memory of one segment. */
 export interface SegmentState {
@@ -51,16 +55,13 @@ export class Replay {
   solid: LogPosition = { sequence: 0, offset: 0 };
   /** Segments of a lower sequence are needed no more, as the records so far say. */
   neededFrom = 0;
-  /** Base of the oldest segment: entry i stands at entries[i − oldest.index − 1]. */
-  #oldest: LogBase = { index: noIndex, term: noTerm };
-  #base: LogBase = this.#oldest;
-  #entries: Entry[] = [];
-  readonly #slab = new ByteSlab();
+  /** The last entry, or the oldest segment's base. */
+  last: LogBase = { index: noIndex, term: noTerm };
+  /** Base of the oldest segment: entry i stands at position i − oldest.index − 1. */
+  #oldest: LogBase = this.last;
+  #base: LogBase = this.last;
+  readonly #entries = new EntryPlaces();
   #hardState: HardState = blankHardState;
-
-  get last(): LogBase {
-    return this.#entries[this.#entries.length - 1] ?? this.#oldest;
-  }
 
   /** The log goes on behind this record. */
   pass(record: FoundRecord, sequence: number): void {
@@ -78,9 +79,11 @@ export class Replay {
     if (this.segments.length === 0) {
       this.#oldest = start.base;
       this.#base = start.base;
+      this.last = start.base;
     } else if (start.base.index !== last.index || start.base.term !== last.term) {
       return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
     }
+    this.#entries.enter(segment.bytes);
     this.#hardState = start.hardState;
     this.neededFrom = start.neededFrom;
     this.segments.push({
@@ -100,7 +103,7 @@ export class Replay {
         return "a second beginning of a segment";
       case "base": {
         const moved = decodeBaseMoved(bytes, record.payload);
-        if (moved === undefined) return "a record that cannot be read";
+        if (moved === undefined) return unreadable;
         const { index, term } = moved.base;
         if (index > this.last.index) return `a base at index ${index}, beyond the last entry ${this.last.index}`;
         if (index > this.#base.index && this.#termAt(index) !== term) return `a base of another term at index ${index}`;
@@ -108,47 +111,62 @@ export class Replay {
         this.neededFrom = moved.neededFrom;
         return undefined;
       }
-      case "write": {
-        const write = decodeWrite(bytes, record.payload, this.#slab);
-        if (write === undefined) return "a record that cannot be read";
-        if (write.hardState !== undefined) this.#hardState = write.hardState;
-        return this.#addEntries(write.entries);
-      }
+      case "write":
+        return this.#addWrite(new UntrustedReader(bytes, record.payload));
       default:
         return unreachable(record.kind);
     }
   }
 
-  #addEntries(entries: readonly Entry[]): string | undefined {
-    const first = entries[0];
-    if (first === undefined) return undefined;
-    if (first.index <= this.#base.index) return `entry ${first.index} at or below the base ${this.#base.index}`;
-    if (first.index > this.last.index + 1) return `entry ${first.index} after entry ${this.last.index}`;
-    this.#entries.length = first.index - this.#oldest.index - 1;
-    let { term } = this.last;
-    for (const entry of entries) {
-      if (entry.term < term) return `entry ${entry.index} of term ${entry.term} after one of term ${term}`;
-      term = entry.term;
-      this.#entries.push(entry);
+  #addWrite(reader: UntrustedReader): string | undefined {
+    const { hardState, count, firstIndex } = readWriteHead(reader);
+    if (hardState !== undefined) this.#hardState = hardState;
+    if (count > 0 && !reader.failed) {
+      const wrong = this.#addEntries(reader, firstIndex, count);
+      if (wrong !== undefined) return wrong;
     }
+    return reader.complete ? undefined : unreadable;
+  }
+
+  #addEntries(reader: UntrustedReader, firstIndex: LogIndex, count: number): string | undefined {
+    if (firstIndex <= this.#base.index) return `entry ${firstIndex} at or below the base ${this.#base.index}`;
+    if (firstIndex > this.last.index + 1) return `entry ${firstIndex} after entry ${this.last.index}`;
+    if (firstIndex <= this.last.index) this.#cutFrom(firstIndex);
+    let last = this.last.term;
+    for (let position = 0; position < count; position++) {
+      const from = reader.position;
+      const term = passEntry(reader);
+      if (term === undefined) return unreadable;
+      if (term < last) return `entry ${firstIndex + position} of term ${term} after one of term ${last}`;
+      last = term;
+      this.#entries.add(from);
+    }
+    this.last = { index: indexOf(firstIndex + count - 1), term: last };
     const segment = this.segments[this.segments.length - 1] as SegmentState;
-    segment.lowestIndex = Math.min(segment.lowestIndex, first.index);
+    segment.lowestIndex = Math.min(segment.lowestIndex, firstIndex);
     return undefined;
   }
 
-  #termAt(index: LogIndex): number | undefined {
-    return this.#entries[index - this.#oldest.index - 1]?.term;
+  /** An entry with that index follows: those at and after it count no more. */
+  #cutFrom(index: LogIndex): void {
+    const before = indexOf(index - 1);
+    this.last = { index: before, term: this.#termAt(before) ?? this.#oldest.term };
+    this.#entries.cutTo(before - this.#oldest.index);
+  }
+
+  #termAt(index: LogIndex): Term | undefined {
+    return this.#entries.termAt(index - this.#oldest.index - 1);
   }
 
   /** The commit index is a hint written before the entries it speaks of: it is brought into the log's range. */
-  result(): { hardState: HardState; base: LogBase; entries: readonly Entry[] } {
+  result(): { hardState: HardState; base: LogBase; entries: EntryList } {
     const { commitIndex } = this.#hardState;
     const base = this.#base;
     const clamped = Math.max(base.index, Math.min(commitIndex, this.last.index));
     const skipped = base.index - this.#oldest.index;
     return {
       base,
-      entries: skipped === 0 ? this.#entries : this.#entries.slice(skipped),
+      entries: this.#entries.entriesFrom(skipped, indexOf(base.index + 1)),
       hardState: { ...this.#hardState, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
     };
   }

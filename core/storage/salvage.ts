@@ -20,7 +20,7 @@ import type { MemberConfig } from "../config.ts";
 import { indexOf, type LogIndex, noIndex } from "../ids.ts";
 import type { LogOperation } from "../output.ts";
 import { blankHardState } from "../raft/hard-state.ts";
-import type { Entry, HardState } from "../raft/message.ts";
+import type { Entry, EntryList, HardState } from "../raft/message.ts";
 import { decodeSegmentStart, decodeWrite, type LogBase, type LogIdentity, ownerOf } from "./log-record.ts";
 import { type LogStore, replaceLog } from "./log-store.ts";
 import { recordAt, recordKindAt } from "./record.ts";
@@ -77,13 +77,13 @@ export function salvageLog(
 /** Entries of the old log that follow the applied state; none when the two do not meet. */
 function entriesAfter(
   applied: LogBase,
-  before: { readonly base: LogBase; readonly entries: readonly Entry[] },
+  before: { readonly base: LogBase; readonly entries: EntryList },
 ): readonly Entry[] {
   const { base, entries } = before;
   const skipped = applied.index - base.index;
   if (skipped < 0) return [];
-  const term = skipped === 0 ? base.term : entries[skipped - 1]?.term;
-  return term === applied.term ? entries.slice(skipped) : [];
+  const term = skipped === 0 ? base.term : entries.at(skipped - 1)?.term;
+  return term === applied.term ? [...entries.slice(skipped)] : [];
 }
 
 interface Behind {

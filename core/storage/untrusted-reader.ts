@@ -112,6 +112,12 @@ export class UntrustedReader {
     return copy;
   }
 
+  /** Goes on behind such bytes. */
+  passByteString(): void {
+    const length = this.count();
+    this.position += length;
+  }
+
   /** For what the reader cannot know to be wrong: the decoder read a value that has no meaning. */
   reject(): void {
     this.failed = true;

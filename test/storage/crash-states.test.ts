@@ -76,7 +76,7 @@ function contentAfter(operations: readonly LogOperation[]): LogContent {
   disk.carryOut(operations);
   const log = recoverLog(disk.segments, config);
   if (!log.ok) throw new Error(log.reason);
-  return { base: log.base, hardState: log.hardState, entries: log.entries };
+  return { base: log.base, hardState: log.hardState, entries: [...log.entries] };
 }
 
 function carryOut(store: LogStore, model: ModelLog, call: Call): readonly LogOperation[] {
@@ -187,7 +187,7 @@ function startAndGoOn(segments: readonly LogSegment[], isThorough: boolean): Log
   const begins = neverBegun(segments);
   const log = begins ? createLog(identity, config, segments) : recoverLog(segments, config);
   if ("ok" in log && !log.ok) return log.reason;
-  const content = "ok" in log ? { base: log.base, hardState: log.hardState, entries: log.entries } : blank;
+  const content = "ok" in log ? { base: log.base, hardState: log.hardState, entries: [...log.entries] } : blank;
   if (!isThorough) return content;
   const disk = new MemoryDisk(false, segments);
   disk.carryOut(log.operations);
@@ -197,7 +197,7 @@ function startAndGoOn(segments: readonly LogSegment[], isThorough: boolean): Log
   disk.carryOut(log.store.append({ hardState: hardState(99, undefined, 0), entries: [next] }));
   const again = recoverLog(disk.segments, config);
   if (!again.ok) return `after the repair: ${again.reason}`;
-  expect(again.entries).toEqual([...content.entries, next]);
+  expect([...again.entries]).toEqual([...content.entries, next]);
   return content;
 }
 const blank = new ModelLog().content;
@@ -302,7 +302,7 @@ describe("every state a crash can leave", () => {
           // Term 3 and its vote were promised before the snapshot came.
           if (log.hardState.term === 3) expect(log.hardState.votedFor).toBe(memberIdOf(8n));
           else expect(log.hardState.term).toBe(4);
-          expect(log.entries.map(({ index }) => index)).toEqual([10, 11, 12].slice(0, log.entries.length));
+          expect([...log.entries].map(({ index }) => index)).toEqual([10, 11, 12].slice(0, log.entries.length));
         });
       }
     }

@@ -125,7 +125,7 @@ export class MemoryDisk {
 export function recovered(segments: readonly LogSegment[], segmentBytesMax: number): LogContent | string {
   const log = recoverLog(segments, { segmentBytesMax });
   if (!log.ok) return log.reason;
-  return { base: log.base, hardState: log.hardState, entries: log.entries };
+  return { base: log.base, hardState: log.hardState, entries: [...log.entries] };
 }
 
 /** One text for equal contents: quicker to compare than the contents, many times over. */

@@ -114,7 +114,7 @@ function smallLog(): RecordedLog {
 function recoverAndGoOn(segments: readonly LogSegment[]): LogContent | string {
   const log = recoverLog(segments, config);
   if (!log.ok) return log.reason;
-  const content = { base: log.base, hardState: log.hardState, entries: log.entries };
+  const content = { base: log.base, hardState: log.hardState, entries: [...log.entries] };
   const disk = new MemoryDisk(false, segments);
   disk.carryOut(log.operations);
   const model = new ModelLog();
@@ -315,7 +315,7 @@ describe("recovery from a crash", () => {
           }
           const result = recoverLog(disk.segments, config);
           if (!result.ok) throw new Error(result.reason);
-          const content = { base: result.base, hardState: result.hardState, entries: result.entries };
+          const content = { base: result.base, hardState: result.hardState, entries: [...result.entries] };
           expect(textOf(content)).toBe(textOf(log.contents[survived] as LogContent));
           disk = new MemoryDisk(false, disk.segments);
           disk.carryOut(result.operations);

@@ -22,15 +22,17 @@ class ListBackend implements Pick<Backend, "openView" | "beginInstall"> {
   openView(): BackendView {
     this.viewsOpen += 1;
     const content = this.content;
+    const scan: BackendView["scan"] = (bucket, { from }, visit) => {
+      for (const [each, key, value] of content) {
+        if (each !== bucket || key < textOfBytes(from)) continue;
+        this.visited += 1;
+        if (!visit(bytesOfText(key), bytesOfText(value))) return;
+      }
+    };
     return {
       get: () => undefined,
-      scan: (bucket, { from }, visit) => {
-        for (const [each, key, value] of content) {
-          if (each !== bucket || key < textOfBytes(from)) continue;
-          this.visited += 1;
-          if (!visit(bytesOfText(key), bytesOfText(value))) return;
-        }
-      },
+      scan,
+      scanLent: scan,
       close: () => {
         this.viewsOpen -= 1;
       },

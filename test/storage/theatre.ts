@@ -213,7 +213,7 @@ function describeRecovery(log: LogRecovery): readonly string[] {
   if (!log.ok) return [`refused: ${log.reason}`];
   const { term, votedFor, commitIndex } = log.hardState;
   const vote = votedFor === undefined || votedFor === memberIdOf(0n) ? "none" : hexOf(votedFor);
-  const entries = log.entries.map(describeEntry).join(", ");
+  const entries = [...log.entries].map(describeEntry).join(", ");
   return [
     ...log.notes.map((note) => `note: ${note}`),
     `term=${term} vote=${vote} commit=${commitIndex}, after ${log.base.term}/${log.base.index}: [${entries}]`,
