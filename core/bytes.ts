@@ -29,8 +29,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
  */
 export function textOfBytes(bytes: Uint8Array): string {
   const length = bytes.length;
-  if (length <= 8) return shortText(bytes, length);
-  if (length <= 18) return middlingText(bytes, length);
+  if (length <= 18) return textBetween(bytes, 0, length);
   if (length > 8_192) {
     let text = "";
     for (let start = 0; start < length; start += 8_192) {
@@ -45,16 +44,16 @@ export function textOfBytes(bytes: Uint8Array): string {
 export function textBetween(bytes: Uint8Array, from: number, to: number): string {
   const length = to - from;
   if (length <= 8) return shortText(bytes, from, length);
-  if (length <= 16) return shortText(bytes, from, 8) + shortText(bytes, from + 8, length - 8);
+  if (length <= 18) return middlingText(bytes, from, length);
   return textOfBytes(bytes.subarray(from, to));
 }
 
 /**
- * Up to eight bytes. Keys are short and become texts all the time: argument by argument costs half of what a call with
+ * Up to eight bytes from there. Keys are short and become texts all the time: argument by argument costs half of what a call with
  * a list does.
  */
-function shortText(bytes: Uint8Array, length: number): string {
-  const at = (offset: number): number => bytes[offset] as number;
+function shortText(bytes: Uint8Array, from: number, length: number): string {
+  const at = (offset: number): number => bytes[from + offset] as number;
   switch (length) {
     case 0:
       return "";
@@ -78,11 +77,11 @@ function shortText(bytes: Uint8Array, length: number): string {
 }
 
 /**
- * 9 to 18 bytes: most keys, and revisions. In one call, since two texts put together are a tree that every look-up in a
+ * 9 to 18 bytes from there: most keys, and revisions. In one call, since two texts put together are a tree that every look-up in a
  * Map flattens first: with that it takes twice as long.
  */
-function middlingText(bytes: Uint8Array, length: number): string {
-  const at = (offset: number): number => bytes[offset] as number;
+function middlingText(bytes: Uint8Array, from: number, length: number): string {
+  const at = (offset: number): number => bytes[from + offset] as number;
   const [a, b, c, d, e, f, g, h, i] = [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8)];
   switch (length) {
     case 9:
@@ -100,13 +99,13 @@ function middlingText(bytes: Uint8Array, length: number): string {
     case 15:
       return String.fromCharCode(a, b, c, d, e, f, g, h, i, at(9), at(10), at(11), at(12), at(13), at(14));
     default:
-      return longestMiddlingText(bytes, length);
+      return longestMiddlingText(bytes, from, length);
   }
 }
 
-/** 16 to 18 bytes. */
-function longestMiddlingText(bytes: Uint8Array, length: number): string {
-  const at = (offset: number): number => bytes[offset] as number;
+/** 16 to 18 bytes from there. */
+function longestMiddlingText(bytes: Uint8Array, from: number, length: number): string {
+  const at = (offset: number): number => bytes[from + offset] as number;
   const [a, b, c, d, e, f, g, h] = [at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)];
   const [i, j, k, l, m, n, o, p] = [at(8), at(9), at(10), at(11), at(12), at(13), at(14), at(15)];
   if (length === 16) return String.fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);

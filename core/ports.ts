@@ -48,6 +48,15 @@ export interface BackendReader {
   get(bucket: Bucket, key: Uint8Array): Uint8Array | undefined;
   /** Entries with from ≤ key < to, ascending; `to` undefined means to the end of the bucket. */
   scan(bucket: Bucket, range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined }, visit: Visit): void;
+  /**
+   * The same for long readings, cheaper by a copy of each entry: the bytes are only lent. They are what they are until the
+   * visitor returns, or until it reads or writes the backend.
+   */
+  scanLent(
+    bucket: Bucket,
+    range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined },
+    visit: Visit,
+  ): void;
 }
 
 /**

@@ -168,6 +168,14 @@ export class SimBackend implements Backend {
     this.#contents[bucket].scan(range.from, range.to, visit);
   }
 
+  scanLent(
+    bucket: Bucket,
+    range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined },
+    visit: Visit,
+  ): void {
+    this.scan(bucket, range, lending(visit));
+  }
+
   put(bucket: Bucket, key: Uint8Array, value: Uint8Array): void {
     assert(key.length >= 1 && key.length <= keyBytesMax, "a backend key has 1..511 bytes", key.length);
     this.#undo.push({ bucket, key, before: this.#set(bucket, key, value) });
@@ -311,6 +319,18 @@ export class SimBackend implements Backend {
   }
 }
 
+/** Lent bytes are spoilt when the visitor returns, so that whoever keeps them is found out. */
+function lending(visit: Visit): Visit {
+  return (key, value) => {
+    const lentKey = key.slice();
+    const lentValue = value.slice();
+    const goesOn = visit(lentKey, lentValue);
+    lentKey.fill(0xff);
+    lentValue.fill(0xff);
+    return goesOn;
+  };
+}
+
 class SimView implements BackendView {
   #contents: Contents | undefined;
 
@@ -326,6 +346,14 @@ class SimView implements BackendView {
   scan(bucket: Bucket, range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined }, visit: Visit): void {
     assert(this.#contents !== undefined, "a closed view is not read");
     this.#contents[bucket].scan(range.from, range.to, visit);
+  }
+
+  scanLent(
+    bucket: Bucket,
+    range: { readonly from: Uint8Array; readonly to: Uint8Array | undefined },
+    visit: Visit,
+  ): void {
+    this.scan(bucket, range, lending(visit));
   }
 
   close(): void {

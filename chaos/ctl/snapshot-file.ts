@@ -111,7 +111,7 @@ export class SnapshotFile {
       });
       return found;
     };
-    const hashed = hashOfStoredKeys({ get, scan }, revision);
+    const hashed = hashOfStoredKeys({ get, scan, scanLent: scan }, revision);
     if (!hashed.ok) throw new SnapshotProblem(refusals[hashed.refusal].text);
     return hashed;
   }

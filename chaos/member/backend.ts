@@ -21,6 +21,7 @@ import {
   textOfBytes,
   type Visit,
 } from "../../core/index.ts";
+import { type LendingDatabase, openLending } from "./lending.ts";
 import { syncDirectory, syncFile } from "./sync.ts";
 
 type Bytes = Uint8Array;
@@ -31,6 +32,8 @@ interface Environment {
   readonly directory: string;
   readonly root: RootDatabase<Bytes, Bytes>;
   readonly databases: { readonly [Name in Bucket]: Database<Bytes, Bytes> };
+  /** Second handles on the same, for long readings; opened when first needed. */
+  readonly lending: Map<Bucket, LendingDatabase>;
   /** Views that still read it; a replaced environment is closed when the last one is. */
   views: number;
   replaced: boolean;
@@ -108,6 +111,11 @@ export class LmdbBackend implements Backend {
 
   scan(bucket: Bucket, range: Range, visit: Visit): void {
     scanMerged(this.#environment.databases[bucket].getRange(lmdbRange(range)), this.#pending[bucket], range, visit);
+  }
+
+  scanLent(bucket: Bucket, range: Range, visit: Visit): void {
+    const stored = lendingOf(this.#environment, bucket).getRange(lmdbRange(range));
+    scanMerged(stored, this.#pending[bucket], range, visit);
   }
 
   put(bucket: Bucket, key: Bytes, value: Bytes): void {
@@ -381,6 +389,13 @@ class View implements BackendView {
     scanMerged(stored, this.#pending[bucket], range, visit);
   }
 
+  scanLent(bucket: Bucket, range: Range, visit: Visit): void {
+    this.#checkReadable();
+    const transaction = this.#transaction;
+    const stored = lendingOf(this.#environment, bucket).getRange({ ...lmdbRange(range), transaction });
+    scanMerged(stored, this.#pending[bucket], range, visit);
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -525,11 +540,20 @@ function openAt(directory: string, create: boolean): Environment {
       authRoles: database("authRoles"),
     };
     if (create) syncDirectory(directory);
-    return { directory, root, databases, views: 0, replaced: false, closed: false };
+    return { directory, root, databases, lending: new Map(), views: 0, replaced: false, closed: false };
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     throw new BackendProblem(`cannot open the backend in ${directory}: ${cause}`);
   }
+}
+
+function lendingOf({ root, lending }: Environment, bucket: Bucket): LendingDatabase {
+  let database = lending.get(bucket);
+  if (database === undefined) {
+    database = openLending(root, bucket);
+    lending.set(bucket, database);
+  }
+  return database;
 }
 
 /** Closes an environment nobody reads any more and removes its files. */
@@ -565,4 +589,5 @@ function copied(lent: Buffer | undefined): Bytes | undefined {
   return lent === undefined ? undefined : new Uint8Array(lent.buffer, lent.byteOffset, lent.length).slice();
 }
 
-const plain = (bytes: Bytes): Bytes => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const plain = (bytes: Bytes): Bytes =>
+  Buffer.isBuffer(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;

@@ -79,19 +79,20 @@ export class Compaction {
     if (target === undefined) return;
     const doomed: Uint8Array[] = [];
     let seen = 0;
-    let last: Uint8Array | undefined;
-    this.backend.scan("key", { from: this.cursor, to: encodeRevision(target + 1, 0, false) }, (key, value) => {
-      if (!this.keeps(key, value, target)) doomed.push(key);
+    let next: Uint8Array | undefined;
+    this.backend.scanLent("key", { from: this.cursor, to: encodeRevision(target + 1, 0, false) }, (key, value) => {
+      if (!this.keeps(key, value, target)) doomed.push(key.slice());
       else if (this.hashes !== undefined) this.crc = crc32c(value, crc32c(key, this.crc));
-      last = key;
       seen += 1;
-      return seen < entriesMax;
+      if (seen < entriesMax) return true;
+      next = encodeRevision(mainRevisionOf(key), subRevisionOf(key) + 1, false);
+      return false;
     });
     for (const key of doomed) this.backend.delete("key", key);
     this.counts.pieces += 1;
     this.counts.entries += doomed.length;
-    if (last !== undefined && seen >= entriesMax) {
-      this.cursor = encodeRevision(mainRevisionOf(last), subRevisionOf(last) + 1, false);
+    if (next !== undefined) {
+      this.cursor = next;
       return;
     }
     this.backend.put("meta", finishedKey, encodeRevision(target, 0, false));

@@ -81,7 +81,7 @@ function extendHash(
   const keptRevision = start.anyLive ? revision : compactRevision;
   let crc = start.crc;
   const range = { from: encodeRevision(start.from, 0, false), to: encodeRevision(revision + 1, 0, false) };
-  state.backend.scan("key", range, (key, value) => {
+  state.backend.scanLent("key", range, (key, value) => {
     if (mainRevisionOf(key) > compactRevision || isCounted(index, key, value, keptRevision)) {
       crc = crc32c(value, crc32c(key, crc));
     }

@@ -88,6 +88,53 @@ export function decodeKeyValue(bytes: Uint8Array): KeyValue {
   };
 }
 
+/**
+ * What an index is made of, read from one stored key-value after the other: no object for each, and no look at the value.
+ */
+export class StoredFields {
+  /** The key: from ≤ position < to of the bytes. */
+  keyFrom = 0;
+  keyTo = 0;
+  createRevision = 0;
+  modRevision = 0;
+  version = 0;
+  lease: LeaseId = noLease;
+
+  read(bytes: Uint8Array): void {
+    this.keyTo = 0;
+    this.createRevision = 0;
+    this.modRevision = 0;
+    this.version = 0;
+    this.lease = noLease;
+    const end = bytes.length;
+    for (let position = 0; position < end; ) {
+      const tag = bytes[position++] as number;
+      const from = position;
+      let number = 0;
+      let scale = 1;
+      for (let byte = 128; byte >= 128; scale *= 128) {
+        assert(position < end, "a stored key-value ends inside a field");
+        byte = bytes[position++] as number;
+        number += (byte & 127) * scale;
+      }
+      if (tag === createTag) this.createRevision = number;
+      else if (tag === modTag) this.modRevision = number;
+      else if (tag === versionTag) this.version = number;
+      else if (tag === leaseTag) this.lease = readLease(bytes, from, position);
+      else {
+        assert(tag === keyTag || tag === valueTag, "a stored key-value has a field of an unknown kind", tag);
+        assert(position + number <= end, "a stored key-value ends inside a field");
+        if (tag === keyTag) {
+          this.keyFrom = position;
+          this.keyTo = position + number;
+        }
+        position += number;
+      }
+    }
+    assert(this.keyTo > this.keyFrom, "a stored key-value has a key");
+  }
+}
+
 /** The key alone, as the text under which the index has it. */
 export function decodeKeyText(bytes: Uint8Array): string {
   assert(bytes[0] === keyTag, "a stored key-value begins with its key");

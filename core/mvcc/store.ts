@@ -23,6 +23,7 @@ import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
 import { RecentReads } from "./recent-reads.ts";
+import { restoreKeys } from "./restore.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "./revision.ts";
 import { intervalOf, isSingleKey, TreeIndex } from "./tree-index.ts";
 
@@ -74,17 +75,11 @@ export class Store implements HistorySource {
     this.index.clear();
     this.recent.clear();
     this.running.forget();
-    this.liveKeys = 0;
     this.changes = [];
     this.compacted = this.compaction.reload();
-    let newest = firstRevision;
-    const leases = new Map<string, LeaseId>();
-    this.backend.scan("key", { from: encodeRevision(0, 0, false), to: undefined }, (key, value) => {
-      newest = Math.max(newest, mainRevisionOf(key));
-      this.restore(key, value, leases);
-      return true;
-    });
-    this.current = revisionOf(Math.max(newest, this.compacted));
+    const { newest, liveKeys, leases } = restoreKeys(this.backend, this.index);
+    this.liveKeys = liveKeys;
+    this.current = revisionOf(Math.max(firstRevision, newest, this.compacted));
     return leases;
   }
 
@@ -371,27 +366,6 @@ export class Store implements HistorySource {
   /** A live value at or below the compact revision is about to be history, and then counts in no hash any more. */
   private noteReplaced(key: KeyIndex): void {
     if (key.mainAt(key.newest) <= this.compacted) this.running.forget();
-  }
-
-  private restore(storedRevision: Uint8Array, value: Uint8Array, leases: Map<string, LeaseId>): void {
-    const keyValue = decodeKeyValue(value);
-    const text = textOfBytes(keyValue.key);
-    let key = this.index.get(text);
-    if (key === undefined) {
-      key = new KeyIndex(text);
-      this.index.add(key);
-    }
-    const main = mainRevisionOf(storedRevision);
-    if (key.isLive !== !isTombstone(storedRevision)) this.liveKeys += key.isLive ? -1 : 1;
-    if (isTombstone(storedRevision)) {
-      key.tombstone(main, subRevisionOf(storedRevision));
-      leases.delete(text);
-      return;
-    }
-    assert(keyValue.modRevision === main, "a stored key-value lies under its own revision", keyValue.modRevision, main);
-    key.restorePut(main, subRevisionOf(storedRevision), keyValue);
-    if (keyValue.lease !== noLease) leases.set(text, keyValue.lease);
-    else leases.delete(text);
   }
 
   /**

@@ -26,6 +26,7 @@ function readOnly(reader: BackendReader): Backend {
   return {
     get: (bucket, key) => reader.get(bucket, key),
     scan: (bucket, range, visit) => reader.scan(bucket, range, visit),
+    scanLent: (bucket, range, visit) => reader.scanLent(bucket, range, visit),
     put: no,
     delete: no,
     openView: no,

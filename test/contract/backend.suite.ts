@@ -34,6 +34,16 @@ function contentsOf(reader: BackendReader, bucket: Bucket, from = "", to?: strin
   return found;
 }
 
+/** Made of texts while the bytes are lent. */
+function lentContentsOf(reader: BackendReader, bucket: Bucket, from = "", to?: string): string[] {
+  const found: string[] = [];
+  reader.scanLent(bucket, { from: key(from), to: to === undefined ? undefined : key(to) }, (at, value) => {
+    found.push(`${textOfBytes(at)}=${textOfBytes(value)}`);
+    return true;
+  });
+  return found;
+}
+
 function put(backend: Backend, bucket: Bucket, entries: { readonly [name: string]: string }): void {
   for (const [name, value] of Object.entries(entries)) backend.put(bucket, key(name), key(value));
 }
@@ -87,6 +97,29 @@ export function backendSuite(contract: BackendContract): void {
           return visits < 2;
         });
         expect(visits).toBe(2);
+      }));
+
+    test("a scan of lent bytes shows what a scan shows, values of every size among them, in the backend and in a view", () =>
+      withBackend(1, async (subject) => {
+        const { backend } = subject;
+        for (let size = 0; size < 300; size++) {
+          backend.put("key", key(String(1000 + size).repeat(1 + (size % 5))), new Uint8Array(size).fill(size));
+        }
+        for (const size of [4_095, 4_096, 4_097, 70_000, 3_000_000]) {
+          backend.put("key", key(`2${size}`), new Uint8Array(size).fill(size));
+        }
+        await subject.commit();
+        put(backend, "key", { "1007": "between", "1010": "instead", z: "last" });
+        backend.delete("key", key("1020"));
+        const view = backend.openView();
+        const shown = contentsOf(backend, "key", "1003", "1250");
+        expect(shown.length).toBeGreaterThan(200);
+        expect(lentContentsOf(backend, "key", "1003", "1250")).toEqual(shown);
+        expect(lentContentsOf(view, "key")).toEqual(contentsOf(backend, "key"));
+        view.close();
+        let visits = 0;
+        backend.scanLent("key", { from: key("1"), to: undefined }, () => ++visits < 7);
+        expect(visits).toBe(7);
       }));
 
     test("buckets do not see each other", () =>

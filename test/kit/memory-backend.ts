@@ -93,6 +93,8 @@ class Contents implements BackendReader {
     );
   }
 
+  scanLent: BackendReader["scanLent"] = (bucket, range, visit) => this.scan(bucket, range, visit);
+
   copy(): Contents {
     const copy = new Contents();
     for (const [name, bucket] of this.buckets) copy.buckets.set(name, bucket.copy());
@@ -133,6 +135,8 @@ export class MemoryBackend implements Backend {
     this.contents.scan(bucket, range, visit);
   }
 
+  scanLent: BackendReader["scanLent"] = (bucket, range, visit) => this.scan(bucket, range, visit);
+
   put(bucket: Bucket, key: Uint8Array, value: Uint8Array): void {
     this.write(bucket, key, value);
   }
@@ -143,7 +147,8 @@ export class MemoryBackend implements Backend {
 
   openView(): BackendView {
     const contents = this.contents.copy();
-    return { get: contents.get.bind(contents), scan: contents.scan.bind(contents), close: () => undefined };
+    const { scanLent } = contents;
+    return { get: contents.get.bind(contents), scan: contents.scan.bind(contents), scanLent, close: () => undefined };
   }
 
   beginInstall(): BackendInstall {
