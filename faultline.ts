@@ -3,7 +3,7 @@
  * The one door for people: hands a verb to the simulator, the real world or the reports. Verbs are loaded when they
  * are asked for, so that `faultline etcd` does not pay for the simulator.
  */
-import { exitCodes, runProgram } from "./reports/command.ts";
+import { exitCodes, runProgram } from "./reports/exit-code.ts";
 
 const verbs = {
   all: { room: "top", meaning: "the main job: every scenario simulated, three drills, one page" },

@@ -3,7 +3,8 @@
  * is written, its processes are gone. What this machine lets a drill break is tried and printed first.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { exitCodes, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
+import { runVerb, wholeNumber } from "../reports/command.ts";
+import { exitCodes, UsageError } from "../reports/exit-code.ts";
 import { exitCodeOfVerdict, jsonOfRun, linesOfRun } from "../reports/verdict.ts";
 import { worstVerdict } from "../scenarios/check/verdict.ts";
 import { scenarioNamed, scenarios } from "../scenarios/index.ts";

@@ -2,7 +2,7 @@
 /*
  * faultline-etcdctl: `faultline etcdctl` as a program of its own, etcd's own client for the command line.
  */
-import { runProgram } from "../reports/command.ts";
+import { runProgram } from "../reports/exit-code.ts";
 import { run } from "./ctl/etcdctl.ts";
 
 await runProgram(run);

@@ -2,7 +2,7 @@
 /*
  * faultline-etcdutl: `faultline etcdutl` as a program of its own, etcd's own tool for files.
  */
-import { runProgram } from "../reports/command.ts";
+import { runProgram } from "../reports/exit-code.ts";
 import { run } from "./ctl/etcdutl.ts";
 
 await runProgram(run);

@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { RunSummary } from "../scenarios/run.ts";
-import { UsageError } from "./command.ts";
+import { UsageError } from "./exit-code.ts";
 
 export interface ShardBlob {
   readonly format: "faultline-shard";

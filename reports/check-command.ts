@@ -8,7 +8,8 @@ import { FormatError, type FormatName, formatNames, type ParsedHistory } from ".
 import { guessFormat, parseHistory } from "../scenarios/check/formats/parse.ts";
 import { checkStrings } from "../scenarios/check/strings.ts";
 import { type CheckResult, type VerdictWord, worstVerdict } from "../scenarios/check/verdict.ts";
-import { exitCodes, runVerb, UsageError, wholeNumber } from "./command.ts";
+import { runVerb, wholeNumber } from "./command.ts";
+import { exitCodes, UsageError } from "./exit-code.ts";
 
 /**
  * Budgets are steps, so that a history gives one verdict everywhere; people think in seconds. One second stands for so

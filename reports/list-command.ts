@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { allChecks } from "../scenarios/check/all.ts";
 import { drilledOn, type FaultName, faultMeanings } from "../scenarios/faults.ts";
 import { scenarios } from "../scenarios/index.ts";
-import { runVerb, UsageError } from "./command.ts";
+import { runVerb } from "./command.ts";
+import { UsageError } from "./exit-code.ts";
 
 interface Row {
   readonly name: string;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { HistoryEvent } from "../scenarios/history.ts";
 import type { Plan } from "../scenarios/plan.ts";
 import type { RunResult, RunSummary } from "../scenarios/run.ts";
-import { UsageError } from "./command.ts";
+import { UsageError } from "./exit-code.ts";
 import { junitOf } from "./junit.ts";
 import { pageOf } from "./page.ts";
 

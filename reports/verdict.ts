@@ -5,7 +5,7 @@
 import type { CheckResult, VerdictWord } from "../scenarios/check/verdict.ts";
 import type { FaultEvent, HistoryEvent } from "../scenarios/history.ts";
 import type { RunResult } from "../scenarios/run.ts";
-import { exitCodes } from "./command.ts";
+import { exitCodes } from "./exit-code.ts";
 import { countText, durationText } from "./html.ts";
 
 /** Unknown is never green: anything but "holds" fails. */

@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { Option } from "commander";
-import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
+import { Progress, runVerb, wholeNumber } from "../reports/command.ts";
+import { exitCodes, UsageError } from "../reports/exit-code.ts";
 import { type PlantedBug, PlantedCopy, patchesFolder, plantedBugs } from "./planted-copy.ts";
 import { namesNear } from "./selection.ts";
 

@@ -5,7 +5,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { exitCodes, Progress, UsageError } from "../reports/command.ts";
+import { Progress } from "../reports/command.ts";
+import { exitCodes, UsageError } from "../reports/exit-code.ts";
 import { fileNameOf, toolVersion } from "../reports/run-directory.ts";
 import { smallScenarioNamed, smallScenarios } from "../scenarios/small/index.ts";
 import type { SmallScenario } from "../scenarios/small/small-scenario.ts";

@@ -3,7 +3,7 @@
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { UsageError } from "../reports/command.ts";
+import { UsageError } from "../reports/exit-code.ts";
 import type { Plan } from "../scenarios/plan.ts";
 import { parsePlan } from "../scenarios/plan-format.ts";
 

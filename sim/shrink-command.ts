@@ -4,7 +4,8 @@
  */
 import { statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { exitCodes, Progress, runVerb, UsageError, wholeNumber } from "../reports/command.ts";
+import { Progress, runVerb, wholeNumber } from "../reports/command.ts";
+import { exitCodes, UsageError } from "../reports/exit-code.ts";
 import { linesOfRun } from "../reports/verdict.ts";
 import type { Plan } from "../scenarios/plan.ts";
 import { serialisePlan } from "../scenarios/plan-format.ts";

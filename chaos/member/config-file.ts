@@ -4,11 +4,16 @@
  * line. Source: etcd configuration, §3 config file.
  */
 import { readFileSync } from "node:fs";
-import { isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
 import { durationMs } from "./durations.ts";
 import { refuse } from "./flag-problem.ts";
 import { formProblem, type Given } from "./flag-sources.ts";
 import { type FlagName, flagTable, formerFlags, isFlagName } from "./flag-table.ts";
+
+const load = createRequire(import.meta.url);
+/** Loaded when there is a file to read, as most members have none: it is large. */
+const yaml = (): typeof Yaml => load("yaml");
 
 export interface FileRead {
   readonly given: Given;
@@ -29,14 +34,14 @@ export function readConfigFile(path: string): FileRead {
 
 /** The same of a text. @param path for messages */
 export function configOf(text: string, path: string): FileRead {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lines = new (yaml().LineCounter)();
+  const document = yaml().parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [broken] = document.errors;
   if (broken !== undefined) refuse(`${path}:${lines.linePos(broken.pos[0]).line}: ${broken.message}`);
   const reader = new FileReader(path, lines);
   const { contents } = document;
-  if (isMap(contents)) reader.readTop(contents);
-  else if (!(contents === null || (isScalar(contents) && contents.value === null))) {
+  if (yaml().isMap(contents)) reader.readTop(contents);
+  else if (!(contents === null || (yaml().isScalar(contents) && contents.value === null))) {
     refuse(`${path}:1: a configuration file is a map of keys to values`);
   }
   return reader;
@@ -97,14 +102,14 @@ class FileReader implements FileRead {
   readonly given: Given = new Map();
   readonly warnings: string[] = [];
   readonly #path: string;
-  readonly #lines: LineCounter;
+  readonly #lines: Yaml.LineCounter;
 
-  constructor(path: string, lines: LineCounter) {
+  constructor(path: string, lines: Yaml.LineCounter) {
     this.#path = path;
     this.#lines = lines;
   }
 
-  readTop(map: YAMLMap): void {
+  readTop(map: Yaml.YAMLMap): void {
     for (const pair of map.items) {
       const key = keyOf(pair);
       const section = sections[key];
@@ -119,9 +124,9 @@ class FileReader implements FileRead {
     }
   }
 
-  #readSection(section: string, keys: { readonly [key: string]: FlagName | "pointless" }, pair: Pair): void {
+  #readSection(section: string, keys: { readonly [key: string]: FlagName | "pointless" }, pair: Yaml.Pair): void {
     if (isNull(pair.value)) return;
-    if (!isMap(pair.value)) {
+    if (!yaml().isMap(pair.value)) {
       refuse(`${this.#placeOf(pair)}: "${section}" must be a map of keys to values, not ${described(pair.value)}`);
       return;
     }
@@ -134,7 +139,7 @@ class FileReader implements FileRead {
     }
   }
 
-  #take(name: FlagName, key: string, pair: Pair): void {
+  #take(name: FlagName, key: string, pair: Yaml.Pair): void {
     if (isNull(pair.value)) return;
     const text = this.#textOf(name, pair);
     const wrong = (what: string): never => refuse(`${this.#placeOf(pair)}: "${key}" ${what}`);
@@ -150,8 +155,8 @@ class FileReader implements FileRead {
   }
 
   /** The value as the command line would have it. */
-  #textOf(name: FlagName, { value: node }: Pair): string | { readonly problem: string } {
-    const value: unknown = isScalar(node) ? node.value : undefined;
+  #textOf(name: FlagName, { value: node }: Yaml.Pair): string | { readonly problem: string } {
+    const value: unknown = yaml().isScalar(node) ? node.value : undefined;
     const must = (what: string): { readonly problem: string } => ({
       problem: `must be ${what}, not ${described(node)}`,
     });
@@ -167,8 +172,8 @@ class FileReader implements FileRead {
           ? value
           : must("a whole number of nanoseconds or a time such as 10s");
       case "list":
-        if (isSeq(node) && listedFlags.includes(name)) {
-          const items = node.items.map((item) => (isScalar(item) ? item.value : undefined));
+        if (yaml().isSeq(node) && listedFlags.includes(name)) {
+          const items = node.items.map((item) => (yaml().isScalar(item) ? item.value : undefined));
           return items.every((item) => typeof item === "string") ? items.join(",") : must("a list of texts");
         }
         return typeof value === "string" ? value : must("one text, its items joined by commas");
@@ -177,18 +182,18 @@ class FileReader implements FileRead {
     }
   }
 
-  #placeOf({ key }: Pair): string {
-    const range = isScalar(key) ? key.range : undefined;
+  #placeOf({ key }: Yaml.Pair): string {
+    const range = yaml().isScalar(key) ? key.range : undefined;
     return `${this.#path}:${range === undefined || range === null ? 1 : this.#lines.linePos(range[0]).line}`;
   }
 }
 
-const keyOf = ({ key }: Pair): string => (isScalar(key) ? String(key.value) : "");
-const isNull = (node: unknown): boolean => node === null || (isScalar(node) && node.value === null);
+const keyOf = ({ key }: Yaml.Pair): string => (yaml().isScalar(key) ? String(key.value) : "");
+const isNull = (node: unknown): boolean => node === null || (yaml().isScalar(node) && node.value === null);
 
 function described(node: unknown): string {
-  if (isSeq(node)) return "a list";
-  if (isMap(node)) return "a map";
-  const value: unknown = isScalar(node) ? node.value : node;
+  if (yaml().isSeq(node)) return "a list";
+  if (yaml().isMap(node)) return "a map";
+  const value: unknown = yaml().isScalar(node) ? node.value : node;
   return typeof value === "string" ? `the text "${value}"` : `${typeof value} ${String(value)}`;
 }

@@ -1,9 +1,11 @@
 /*
  * Passwords of etcd users: bcrypt, on a thread of the runtime's own pool, one at a time. More at once would take the
  * cores from the member, whose peers would then think it dead; and whoever guesses passwords shall not get more than one.
+ * The native library is loaded with the first password.
  */
-import { hash, verify } from "@node-rs/bcrypt";
 import type { RequestId } from "../../core/index.ts";
+
+const bcrypt = () => import("@node-rs/bcrypt");
 
 export interface PasswordsOptions {
   /** Binary logarithm of the rounds. */
@@ -25,6 +27,7 @@ export class Passwords {
 
   hash(requestId: RequestId, password: string): void {
     this.#enqueue(async () => {
+      const { hash } = await bcrypt();
       const text = await hash(password, this.#options.cost);
       if (!this.#stopped) this.#options.onHashed(requestId, text);
     });
@@ -32,6 +35,7 @@ export class Passwords {
 
   check(requestId: RequestId, password: string, hashed: string): void {
     this.#enqueue(async () => {
+      const { verify } = await bcrypt();
       // What is no hash matches no password.
       const matches = await verify(password, hashed).catch(() => false);
       if (!this.#stopped) this.#options.onChecked(requestId, matches);

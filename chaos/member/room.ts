@@ -118,8 +118,10 @@ export class Room {
     let handle: number | undefined;
     try {
       handle = openSync(this.#file, "w", 0o600);
-      const zeros = new Uint8Array(this.#reserveBytes);
-      for (let written = 0; written < zeros.length; ) written += writeSync(handle, zeros, written);
+      const zeros = new Uint8Array(Math.min(this.#reserveBytes, 256 * kib));
+      for (let written = 0; written < this.#reserveBytes; ) {
+        written += writeSync(handle, zeros, 0, Math.min(zeros.length, this.#reserveBytes - written));
+      }
       this.#isReserved = true;
     } catch (error) {
       if (!this.explains(error)) throw error;

@@ -5,12 +5,14 @@
  */
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { jwtVerify, SignJWT } from "jose";
 import type { Credential } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
 import type { CallTarget } from "./calls.ts";
 import { durationMs } from "./durations.ts";
 import type { CallOptions, OpenStream, StreamAnswers, UnaryAnswer } from "./seam.ts";
+
+/** Loaded with the first token, as most members know simple ones alone. */
+const jose = () => import("jose");
 
 /** What `--auth-token` asks for. */
 export type TokenOptions =
@@ -92,6 +94,7 @@ export class SignedTokens {
   async sign(user: string, authRevision: number): Promise<string | undefined> {
     if (this.#signKey === undefined) return undefined;
     const expirySeconds = Math.floor((Date.now() + this.#ttlMs) / 1_000);
+    const { SignJWT } = await jose();
     return new SignJWT({ username: user, revision: authRevision })
       .setProtectedHeader({ alg: this.#method, typ: "JWT" })
       .setExpirationTime(expirySeconds)
@@ -99,6 +102,7 @@ export class SignedTokens {
   }
 
   async check(token: string): Promise<Credential> {
+    const { jwtVerify } = await jose();
     try {
       const { payload } = await jwtVerify(token, this.#verifyKey, { algorithms: [this.#method] });
       const { username, revision } = payload;
