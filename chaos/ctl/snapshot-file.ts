@@ -8,6 +8,8 @@ import { type BackendReader, compareBytes, crc32c, hashOfStoredKeys, refusals, u
 import { BboltFile } from "../member/bbolt/reader.ts";
 
 const hashBytes = 32;
+/** What is read at once: pages mostly follow each other. */
+const pieceBytes = 1024 * 1024;
 /** A database is whole blocks of so many bytes; what is left over is the hash. */
 const blockBytes = 512;
 
@@ -32,6 +34,7 @@ export class SnapshotFile {
   readonly database: BboltFile;
   readonly #handle: number;
   readonly #sizeBytes: number;
+  #piece: { readonly from: number; readonly bytes: Uint8Array } = { from: 0, bytes: new Uint8Array(0) };
 
   /** @throws SnapshotProblem, BboltProblem */
   constructor(path: string) {
@@ -43,7 +46,7 @@ export class SnapshotFile {
     this.#sizeBytes = fstatSync(this.#handle).size;
     this.database = new BboltFile({
       sizeBytes: this.#sizeBytes - (this.#hasHash ? hashBytes : 0),
-      read: (position, length) => this.#read(position, length),
+      read: (position, length) => this.#readAhead(position, length),
     });
   }
 
@@ -53,7 +56,6 @@ export class SnapshotFile {
     const end = this.#sizeBytes - hashBytes;
     const expected = this.#read(end, hashBytes);
     const hash = createHash("sha256");
-    const pieceBytes = 1024 * 1024;
     for (let at = 0; at < end; at += pieceBytes) hash.update(this.#read(at, Math.min(pieceBytes, end - at)));
     const found = new Uint8Array(hash.digest());
     if (compareBytes(expected, found) !== 0) {
@@ -122,6 +124,17 @@ export class SnapshotFile {
 
   get #hasHash(): boolean {
     return this.#sizeBytes % blockBytes === hashBytes;
+  }
+
+  /** Views of the piece that was read last, where it holds them; a piece is never written to again. */
+  #readAhead(position: number, length: number): Uint8Array {
+    const { from, bytes } = this.#piece;
+    if (position < from || position + length > from + bytes.length) {
+      if (length >= pieceBytes) return this.#read(position, length);
+      this.#piece = { from: position, bytes: this.#read(position, Math.min(pieceBytes, this.#sizeBytes - position)) };
+    }
+    const at = position - this.#piece.from;
+    return this.#piece.bytes.subarray(at, at + length);
   }
 
   #read(position: number, length: number): Uint8Array {

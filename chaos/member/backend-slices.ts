@@ -6,14 +6,18 @@ import type { BackendReader, Bucket, Visit } from "../../core/index.ts";
 
 /** How long one piece may take. */
 const sliceMs = 4;
-/** Entries between two looks at the clock. */
+/** Entries, and bytes of values, between two looks at the clock. */
 const entriesPerLook = 64;
+const bytesPerLook = 1024 * 1024;
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Visits every entry of the bucket in ascending order; `visit` must not keep the reader from being read again. */
+/**
+ * Visits every entry of the bucket in ascending order; the bytes are only lent. `visit` must not keep the reader from being
+ * read again.
+ */
 export async function scanInSlices(
-  reader: Pick<BackendReader, "scan">,
+  reader: Pick<BackendReader, "scanLent">,
   bucket: Bucket,
   visit: (key: Uint8Array, value: Uint8Array) => void,
 ): Promise<void> {
@@ -26,25 +30,29 @@ export async function scanInSlices(
 
 /** @returns where to go on; undefined at the end */
 function slice(
-  reader: Pick<BackendReader, "scan">,
+  reader: Pick<BackendReader, "scanLent">,
   { bucket, from }: { readonly bucket: Bucket; readonly from: Uint8Array },
   visit: (key: Uint8Array, value: Uint8Array) => void,
 ): Uint8Array | undefined {
   const deadlineMs = performance.now() + sliceMs;
-  let last: Uint8Array | undefined;
-  let stopped = false;
+  let next: Uint8Array | undefined;
   let seen = 0;
+  let seenBytes = 0;
   const visitOne: Visit = (key, value) => {
-    visit(key, value);
-    last = key;
     seen++;
-    stopped = seen % entriesPerLook === 0 && performance.now() >= deadlineMs;
-    return !stopped;
+    seenBytes += value.length;
+    if (seen >= entriesPerLook || seenBytes >= bytesPerLook) {
+      seen = 0;
+      seenBytes = 0;
+      if (performance.now() >= deadlineMs) {
+        // The least key beyond this one; taken before `visit` may touch what lends it.
+        next = new Uint8Array(key.length + 1);
+        next.set(key);
+      }
+    }
+    visit(key, value);
+    return next === undefined;
   };
-  reader.scan(bucket, { from, to: undefined }, visitOne);
-  if (!stopped || last === undefined) return undefined;
-  // The least key beyond the last one.
-  const next = new Uint8Array(last.length + 1);
-  next.set(last);
+  reader.scanLent(bucket, { from, to: undefined }, visitOne);
   return next;
 }

@@ -18,6 +18,7 @@ import {
   type Bucket,
   buckets,
   bytesOfText,
+  compareBytes,
   textOfBytes,
   type Visit,
 } from "../../core/index.ts";
@@ -184,7 +185,7 @@ export class LmdbBackend implements Backend {
       view,
       append: (bucket, key, value) => {
         checkOpen();
-        install.append(bucket, key, value);
+        install.put(bucket, key, value);
       },
       scanCopy: (bucket, range, visit) => {
         checkOpen();
@@ -425,7 +426,7 @@ export interface BackendRewrite {
   readonly view: BackendView;
   /** Entries of a bucket, in ascending order, each once. */
   append(bucket: Bucket, key: Bytes, value: Bytes): void;
-  /** Reads what was copied. */
+  /** Reads what was copied; the bytes are only lent. */
   scanCopy(bucket: Bucket, range: Range, visit: Visit): void;
   /** The copy, with all that was committed since, takes the place of the backend: as one change, durable. */
   finish(): void;
@@ -436,6 +437,8 @@ class Install implements BackendInstall {
   readonly #environment: Environment;
   readonly #finished: (environment: Environment) => void;
   #writes: (Write & { readonly append: boolean })[] = [];
+  /** The greatest key put into each bucket. */
+  readonly #lastKeys = new Map<Bucket, Bytes>();
   #bytes = 0;
   #open = true;
 
@@ -444,17 +447,16 @@ class Install implements BackendInstall {
     this.#finished = finished;
   }
 
+  /** Where keys of a bucket ascend, as they do in a snapshot, its pages become full, and LMDB need not look for places. */
   put(bucket: Bucket, key: Bytes, value: Bytes): void {
-    this.#add({ bucket, key: key.slice(), value: value.slice(), append: false });
+    const last = this.#lastKeys.get(bucket);
+    const append = last === undefined || compareBytes(last, key) < 0;
+    if (append) this.#lastKeys.set(bucket, key);
+    this.#add({ bucket, key, value, append });
   }
 
   get isOpen(): boolean {
     return this.#open;
-  }
-
-  /** Keys of a bucket ascend: its pages become full. */
-  append(bucket: Bucket, key: Bytes, value: Bytes): void {
-    this.#add({ bucket, key, value, append: true });
   }
 
   catchUp(writes: readonly Write[]): void {
@@ -463,8 +465,8 @@ class Install implements BackendInstall {
 
   scan(bucket: Bucket, range: Range, visit: Visit): void {
     this.#flush();
-    for (const { key, value } of this.#environment.databases[bucket].getRange(lmdbRange(range))) {
-      if (!visit(plain(key), plain(value))) return;
+    for (const { key, value } of lendingOf(this.#environment, bucket).getRange(lmdbRange(range))) {
+      if (!visit(key, value)) return;
     }
   }
 

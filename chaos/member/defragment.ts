@@ -15,11 +15,11 @@ export async function defragment(backend: Pick<LmdbBackend, "beginRewrite">): Pr
       const copied = newSum();
       await scanInSlices(rewrite.view, bucket, (key, value) => {
         copied.add(key, value);
-        rewrite.append(bucket, key, value);
+        rewrite.append(bucket, key.slice(), value.slice());
       });
       const found = newSum();
-      const copy: Pick<BackendReader, "scan"> = {
-        scan: (name, range, visit) => rewrite.scanCopy(name, range, visit),
+      const copy: Pick<BackendReader, "scanLent"> = {
+        scanLent: (name, range, visit) => rewrite.scanCopy(name, range, visit),
       };
       await scanInSlices(copy, bucket, (key, value) => found.add(key, value));
       if (found.entries !== copied.entries || found.crc !== copied.crc) {

@@ -43,7 +43,7 @@ export async function hashOfBackend(view: BackendReader): Promise<number> {
  * @returns its length in bytes
  */
 export async function writeEtcdFile(
-  view: Pick<BackendView, "scan">,
+  view: Pick<BackendView, "scanLent">,
   sink: FileSink,
   configuration: Configuration,
 ): Promise<number> {

@@ -192,19 +192,14 @@ export class SnapshotOutbox {
     let full = false;
     for (; transfer.bucket < buckets.length; transfer.bucket++, transfer.from = emptyBytes) {
       const bucket = buckets[transfer.bucket] ?? "key";
-      let last: Uint8Array | undefined;
-      source.view.scan(bucket, { from: transfer.from, to: undefined }, (key, value) => {
+      source.view.scanLent(bucket, { from: transfer.from, to: undefined }, (key, value) => {
         // An entry larger than a chunk goes alone; otherwise it waits for the next one.
         full = writer.entryBytes > 0 && writer.entryBytes + key.length + value.length > sizeBytes;
-        if (full) return false;
-        writer.add(bucket, key, value);
-        last = key;
-        return true;
+        if (full) transfer.from = key.slice();
+        else writer.add(bucket, key, value);
+        return !full;
       });
-      if (full) {
-        if (last !== undefined) transfer.from = after(last);
-        break;
-      }
+      if (full) break;
     }
     const place = {
       from: this.#id,
@@ -226,13 +221,6 @@ export class SnapshotOutbox {
 function closeView(transfer: Transfer): void {
   if (transfer.viewOpen) transfer.source.view.close();
   transfer.viewOpen = false;
-}
-
-/** The first key after that one. */
-function after(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }
 
 export interface ReceivedSnapshot {

@@ -83,7 +83,7 @@ export class BboltFile {
     const visitPlain = (element: Element): boolean =>
       (element.flags & bucketElementFlag) !== 0 || visit(element.key, element.value);
     if ("page" in root) this.#walk(root.page, visitPlain);
-    else for (const element of elementsOf(root.inline)) if (!visitPlain(element)) return;
+    else everyElement(root.inline, visitPlain);
   }
 
   /** Everything that is wrong with the file, one text each; bounded. */
@@ -138,18 +138,14 @@ export class BboltFile {
       seen.add(id);
       const page = this.#page(id);
       use(page);
-      for (const element of elementsOf(page)) {
-        if (page.flags === pageFlags.branch) {
-          if (!below(element.child, depth + 1)) return false;
-          continue;
-        }
+      if (page.flags === pageFlags.branch) return everyElement(page, ({ child }) => below(child, depth + 1));
+      return everyElement(page, (element) => {
         if (last !== undefined && compareBytes(last, element.key) >= 0) {
           throw new BboltProblem(`page ${id}: keys are not in order`);
         }
         last = element.key;
-        if (!visit(element)) return false;
-      }
-      return true;
+        return visit(element);
+      });
     };
     below(root, 0);
   }
@@ -210,7 +206,8 @@ function pageOf(bytes: Uint8Array, id: number): Page {
   };
 }
 
-function* elementsOf(page: Page): Generator<Element> {
+/** Visits the elements of a page until the visitor returns false. @returns whether all were visited */
+function everyElement(page: Page, visit: (element: Element) => boolean): boolean {
   const { id, flags, count, bytes, view } = page;
   const isLeaf = flags === pageFlags.leaf;
   if (!isLeaf && flags !== pageFlags.branch) throw new BboltProblem(`page ${id}: invalid type: ${flags}`);
@@ -222,13 +219,15 @@ function* elementsOf(page: Page): Generator<Element> {
     const valueLength = isLeaf ? view.getUint32(at + 12, true) : 0;
     const valueAt = keyAt + keyLength;
     if (valueAt + valueLength > bytes.length) throw new BboltProblem(`page ${id}: an element leaves the page`);
-    yield {
+    const element = {
       flags: isLeaf ? view.getUint32(at, true) : 0,
       key: bytes.subarray(keyAt, valueAt),
       value: bytes.subarray(valueAt, valueAt + valueLength),
       child: isLeaf ? 0 : countAt(view, at + 8),
     };
+    if (!visit(element)) return false;
   }
+  return true;
 }
 
 /** A count that does not fit 16 bits stands before the ids. */

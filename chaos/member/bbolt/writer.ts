@@ -1,7 +1,7 @@
 /*
  * Writes a bbolt file in one pass: leaves as entries come, branches over each bucket when it is complete, the root last,
- * then the first pages, which name the rest. Nothing is ever free in it. Memory: one chunk, and a key for each leaf of
- * the bucket under way.
+ * then the first pages, which name the rest. Nothing is ever free in it. Memory: one chunk, a page, and a key for each
+ * leaf of the bucket under way.
  */
 import { assert } from "../../../core/index.ts";
 import {
@@ -21,11 +21,52 @@ export interface FileSink {
   write(bytes: Uint8Array, position: number): void;
 }
 
-interface Element {
-  readonly flags: number;
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
+/** Elements of a leaf, gathered until they fill a page: their bytes, one behind the other, and how long each part is. */
+class Elements {
+  /** Key length and value length of one element after the other. */
+  readonly lengths: number[] = [];
+  #bytes = new Uint8Array(pageSize);
+  #used = 0;
+
+  get count(): number {
+    return this.lengths.length >> 1;
+  }
+
+  /** Of the page they would make. */
+  get pageBytes(): number {
+    return pageHeaderBytes + this.count * elementBytes + this.#used;
+  }
+
+  /** Keys and values without what stands before them. */
+  get data(): Uint8Array {
+    return this.#bytes.subarray(0, this.#used);
+  }
+
+  /** A copy of the first key. */
+  get firstKey(): Uint8Array {
+    return this.#bytes.slice(0, this.lengths[0]);
+  }
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    const end = this.#used + key.length + value.length;
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
+      larger.set(this.data);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(key, this.#used);
+    this.#bytes.set(value, this.#used + key.length);
+    this.#used = end;
+    this.lengths.push(key.length, value.length);
+  }
+
+  clear(): void {
+    this.lengths.length = 0;
+    this.#used = 0;
+    if (this.#bytes.length > 16 * pageSize) this.#bytes = new Uint8Array(pageSize);
+  }
 }
+
 /** A page and the least key below it. */
 interface Child {
   readonly key: Uint8Array;
@@ -54,7 +95,7 @@ export class BboltWriter {
     assert(!this.#open, "one bucket is written at a time");
     this.#open = true;
     return new BucketWriter({
-      leaf: (elements, bytes) => this.#leaf(elements, bytes),
+      leaf: (elements) => this.#leaf(elements, 0),
       end: (leaves) => {
         this.#open = false;
         this.#buckets.push({ name: new TextEncoder().encode(name), value: this.#bucketValue(leaves) });
@@ -65,12 +106,9 @@ export class BboltWriter {
   /** @returns length of the file in bytes */
   finish(): number {
     assert(!this.#open, "the last bucket was ended");
-    let bytes = pageHeaderBytes;
-    const elements = this.#buckets.map(({ name, value }): Element => {
-      bytes += elementBytes + name.length + value.length;
-      return { flags: bucketElementFlag, key: name, value };
-    });
-    const root = this.#leaf(elements, bytes);
+    const elements = new Elements();
+    for (const { name, value } of this.#buckets) elements.add(name, value);
+    const root = this.#leaf(elements, bucketElementFlag);
     this.#flush();
     const head = new Uint8Array(firstPages * pageSize);
     const view = new DataView(head.buffer);
@@ -118,19 +156,22 @@ export class BboltWriter {
     return (level[0] as Child).page;
   }
 
-  #leaf(elements: readonly Element[], bytes: number): number {
-    const { id, page, view } = this.#take(bytes, pageFlags.leaf, elements.length);
+  /** @param flags of every element */
+  #leaf(elements: Elements, flags: number): number {
+    const { count, lengths } = elements;
+    const { id, page, view } = this.#take(elements.pageBytes, pageFlags.leaf, count);
     let at = pageHeaderBytes;
-    let data = pageHeaderBytes + elements.length * elementBytes;
-    for (const { flags, key, value } of elements) {
+    let data = pageHeaderBytes + count * elementBytes;
+    page.set(elements.data, data);
+    for (let number = 0; number < lengths.length; number += 2) {
+      const keyLength = lengths[number] as number;
+      const valueLength = lengths[number + 1] as number;
       view.setUint32(at, flags, true);
       view.setUint32(at + 4, data - at, true);
-      view.setUint32(at + 8, key.length, true);
-      view.setUint32(at + 12, value.length, true);
-      page.set(key, data);
-      page.set(value, data + key.length);
+      view.setUint32(at + 8, keyLength, true);
+      view.setUint32(at + 12, valueLength, true);
       at += elementBytes;
-      data += key.length + value.length;
+      data += keyLength + valueLength;
     }
     return id;
   }
@@ -184,39 +225,30 @@ export class BboltWriter {
   }
 }
 
-/** Entries of one bucket, keys ascending in byte order. */
+/** Entries of one bucket, keys ascending in byte order; their bytes are copied at once. */
 export class BucketWriter {
-  readonly #file: {
-    leaf(elements: readonly Element[], bytes: number): number;
-    end(leaves: readonly Child[]): void;
-  };
-  #elements: Element[] = [];
-  #bytes = pageHeaderBytes;
+  readonly #file: { leaf(elements: Elements): number; end(leaves: readonly Child[]): void };
+  readonly #elements = new Elements();
   readonly #leaves: Child[] = [];
 
-  constructor(file: {
-    leaf(elements: readonly Element[], bytes: number): number;
-    end(leaves: readonly Child[]): void;
-  }) {
+  constructor(file: { leaf(elements: Elements): number; end(leaves: readonly Child[]): void }) {
     this.#file = file;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
-    const size = elementBytes + key.length + value.length;
-    if (this.#elements.length > 0 && this.#bytes + size > pageSize) this.#flush();
-    this.#elements.push({ flags: 0, key, value });
-    this.#bytes += size;
+    const { count, pageBytes } = this.#elements;
+    if (count > 0 && pageBytes + elementBytes + key.length + value.length > pageSize) this.#flush();
+    this.#elements.add(key, value);
   }
 
   end(): void {
-    if (this.#elements.length > 0) this.#flush();
+    if (this.#elements.count > 0) this.#flush();
     this.#file.end(this.#leaves);
   }
 
   #flush(): void {
-    const page = this.#file.leaf(this.#elements, this.#bytes);
-    this.#leaves.push({ key: (this.#elements[0] as Element).key, page });
-    this.#elements = [];
-    this.#bytes = pageHeaderBytes;
+    const page = this.#file.leaf(this.#elements);
+    this.#leaves.push({ key: this.#elements.firstKey, page });
+    this.#elements.clear();
   }
 }
