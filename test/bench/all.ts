@@ -93,7 +93,7 @@ const benches: { readonly [name: string]: () => Row[] } = {
   watchers: () => compared("watchers.ts"),
   large: () => compared("large.ts", "--revisions", "100000"),
   "large-1m": () => compared("large.ts"),
-  "long-log": () => compared("large.ts", "--long-log"),
+  recovery: () => compared("recovery.ts"),
   "catch-up": () => compared("catch-up.ts"),
   failover: () => compared("failover.ts"),
   snapshot: () => compared("snapshot.ts"),

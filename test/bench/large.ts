@@ -1,26 +1,24 @@
 /*
  * A large history: memory with many revisions, and how long a member takes from SIGKILL to its first acknowledged put,
- * once with a log cut short by its snapshots and once with every entry still in the log. Ours, then a stock etcd, each
- * filled by one put for each revision.
+ * with a log cut short by its snapshots (with all of it in the log: recovery.ts). Ours, then a stock etcd, each filled by
+ * one put for each revision.
  *
  *     npx tsc -b && node --import tsx test/bench/large.ts [--revisions 1000000] [--keys 100000] [--value 256]
- *         [--long-log] [--restarts 3]
+ *         [--restarts 3]
  *
- * --keys: how many different keys the revisions go to. --long-log: no snapshot cuts the log (--snapshot-count).
+ * --keys: how many different keys the revisions go to.
  */
-import { spawn } from "node:child_process";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import {
   BenchClient,
   type Cluster,
+  fillFast,
   median,
   ours,
   pause,
   print,
   putOf,
   residentMb,
-  root,
   startCluster,
   stock,
   type Target,
@@ -31,7 +29,6 @@ const { values } = parseArgs({
     revisions: { type: "string", default: "1000000" },
     keys: { type: "string", default: "100000" },
     value: { type: "string", default: "256" },
-    "long-log": { type: "boolean", default: false },
     restarts: { type: "string", default: "3" },
   },
 });
@@ -45,9 +42,7 @@ interface Figures {
 }
 
 async function measure(target: Target): Promise<Figures> {
-  const flags = ["--quota-backend-bytes", "8000000000"];
-  if (values["long-log"]) flags.push("--snapshot-count", String(2 * revisions));
-  const cluster = await startCluster(target, 1, flags);
+  const cluster = await startCluster(target, 1, ["--quota-backend-bytes", "8000000000"]);
   try {
     return await figuresOf(cluster);
   } finally {
@@ -58,7 +53,7 @@ async function measure(target: Target): Promise<Figures> {
 async function figuresOf({ servers: [server] }: Cluster): Promise<Figures> {
   if (server === undefined) throw new Error("there is one member");
   const emptyMb = residentMb(server);
-  await fillFast(server.clientPort);
+  await fillFast(server.clientPort, values);
   await pause(1_000);
   const filledMb = residentMb(server);
   const firstPutMs: number[] = [];
@@ -70,20 +65,6 @@ async function figuresOf({ servers: [server] }: Cluster): Promise<Figures> {
     firstPutMs.push(performance.now() - killedMs);
   }
   return { emptyMb, filledMb, firstPutMs: median(firstPutMs), restartedMb: residentMb(server) };
-}
-
-/** Through the load generator, which is a process of its own. */
-async function fillFast(port: number): Promise<void> {
-  const generator = spawn(
-    process.execPath,
-    [
-      ...["--import", "tsx", join(import.meta.dirname, "load.ts"), "--port", String(port), "--call", "put"],
-      ...["--clients", "256", "--calls", values.revisions, "--keys", values.keys, "--value", values.value],
-    ],
-    { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
-  );
-  const code = await new Promise((resolve) => generator.once("close", resolve));
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
 }
 
 async function firstPut(port: number): Promise<void> {
@@ -102,8 +83,7 @@ async function firstPut(port: number): Promise<void> {
 
 const own = await measure(ours);
 const anchor = await measure(stock);
-const log = values["long-log"] ? ", all in the log" : "";
-const of = `${revisions.toLocaleString("en")} revisions of ${Number(values.keys).toLocaleString("en")} keys, ${values.value} bytes${log}`;
+const of = `${revisions.toLocaleString("en")} revisions of ${Number(values.keys).toLocaleString("en")} keys, ${values.value} bytes`;
 const row = (what: string, unit: string, field: keyof Figures): void =>
   print({ what, unit, ours: own[field], anchor: anchor[field], better: "less" });
 row("memory, empty", "MB", "emptyMb");

@@ -232,6 +232,23 @@ export async function fill(port: number, keys: number, valueBytes: number): Prom
   client.close();
 }
 
+/** So many puts, each one revision, to so many keys in turn; by the load generator, which is a process of its own. */
+export async function fillFast(
+  port: number,
+  load: { readonly revisions: string; readonly keys: string; readonly value: string },
+): Promise<void> {
+  const generator = spawn(
+    process.execPath,
+    [
+      ...["--import", "tsx", join(import.meta.dirname, "load.ts"), "--port", String(port), "--call", "put"],
+      ...["--clients", "256", "--calls", load.revisions, "--keys", load.keys, "--value", load.value],
+    ],
+    { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
+  );
+  const code = await new Promise((resolve) => generator.once("close", resolve));
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+}
+
 /** The member that leads. */
 export async function leaderOf({ servers }: Cluster): Promise<Server> {
   for (;;) {
