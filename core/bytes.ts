@@ -49,8 +49,8 @@ export function textBetween(bytes: Uint8Array, from: number, to: number): string
 }
 
 /**
- * Up to eight bytes from there. Keys are short and become texts all the time: argument by argument costs half of what a call with
- * a list does.
+ * Up to eight bytes from there. Keys are short and become texts all the time: argument by argument costs half of what a
+ * call with a list does.
  */
 function shortText(bytes: Uint8Array, from: number, length: number): string {
   const at = (offset: number): number => bytes[from + offset] as number;
