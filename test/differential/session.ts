@@ -264,6 +264,8 @@ export class Session {
     const { kvs } = fromBinary(RangeResponseSchema, await this.#must("Range", own));
     const stream = this.#target.open(path, this.#caller(undefined));
     stream.send(encodePlain(input, { name: election }, this.#places.resolve));
+    // Newer servers do not begin before their client has said its one request is all.
+    stream.halfClose();
     if (kvs.length > 0) await this.#target.until(() => stream.replies.length > 0 || stream.ended !== undefined, callMs);
     const [first] = stream.replies;
     const leader = first === undefined ? "nobody" : decodePlain(output, first, this.#places.meaning);
