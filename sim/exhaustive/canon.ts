@@ -20,7 +20,7 @@ const always: LeftOut = {
   // The same in all states; the stub's draws are constant.
   RaftState: ["config", "random", "hasServed"],
   // Views of `peers` and `self` by half, sums overwritten before each use, and a setting.
-  Leadership: ["incoming", "outgoing", "incomingValues", "outgoingValues", "appendsInFlightMax"],
+  Leadership: ["incoming", "outgoing", "incomingValues", "outgoingValues", "inFlight"],
 };
 
 /** What members remember of each other's promises is only told to members that ask. */
