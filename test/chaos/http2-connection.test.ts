@@ -347,6 +347,24 @@ test("a client that asks and does not take is not read any more until it does", 
   expect(socket.isPaused()).toBe(false);
 });
 
+test("a client that takes no answers may ask no further than its window", async () => {
+  const takesNothing = frame(4, 0, 0, "0004 00000000");
+  const pieces = Array.from({ length: 5 }, () => frame(0, 0, 1, Buffer.alloc(16_000, "x")));
+  const { socket, frames } = await exchange(Buffer.concat([preface, takesNothing, frame(1, 4, 1, request), ...pieces]));
+  const widened = (seen: readonly Seen[]): number =>
+    seen.filter(({ type, streamId }) => type === 8 && streamId === 1).length;
+  expect(widened(frames)).toBe(0);
+  socket.push(frame(8, 0, 1, "00020000"));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const after = framesOf(socket.written);
+  const answered = after.filter(({ type }) => type === 0).map(({ payload }) => payload.length);
+  expect(answered.reduce((sum, length) => sum + length, 0)).toBe(65_535);
+  expect(widened(after)).toBe(0);
+  socket.push(frame(8, 0, 0, "00020000"));
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(widened(framesOf(socket.written))).toBe(1);
+});
+
 test("the end takes no more requests, and comes with the last answer", async () => {
   let open: Stream | undefined;
   const { socket, connection } = await exchange(

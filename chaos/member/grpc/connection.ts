@@ -199,8 +199,12 @@ export class Connection implements StreamConnection {
       this.#waiting.delete(stream);
       stream.pump();
       if (stream.isOver) continue;
-      if (stream.isWaiting) this.#waiting.add(stream);
-      else stream.handler?.drained();
+      if (stream.isWaiting) {
+        this.#waiting.add(stream);
+        continue;
+      }
+      this.#replenish(stream);
+      stream.handler?.drained();
     }
   }
 
@@ -314,14 +318,18 @@ export class Connection implements StreamConnection {
       return;
     }
     stream.unreturned += payload.length;
-    const isLast = (flags & flagBits.endStream) !== 0;
-    if (!isLast && stream.unreturned >= this.#options.windowBytes.stream / 2) {
-      this.#widen(streamId, stream.unreturned);
-      stream.receiveWindow += stream.unreturned;
-      stream.unreturned = 0;
-    }
     if (content.length > 0 && !stream.isOver) stream.handler?.data(content);
-    if (isLast) this.#readEnded(stream);
+    if ((flags & flagBits.endStream) !== 0) this.#readEnded(stream);
+    else this.#replenish(stream);
+  }
+
+  /** Gives back what was taken, but not while answers wait: whoever takes none could ask for them without bound. */
+  #replenish(stream: Stream): void {
+    if (stream.isReadEnded || stream.isOver || stream.isWaiting) return;
+    if (stream.unreturned < this.#options.windowBytes.stream / 2) return;
+    this.#widen(stream.id, stream.unreturned);
+    stream.receiveWindow += stream.unreturned;
+    stream.unreturned = 0;
   }
 
   #readEnded(stream: Stream): void {
