@@ -42,6 +42,7 @@ export class Snapshots {
   readonly #out: SnapshotOutbox;
   readonly #in: SnapshotInbox;
   #sync: BackendSync | undefined;
+  /** How far the state went when the log was last cut, or would have when it was found as it is. */
   #compactedAt: LogIndex;
   /** For metrics; see counts.ts. */
   readonly received = new Map<MemberId, number>();
@@ -63,7 +64,9 @@ export class Snapshots {
     this.#outbox = options.outbox;
     this.#writer = options.writer;
     this.#hub = options.hub;
-    this.#compactedAt = machine.appliedIndex;
+    // Counted from the log, not from this start: a member that is restarted often cuts its log all the same.
+    const begins = options.raft.firstIndex - 1 + config.snapshotCatchUpEntries;
+    this.#compactedAt = indexOf(Math.min(machine.appliedIndex, begins));
     this.#out = new SnapshotOutbox({
       config,
       id,

@@ -413,6 +413,20 @@ describe("streams and members", () => {
     expect(behind.events).not.toContainEqual(expect.objectContaining({ type: "snapshotInstalled" }));
   });
 
+  test("a member that is started anew more often than its log is cut cuts it all the same", () => {
+    const cluster = electedCluster(1, { snapshotEntries: 20, snapshotCatchUpEntries: 5 });
+    for (let life = 1; life <= 4; life++) {
+      for (let round = 1; round <= 10; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+      const [only] = cluster.members;
+      if (only === undefined) throw new Error("no member");
+      cluster.stop(only);
+      cluster.start(only);
+      cluster.elect();
+    }
+    accepted(cluster.call(cluster.leader, put("k", "last")));
+    expect(cluster.leader.running.raft.firstIndex).toBeGreaterThan(1);
+  });
+
   test("a member that was ended comes back from its own disks with everything it had", () => {
     const cluster = electedCluster(3);
     for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
