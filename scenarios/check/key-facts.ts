@@ -55,6 +55,7 @@ export class KeyKnowledge {
       if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
       learn(keys, op, op.step, op.answer, op.revision, answerWrote(op.answer) === true);
     }
+    learnFromListings(keys, history);
     for (const facts of keys) {
       facts.pins.sort(pinOrder);
       facts.sights.sort((a, b) => a.modRevision - b.modRevision);
@@ -168,6 +169,28 @@ const ascending = (a: number, b: number): number => a - b;
 /** Of one revision the write comes first: what is known of its state comes behind it. */
 const pinOrder = (a: Pin, b: Pin): number =>
   a.revision - b.revision || (a.kind === "write" ? 0 : 1) - (b.kind === "write" ? 0 : 1);
+
+/**
+ * A read of several keys that shows all there is says of each key what a read of that key would, of those that are
+ * missing too. The latest first, and no more than so many keys: what is read often says little new.
+ */
+function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: CompactHistory): void {
+  let keysLeft = listedKeysMax;
+  for (let position = ops.length - 1; position >= 0; position--) {
+    const op = ops[position] as Op;
+    const { step, answer } = op;
+    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < 0 || answer?.op !== "range") continue;
+    if (step.source.op !== "range" || step.revision > 0 || step.high <= step.low + 1) continue;
+    if (step.source.limit || step.source.countOnly === true || step.source.keysOnly === true) continue;
+    keysLeft -= step.high - step.low;
+    if (keysLeft < 0) return;
+    const shown = new Map(answer.kvs.map((row) => [row.key, row]));
+    for (let key = step.low; key < step.high; key++) {
+      see(keys[key] as KeyFacts, op, op.revision, shown.get(names[key] as string), true);
+    }
+  }
+}
+const listedKeysMax = 1_000_000;
 
 /** @param revision header of the operation: state behind it; @param wrote the operation made that revision */
 function learn(

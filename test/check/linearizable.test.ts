@@ -146,6 +146,23 @@ describe("accepted", () => {
     expect(check(recorder)?.verdict).toBe("holds");
   });
 
+  test("a listing in the end says which leases ended where nobody looked", () => {
+    const leases = Array.from({ length: 16 }, (_, position) => `${position + 1}`);
+    const recorder = new Recorder();
+    for (const [position, lease] of leases.entries()) {
+      const id = 2 * position + 1;
+      recorder.call(id, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.ok(id, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.put(id + 1, `key${lease}`, "v", position + 2, lease);
+    }
+    // Eight revisions that nobody claims, and that nobody saw.
+    const kept = leases.slice(0, 8).map((lease, position) => kv(`key${lease}`, "v", position + 2, { lease }));
+    const rows = kept.sort((a, b) => (a.key < b.key ? -1 : 1));
+    recorder.at(60_000).call(100, { op: "range", key: "key", rangeEnd: "kez" });
+    recorder.ok(100, 25, { op: "range", kvs: rows, count: rows.length, more: false });
+    expect(check(recorder, 1_000)?.verdict).toBe("holds");
+  });
+
   test("a read of the past shows the past", () => {
     const recorder = new Recorder().put(1, "k", "v", 2).put(2, "k", "w", 3);
     recorder.call(3, { op: "range", key: "k", revision: 2 }).ok(3, 3, found(kv("k", "v", 2)));
