@@ -46,6 +46,8 @@ export class ClusterProblem extends Error {
 
 /** On a busy machine a program may wait a minute for its turn. */
 const readyWithinMs = 120_000;
+/** A member that is to lead has so long to answer. */
+const beginsWithinMs = 5_000;
 
 export class Cluster {
   readonly names: readonly string[];
@@ -140,7 +142,13 @@ export class Cluster {
 
   /** Asks the leader to hand over to that member. @returns why it did not; undefined when the other one leads */
   async handOver(to: string): Promise<string | undefined> {
-    const target = await this.status(this.names.indexOf(to), 1_000);
+    // A member that was promoted a moment ago may not have begun to serve clients.
+    const deadlineMs = performance.now() + beginsWithinMs;
+    let target = await this.status(this.names.indexOf(to), 1_000);
+    while (target === undefined && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      target = await this.status(this.names.indexOf(to), 1_000);
+    }
     if (target === undefined) return `${to} does not answer`;
     const leader = this.clients[this.names.indexOf((await this.leader()) ?? "")];
     if (leader === undefined) return "no member knows a leader now";
