@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { type Command, decodeCommand, encodeCommand } from "../../core/apply/command.ts";
 import { ByteSlab } from "../../core/byte-slab.ts";
 import { memberIdOf } from "../../core/ids.ts";
-import { putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
 import { plain } from "../kit/plain.ts";
 import { commandRequests, configurationRequests, versionRequests } from "../kit/request-arbitraries.ts";
+import { putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const commands: fc.Arbitrary<Command> = fc.record({
   id: fc.record({

@@ -4,8 +4,9 @@ import { isReadOnly, quotaCost } from "../../core/apply/quota.ts";
 import { textOfBytes, utf8Decode } from "../../core/bytes.ts";
 import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
 import type { AlarmRequest } from "../../core/request.ts";
-import { bytes, compareOf, deleteOf, memberRecord, putOf, rangeOf, TestMachine, txnOf } from "../kit/member-kit.ts";
+import { bytes, memberRecord, TestMachine } from "../kit/member-kit.ts";
 import { MemoryBackend } from "../kit/memory-backend.ts";
+import { compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const grantOf = (id: bigint, ttlSeconds: number) => ({
   type: "leaseGrant" as const,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { leaseIdOf } from "../../core/ids.ts";
 import type { CompareOperand, CompareResult, TxnAnswer, TxnRequest } from "../../core/request.ts";
-import { bytes, compareOf, deleteOf, putOf, rangeOf, TestMachine, texts, txnOf } from "../kit/member-kit.ts";
+import { bytes, TestMachine, texts } from "../kit/member-kit.ts";
+import { compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const results: readonly CompareResult[] = ["equal", "greater", "less", "notEqual"];
 

@@ -8,7 +8,8 @@ import { bytesOfText } from "../../core/bytes.ts";
 import { leaseIdOf, memberIdOf } from "../../core/ids.ts";
 import type { Permission, Request, TxnOperation, TxnRequest } from "../../core/request.ts";
 import { as, change, keyRange, permission, userAdd, usersAndRoles } from "../kit/auth.ts";
-import { compareOf, deleteOf, putOf, rangeOf, TestMachine, txnOf } from "../kit/member-kit.ts";
+import { TestMachine } from "../kit/member-kit.ts";
+import { compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const lease = leaseIdOf(9n);
 

@@ -5,9 +5,9 @@ import type { AuthChange } from "../../core/auth/change.ts";
 import { type Identity, memberItself } from "../../core/auth/identity.ts";
 import { memberIdOf } from "../../core/ids.ts";
 import { change, userAdd } from "../kit/auth.ts";
-import { putOf } from "../kit/member-kit.ts";
 import { plain } from "../kit/plain.ts";
 import { keys, rangeEnds } from "../kit/request-arbitraries.ts";
+import { putOf } from "../kit/requests.ts";
 
 const text = fc.oneof(fc.string({ maxLength: 8 }), fc.constantFrom("", "ü\u{1f600}"));
 const permissions = fc.record({

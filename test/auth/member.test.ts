@@ -7,7 +7,7 @@ import { leaseIdOf, watchIdOf } from "../../core/ids.ts";
 import type { Permission, Reply, Request } from "../../core/request.ts";
 import { callsOf, keyRange, permission, usersAndRoles } from "../kit/auth.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
-import { put, range, watchFrom } from "../kit/requests.ts";
+import { putOf, rangeOf, watchFrom } from "../kit/requests.ts";
 
 type Users = { readonly [user: string]: readonly Permission[] };
 
@@ -45,9 +45,9 @@ describe("authenticating", () => {
     const token = authenticated(cluster, follower as TestMember, "u");
     expect(token).toMatchObject({ token: expect.stringMatching(/^[a-zA-Z]{16}\.\d+$/) });
     for (const each of cluster.members) {
-      expect(cluster.call(each, put("k", "v"), token)).toMatchObject({ ok: true });
-      expect(refusalOf(cluster.call(each, put("other", "v"), token))).toBe("permissionDenied");
-      expect(refusalOf(cluster.call(each, put("k", "v")))).toBe("userEmpty");
+      expect(cluster.call(each, putOf("k", "v"), token)).toMatchObject({ ok: true });
+      expect(refusalOf(cluster.call(each, putOf("other", "v"), token))).toBe("permissionDenied");
+      expect(refusalOf(cluster.call(each, putOf("k", "v")))).toBe("userEmpty");
     }
   });
 
@@ -129,12 +129,14 @@ test("a member raises its alarm and ends leases on its own account, with auth on
   const leaseId = leaseIdOf(6n);
   const { leader } = cluster;
   expect(cluster.call(leader, { type: "leaseGrant", leaseId, ttlSeconds: 2 }, token)).toMatchObject({ ok: true });
-  expect(cluster.call(leader, { ...put("k", "x".repeat(60_000)), lease: leaseId }, token)).toMatchObject({ ok: true });
+  expect(cluster.call(leader, { ...putOf("k", "x".repeat(60_000)), lease: leaseId }, token)).toMatchObject({
+    ok: true,
+  });
   cluster.pass(100);
-  expect(refusalOf(cluster.call(leader, put("k", "x".repeat(60_000)), token))).toBe("noSpace");
-  expect(refusalOf(cluster.call(leader, put("k", "small"), token))).toBe("noSpace");
+  expect(refusalOf(cluster.call(leader, putOf("k", "x".repeat(60_000)), token))).toBe("noSpace");
+  expect(refusalOf(cluster.call(leader, putOf("k", "small"), token))).toBe("noSpace");
   cluster.pass(5_000);
-  const found = cluster.call(leader, range("k"), token);
+  const found = cluster.call(leader, rangeOf("k"), token);
   expect(found.ok && found.answer.type === "range" && found.answer.count).toBe(0);
 });
 
@@ -144,7 +146,7 @@ test("the keys of a lease are shown to who may read them, at whichever member is
   const leaseId = leaseIdOf(8n);
   const root: Credential = { type: "member" };
   cluster.call(cluster.leader, { type: "leaseGrant", leaseId, ttlSeconds: 50 }, token);
-  cluster.call(cluster.leader, { ...put("k", "v"), lease: leaseId }, token);
+  cluster.call(cluster.leader, { ...putOf("k", "v"), lease: leaseId }, token);
   cluster.pass(200);
   const ask = { type: "leaseTimeToLive", leaseId, keys: true } as const;
   const [stale] = cluster.followers;
@@ -152,7 +154,7 @@ test("the keys of a lease are shown to who may read them, at whichever member is
   for (const each of cluster.members) expect(cluster.call(each, ask, token)).toMatchObject({ ok: true });
   // The follower lets the question pass by what it knows; the leader's answer holds a key that may not be shown.
   stale.isCutOff = true;
-  cluster.call(cluster.leader, { ...put("secret", "v"), lease: leaseId }, root);
+  cluster.call(cluster.leader, { ...putOf("secret", "v"), lease: leaseId }, root);
   const asked = cluster.submit(stale, ask, false, token);
   stale.isCutOff = false;
   cluster.pass(3_000);
@@ -175,12 +177,12 @@ describe("tokens", () => {
       { type: "invalid" },
     ];
     for (const credential of bad) {
-      expect(refusalOf(cluster.call(cluster.leader, put("k", "v"), credential))).toBe("invalidAuthToken");
-      expect(refusalOf(cluster.call(cluster.leader, range("k"), credential))).toBe("invalidAuthToken");
+      expect(refusalOf(cluster.call(cluster.leader, putOf("k", "v"), credential))).toBe("invalidAuthToken");
+      expect(refusalOf(cluster.call(cluster.leader, rangeOf("k"), credential))).toBe("invalidAuthToken");
     }
     const off = new TestCluster({ size: 1 });
     off.elect();
-    for (const credential of bad) expect(off.call(off.leader, put("k", "v"), credential)).toMatchObject({ ok: true });
+    for (const credential of bad) expect(off.call(off.leader, putOf("k", "v"), credential)).toMatchObject({ ok: true });
   });
 
   test("a member waits for the entry of a token it has not applied yet", () => {
@@ -189,7 +191,7 @@ describe("tokens", () => {
     if (slow === undefined) throw new Error("no follower");
     slow.isCutOff = true;
     const token = tokenOf(cluster.call(cluster.leader, login("u")));
-    const read = cluster.submit(slow, { ...range("k"), serializable: true }, false, token);
+    const read = cluster.submit(slow, { ...rangeOf("k"), serializable: true }, false, token);
     const { id, stream } = cluster.openStream(slow, "watch", false, token);
     cluster.send(slow, id, watchFrom("k"));
     expect(cluster.reply(slow, read)).toBeUndefined();
@@ -202,7 +204,7 @@ describe("tokens", () => {
 
   test("a token of an entry that never comes is refused in the end", () => {
     const cluster = authCluster({});
-    const read = cluster.submit(cluster.leader, put("k", "v"), false, { type: "token", token: "abc.999999" });
+    const read = cluster.submit(cluster.leader, putOf("k", "v"), false, { type: "token", token: "abc.999999" });
     cluster.pass(6_900);
     expect(cluster.reply(cluster.leader, read)).toBeUndefined();
     cluster.pass(200);
@@ -217,8 +219,8 @@ describe("tokens", () => {
     cluster.stop(each);
     cluster.start(each);
     cluster.pass(3_000);
-    expect(cluster.call(cluster.leader, put("k", "v"), token)).toMatchObject({ ok: true });
-    expect(refusalOf(cluster.call(each, put("k", "v"), token))).toBe("invalidAuthToken");
+    expect(cluster.call(cluster.leader, putOf("k", "v"), token)).toMatchObject({ ok: true });
+    expect(refusalOf(cluster.call(each, putOf("k", "v"), token))).toBe("invalidAuthToken");
   });
 
   test("signed by the world are as old as their issue", () => {
@@ -228,12 +230,12 @@ describe("tokens", () => {
     const { token, user, authRevision } = reply.answer;
     expect({ token, user }).toEqual({ token: "", user: "u" });
     const signed: Credential = { type: "signed", user, authRevision };
-    expect(cluster.call(cluster.leader, put("k", "v"), signed)).toMatchObject({ ok: true });
+    expect(cluster.call(cluster.leader, putOf("k", "v"), signed)).toMatchObject({ ok: true });
     cluster.call(cluster.leader, { type: "roleAdd", role: "r" }, { type: "member" });
-    expect(refusalOf(cluster.call(cluster.leader, put("k", "v"), signed))).toBe("authOldRevision");
-    expect(refusalOf(cluster.call(cluster.leader, range("k"), signed))).toBe("authOldRevision");
+    expect(refusalOf(cluster.call(cluster.leader, putOf("k", "v"), signed))).toBe("authOldRevision");
+    expect(refusalOf(cluster.call(cluster.leader, rangeOf("k"), signed))).toBe("authOldRevision");
     const simple: Credential = { type: "token", token: "abc.1" };
-    expect(refusalOf(cluster.call(cluster.leader, range("k"), simple))).toBe("invalidAuthToken");
+    expect(refusalOf(cluster.call(cluster.leader, rangeOf("k"), simple))).toBe("invalidAuthToken");
   });
 });
 
@@ -266,7 +268,7 @@ describe("streams", () => {
     const { id, stream } = cluster.openStream(cluster.leader, "watch", false, token);
     cluster.send(cluster.leader, id, watchFrom("k"));
     cluster.call(cluster.leader, { type: "roleDelete", role: "u" }, { type: "member" });
-    cluster.call(cluster.leader, put("k", "v"), { type: "member" });
+    cluster.call(cluster.leader, putOf("k", "v"), { type: "member" });
     expect(stream.replies.length).toBe(2);
     expect(stream.ended).toBeUndefined();
   });
@@ -281,7 +283,7 @@ describe("streams", () => {
     const { id, stream } = cluster.openStream(cluster.leader, "leaseKeepAlive", false, token);
     cluster.send(cluster.leader, id, { type: "leaseKeepAlive", leaseId });
     expect(stream.replies).toMatchObject([{ ttlSeconds: 50 }]);
-    cluster.call(cluster.leader, { ...put("foreign", "v"), lease: leaseId }, { type: "member" });
+    cluster.call(cluster.leader, { ...putOf("foreign", "v"), lease: leaseId }, { type: "member" });
     cluster.send(cluster.leader, id, { type: "leaseKeepAlive", leaseId });
     expect(stream.ended).toBe("permissionDenied");
     const nobody = cluster.openStream(cluster.leader, "leaseKeepAlive");
@@ -312,7 +314,7 @@ describe("state", () => {
     // Judged by rights that were taken away just now, the same on all.
     const signed: Credential = { type: "signed", user: "u", authRevision: 99 };
     for (const member of cluster.members) {
-      expect(refusalOf(cluster.call(member, put("b", "v"), signed))).toBe("permissionDenied");
+      expect(refusalOf(cluster.call(member, putOf("b", "v"), signed))).toBe("permissionDenied");
     }
   });
 
@@ -324,16 +326,16 @@ describe("state", () => {
     const token = authenticated(cluster, cluster.leader, "u");
     const [slow] = cluster.followers;
     if (slow === undefined) throw new Error("no follower");
-    expect(cluster.call(slow, put("k", "1"), token)).toMatchObject({ ok: true });
+    expect(cluster.call(slow, putOf("k", "1"), token)).toMatchObject({ ok: true });
     slow.isCutOff = true;
     const root: Credential = { type: "member" };
     cluster.call(cluster.leader, { type: "userChangePassword", name: "u", password: "new" }, root);
-    for (let count = 0; count < 60; count++) cluster.call(cluster.leader, put("other", `${count}`), root);
+    for (let count = 0; count < 60; count++) cluster.call(cluster.leader, putOf("other", `${count}`), root);
     slow.isCutOff = false;
     cluster.pass(5_000);
     expect(slow.events.some((event) => event.type === "snapshotInstalled")).toBe(true);
     expect(slow.running.authHash()).toBe(cluster.leader.running.authHash());
-    expect(refusalOf(cluster.call(slow, put("k", "2"), token))).toBe("invalidAuthToken");
+    expect(refusalOf(cluster.call(slow, putOf("k", "2"), token))).toBe("invalidAuthToken");
     expect(cluster.call(slow, login("u", "new"))).toMatchObject({ ok: true });
   });
 });

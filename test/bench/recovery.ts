@@ -7,7 +7,7 @@
  *         [--restarts 3]
  */
 import { parseArgs } from "node:util";
-import { rangeOf } from "../kit/member-kit.ts";
+import { rangeOf } from "../kit/requests.ts";
 import {
   BenchClient,
   type Cluster,

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
-import { noLease, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
+import { type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
 import { type RealCluster, startCluster } from "../kit/real-members.ts";
+import { putOf } from "../kit/requests.ts";
 
 const clusters: RealCluster[] = [];
 const clients: EtcdClient[] = [];
@@ -24,16 +25,6 @@ async function start(size: number): Promise<{ readonly cluster: RealCluster; rea
   clients.push(...at);
   return { cluster, at };
 }
-
-const put = (key: string, value: string): Request => ({
-  type: "put",
-  key: utf8Encode(key),
-  value: utf8Encode(value),
-  lease: noLease,
-  prevKv: false,
-  ignoreValue: false,
-  ignoreLease: false,
-});
 
 /** Asks again until it is answered: a leader may just have ended. */
 async function askSurely(client: EtcdClient | undefined, request: Request): Promise<void> {
@@ -87,13 +78,13 @@ const keys = Array.from({ length: 30 }, (_, position) => `key-${position}`);
 describe("a bit flips in the middle of the log", () => {
   test("one of three members is filled up by the others, by itself, and then counts again", async () => {
     const { cluster, at } = await start(3);
-    for (const key of keys) await ask(at[0], put(key, `first ${key}.`));
+    for (const key of keys) await ask(at[0], putOf(key, `first ${key}.`));
     const [, second, third] = cluster.members;
     if (second === undefined || third === undefined) throw new Error("three members");
     await second.end("SIGKILL");
     flipBitAt(join(cluster.directory, "m2"), "first key-10.");
     // Meanwhile the others go on, with another leader if it was the one that led.
-    for (const key of keys) await askSurely(at[0], put(key, `second ${key}.`));
+    for (const key of keys) await askSurely(at[0], putOf(key, `second ${key}.`));
     second.start();
     await second.logged("the disk damaged it");
     await second.logged("this member has learned again what it had forgotten, and counts");
@@ -102,7 +93,7 @@ describe("a bit flips in the middle of the log", () => {
     await second.logged("serving client traffic insecurely", 2);
     // It is needed for a majority now.
     await third.end("SIGKILL");
-    await askSurely(at[1], put("after", "all"));
+    await askSurely(at[1], putOf("after", "all"));
     expect(await heldBy(at[1], [...keys, "after"])).toEqual([...keys.map((key) => `second ${key}.`), "all"]);
     // The damage is gone for good: it starts as any other.
     await second.end("SIGTERM");
@@ -114,7 +105,7 @@ describe("a bit flips in the middle of the log", () => {
 
   test("a member that is alone refuses to start, says what to do, and changes nothing", async () => {
     const { cluster, at } = await start(1);
-    for (const key of keys) await ask(at[0], put(key, `first ${key}.`));
+    for (const key of keys) await ask(at[0], putOf(key, `first ${key}.`));
     const [member] = cluster.members;
     if (member === undefined) throw new Error("one member");
     await member.end("SIGKILL");

@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
-import { memberIdOf, noLease, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
+import { memberIdOf, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
 import { freePorts, type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
+import { putOf } from "../kit/requests.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -48,16 +49,6 @@ async function ask(client: EtcdClient, request: Request) {
   }
 }
 
-const put = (key: string, value: string): Request => ({
-  type: "put",
-  key: utf8Encode(key),
-  value: utf8Encode(value),
-  lease: noLease,
-  prevKv: false,
-  ignoreValue: false,
-  ignoreLease: false,
-});
-
 async function heldAt(client: EtcdClient, key: string): Promise<string> {
   const { answer } = await ask(client, {
     ...plainRange,
@@ -75,7 +66,7 @@ describe("force-new-cluster", () => {
   test("the one that is left goes on alone with all it held; old members are turned away, and new ones join", async () => {
     const cluster = await start(3);
     const client = clientOf(cluster.clientPorts[1]);
-    for (let number = 0; number < 20; number++) await ask(client, put(`k${number}`, `v${number}`));
+    for (let number = 0; number < 20; number++) await ask(client, putOf(`k${number}`, `v${number}`));
     for (const member of cluster.members) await member.end("SIGKILL");
     const forced = again(cluster, 1, ["--force-new-cluster"]);
     await forced.logged("serving client traffic insecurely");
@@ -84,7 +75,7 @@ describe("force-new-cluster", () => {
     );
     expect(await namesAt(client)).toEqual(["m2"]);
     for (let number = 0; number < 20; number++) expect(await heldAt(client, `k${number}`)).toBe(`v${number}`);
-    await ask(client, put("after", "alone"));
+    await ask(client, putOf("after", "alone"));
     // Once more with the flag, then without: nothing changes any more.
     await forced.end("SIGTERM");
     forced.start();
@@ -148,7 +139,7 @@ describe("force-new-cluster", () => {
 test("a directory with data, started with the flags of a new cluster: the data win, and the member says so", async () => {
   const cluster = await start(1);
   const client = clientOf(cluster.clientPorts[0]);
-  await ask(client, put("k", "v"));
+  await ask(client, putOf("k", "v"));
   await cluster.members[0]?.end("SIGTERM");
   const over = again(cluster, 0, ["--initial-cluster-state", "new"]);
   await over.logged("serving client traffic insecurely");

@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type CallResult, EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
-import { memberIdOf, noLease, type Request, utf8Encode } from "../../core/index.ts";
+import { memberIdOf, type Request, utf8Encode } from "../../core/index.ts";
 import { freePorts, RealMember } from "../kit/real-members.ts";
+import { putOf } from "../kit/requests.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -53,15 +54,6 @@ async function startAlone(dataDirectory: string, args: readonly string[] = []): 
   return { member, client, points };
 }
 
-const put = (key: string, value: string): Request => ({
-  type: "put",
-  key: utf8Encode(key),
-  value: utf8Encode(value),
-  lease: noLease,
-  prevKv: false,
-  ignoreValue: false,
-  ignoreLease: false,
-});
 const get = (key: string): Request => ({
   ...plainRange,
   key: utf8Encode(key),
@@ -104,12 +96,13 @@ async function alarmed(client: EtcdClient): Promise<readonly bigint[]> {
 /** Writes until the disk is full, looks at what still works, makes room, and writes again. */
 async function fillAndRecover(alone: Alone, disk: { fill(): void; makeRoom(): void }): Promise<void> {
   const { client, member } = alone;
-  for (let number = 0; number < 20; number++) expect(isAnswered(await call(client, put(`k${number}`, "v")))).toBe(true);
+  for (let number = 0; number < 20; number++)
+    expect(isAnswered(await call(client, putOf(`k${number}`, "v")))).toBe(true);
   disk.fill();
-  await until(async () => isNoSpace(await call(client, put("more", "x".repeat(20_000)))), "a write is refused");
+  await until(async () => isNoSpace(await call(client, putOf("more", "x".repeat(20_000)))), "a write is refused");
   await until(async () => (await alarmed(client)).length === 1, "the alarm is raised");
   expect(member.log).toContain("the disk has no room left: writes that need any are refused");
-  expect(isNoSpace(await call(client, put("k1", "w")))).toBe(true);
+  expect(isNoSpace(await call(client, putOf("k1", "w")))).toBe(true);
   expect(isAnswered(await call(client, get("k1")))).toBe(true);
   expect(isAnswered(await call(client, remove("k2")))).toBe(true);
   expect(isAnswered(await call(client, { type: "compact", revision: 10, physical: false }))).toBe(true);
@@ -117,14 +110,14 @@ async function fillAndRecover(alone: Alone, disk: { fill(): void; makeRoom(): vo
   await member.end("SIGKILL");
   member.start();
   await member.logged("serving client traffic insecurely", 2);
-  expect(isNoSpace(await call(client, put("k1", "w")))).toBe(true);
+  expect(isNoSpace(await call(client, putOf("k1", "w")))).toBe(true);
   const gone = await call(client, get("k2"));
   expect(gone.type === "reply" && gone.reply.answer.type === "range" && gone.reply.answer.count).toBe(0);
   disk.makeRoom();
   await member.logged("the disk has room again");
-  expect(isNoSpace(await call(client, put("k1", "w")))).toBe(true);
+  expect(isNoSpace(await call(client, putOf("k1", "w")))).toBe(true);
   for (const id of await alarmed(client)) await call(client, alarm("deactivate", id));
-  expect(isAnswered(await call(client, put("k1", "w")))).toBe(true);
+  expect(isAnswered(await call(client, putOf("k1", "w")))).toBe(true);
   expect(await alarmed(client)).toEqual([]);
 }
 
@@ -162,9 +155,9 @@ describe("a failing sync", () => {
   test("ends the member with a code of its own and the reason; started again it has all it acknowledged", async () => {
     const { member, client, points } = await startAlone(join(temporary(), "data"));
     for (let number = 0; number < 20; number++)
-      expect(isAnswered(await call(client, put(`k${number}`, "v")))).toBe(true);
+      expect(isAnswered(await call(client, putOf(`k${number}`, "v")))).toBe(true);
     writeFileSync(points, "fail-sync-once");
-    expect(isAnswered(await call(client, put("lost", "v")))).toBe(false);
+    expect(isAnswered(await call(client, putOf("lost", "v")))).toBe(false);
     expect(await member.ended()).toEqual({ exitCode: 74, signal: null });
     expect(member.log).toContain("stopping: the disk failed");
     expect(member.log).toContain("fdatasync (a fault point); look after the disk, then start the member again");

@@ -10,7 +10,7 @@ import { openBackend } from "../../chaos/member/backend.ts";
 import { hexOf, leaseIdOf, memberIdOf, type Request } from "../../core/index.ts";
 import { builtProgram } from "../kit/build.ts";
 import { type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
-import { put, range } from "../kit/requests.ts";
+import { putOf, rangeOf } from "../kit/requests.ts";
 import { root } from "../tidy/sources.ts";
 
 const clusters: RealCluster[] = [];
@@ -39,14 +39,14 @@ test("history beyond the retention is compacted without anybody asking, on every
   const members = await start(3, ["--auto-compaction-retention=1s"]);
   const [first] = members;
   if (first === undefined) throw new Error("no member");
-  for (let round = 0; round < 20; round++) expect(await outcome(first, put("k", `${round}`))).toBe("ok");
-  expect(await outcome(first, range("k", undefined, { revision: 5 }))).toBe("ok");
+  for (let round = 0; round < 20; round++) expect(await outcome(first, putOf("k", `${round}`))).toBe("ok");
+  expect(await outcome(first, rangeOf("k", undefined, { revision: 5 }))).toBe("ok");
   const compacted = "etcdserver: mvcc: required revision has been compacted";
   for (const member of members) {
     await expect
-      .poll(() => outcome(member, range("k", undefined, { revision: 5 })), { timeout: 15_000, interval: 200 })
+      .poll(() => outcome(member, rangeOf("k", undefined, { revision: 5 })), { timeout: 15_000, interval: 200 })
       .toBe(compacted);
-    expect(await outcome(member, range("k"))).toBe("ok");
+    expect(await outcome(member, rangeOf("k"))).toBe("ok");
   }
   const [cluster] = clusters;
   expect(cluster?.members.some((each) => each.log.includes("starting auto periodic compaction"))).toBe(true);
@@ -91,7 +91,7 @@ test("a value that changed on one member's disk ends that member before it serve
   const [cluster] = clusters;
   const victim = cluster?.members[2];
   if (first === undefined || cluster === undefined || victim === undefined) throw new Error("no member");
-  for (let round = 0; round < 10; round++) expect(await outcome(first, put("k", `${round}`))).toBe("ok");
+  for (let round = 0; round < 10; round++) expect(await outcome(first, putOf("k", `${round}`))).toBe("ok");
   await new Promise((resolve) => setTimeout(resolve, 500));
   await victim.end("SIGTERM");
   flipOnDisk(join(cluster.directory, victim.name, "member", "snap"));
@@ -108,9 +108,9 @@ test("a value that changed on one member's disk ends that member before it serve
 
   victim.start();
   await expect
-    .poll(() => outcome(first, put("k", "v")), { timeout: 20_000, interval: 200 })
+    .poll(() => outcome(first, putOf("k", "v")), { timeout: 20_000, interval: 200 })
     .toBe("etcdserver: corrupt cluster");
-  expect(await outcome(first, range("k"))).toBe("ok");
+  expect(await outcome(first, rangeOf("k"))).toBe("ok");
   const { result } = first.call({ type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "none" });
   const found = await result;
   if (found.type !== "reply" || found.reply.answer.type !== "alarm") throw new Error(JSON.stringify(found));
@@ -146,7 +146,7 @@ test("a snapshot file has the hash its member gives", async () => {
   const [member] = await start(1, []);
   const [cluster] = clusters;
   if (member === undefined || cluster === undefined) throw new Error("no member");
-  for (const key of ["a", "b", "a", "c"]) expect(await outcome(member, put(key, "v"))).toBe("ok");
+  for (const key of ["a", "b", "a", "c"]) expect(await outcome(member, putOf(key, "v"))).toBe("ok");
   expect(await outcome(member, { type: "compact", revision: 3, physical: true })).toBe("ok");
   const hashed = await member.call({ type: "hashKv", revision: 0 }).result;
   if (hashed.type !== "reply" || hashed.reply.answer.type !== "hashKv") throw new Error(JSON.stringify(hashed));

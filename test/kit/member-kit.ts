@@ -6,75 +6,12 @@ import { type Applied, Machine } from "../../core/apply/machine.ts";
 import { anonymous, type Identity } from "../../core/auth/identity.ts";
 import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
-import { indexOf, leaseIdOf, memberIdOf, termOf } from "../../core/ids.ts";
+import { indexOf, memberIdOf, termOf } from "../../core/ids.ts";
 import type { Entry } from "../../core/raft/message.ts";
-import type {
-  Answer,
-  Compare,
-  CompareOperand,
-  CompareResult,
-  DeleteRangeRequest,
-  KeyValue,
-  MemberRecord,
-  PutRequest,
-  RangeAnswer,
-  RangeRequest,
-  TxnRequest,
-} from "../../core/request.ts";
+import type { Answer, KeyValue, MemberRecord, RangeAnswer, RangeRequest } from "../../core/request.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 
 export const bytes = bytesOfText;
-
-export const putOf = (key: string, value = "", more: Partial<PutRequest> = {}): PutRequest => ({
-  type: "put",
-  key: bytes(key),
-  value: bytes(value),
-  lease: leaseIdOf(0n),
-  prevKv: false,
-  ignoreValue: false,
-  ignoreLease: false,
-  ...more,
-});
-
-export const deleteOf = (key: string, rangeEnd?: string, prevKv = false): DeleteRangeRequest => ({
-  type: "deleteRange",
-  key: bytes(key),
-  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
-  prevKv,
-});
-
-export const rangeOf = (key: string, rangeEnd?: string, more: Partial<RangeRequest> = {}): RangeRequest => ({
-  type: "range",
-  key: bytes(key),
-  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
-  ...more,
-});
-
-export const compareOf = (key: string, result: CompareResult, operand: CompareOperand, rangeEnd?: string): Compare => ({
-  key: bytes(key),
-  rangeEnd: rangeEnd === undefined ? undefined : bytes(rangeEnd),
-  result,
-  operand,
-});
-
-export const txnOf = (parts: Partial<TxnRequest>): TxnRequest => ({
-  type: "txn",
-  compares: [],
-  success: [],
-  failure: [],
-  ...parts,
-});
 
 /** "key=value" of each. */
 export const texts = (keyValues: readonly KeyValue[]): string[] =>

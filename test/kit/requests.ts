@@ -1,11 +1,14 @@
 /*
  * Requests with every field that a test does not care about at its zero.
  */
+import { plainRange } from "../../chaos/client/plain-range.ts";
 import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf, watchIdOf } from "../../core/ids.ts";
 import type {
   Answer,
   Compare,
+  CompareOperand,
+  CompareResult,
   DeleteRangeRequest,
   KeyValue,
   PutRequest,
@@ -15,7 +18,7 @@ import type {
   WatchCreateRequest,
 } from "../../core/request.ts";
 
-export const put = (key: string, value: string, more: Partial<PutRequest> = {}): PutRequest => ({
+export const putOf = (key: string, value = "", more: Partial<PutRequest> = {}): PutRequest => ({
   type: "put",
   key: bytesOfText(key),
   value: bytesOfText(value),
@@ -26,39 +29,31 @@ export const put = (key: string, value: string, more: Partial<PutRequest> = {}):
   ...more,
 });
 
-export const range = (key: string, rangeEnd?: string, more: Partial<RangeRequest> = {}): RangeRequest => ({
-  type: "range",
+export const rangeOf = (key: string, rangeEnd?: string, more: Partial<RangeRequest> = {}): RangeRequest => ({
+  ...plainRange,
   key: bytesOfText(key),
   rangeEnd: rangeEnd === undefined ? undefined : bytesOfText(rangeEnd),
-  limit: 0,
-  revision: 0,
-  sortOrder: "none",
-  sortTarget: "key",
-  serializable: false,
-  keysOnly: false,
-  countOnly: false,
-  minModRevision: 0,
-  maxModRevision: 0,
-  minCreateRevision: 0,
-  maxCreateRevision: 0,
   ...more,
 });
 
-export const deleteRange = (key: string, rangeEnd?: string): DeleteRangeRequest => ({
+export const deleteOf = (key: string, rangeEnd?: string, prevKv = false): DeleteRangeRequest => ({
   type: "deleteRange",
   key: bytesOfText(key),
   rangeEnd: rangeEnd === undefined ? undefined : bytesOfText(rangeEnd),
-  prevKv: false,
+  prevKv,
 });
 
-export const versionIs = (key: string, version: number): Compare => ({
+export const compareOf = (key: string, result: CompareResult, operand: CompareOperand, rangeEnd?: string): Compare => ({
   key: bytesOfText(key),
-  rangeEnd: undefined,
-  result: "equal",
-  operand: { target: "version", number: version },
+  rangeEnd: rangeEnd === undefined ? undefined : bytesOfText(rangeEnd),
+  result,
+  operand,
 });
 
-export const txn = (parts: Partial<Omit<TxnRequest, "type">>): TxnRequest => ({
+export const versionIs = (key: string, version: number): Compare =>
+  compareOf(key, "equal", { target: "version", number: version });
+
+export const txnOf = (parts: Partial<Omit<TxnRequest, "type">>): TxnRequest => ({
   type: "txn",
   compares: [],
   success: [],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { deleteOf, putOf, TestMachine } from "../kit/member-kit.ts";
+import { TestMachine } from "../kit/member-kit.ts";
+import { deleteOf, putOf } from "../kit/requests.ts";
 
 describe("HashKV", () => {
   test("equals etcd's for a fresh store and after one put", () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf, revisionOf } from "../../core/ids.ts";
 import type { Change } from "../../core/mvcc/change.ts";
-import { bytes, deleteOf, putOf, rangeOf, TestMachine, texts, txnOf } from "../kit/member-kit.ts";
+import { bytes, TestMachine, texts } from "../kit/member-kit.ts";
+import { deleteOf, putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const shown = (changes: readonly Change[]): string[] =>
   changes.map(

@@ -4,7 +4,7 @@ import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import { revisionOf } from "../../core/ids.ts";
 import { AutoCompaction } from "../../core/server/auto-compaction.ts";
 import { TestCluster } from "../kit/cluster.ts";
-import { accepted, put, range } from "../kit/requests.ts";
+import { accepted, putOf, rangeOf } from "../kit/requests.ts";
 
 const configOf = (config: Partial<MemberConfig>): MemberConfig => ({ ...defaultMemberConfig, ...config });
 
@@ -102,12 +102,12 @@ test("what was current within the period is never asked for, however uneven time
 test("an automatic compaction reaches every member through the log and refuses reads below it", () => {
   const cluster = new TestCluster({ size: 3, config: { autoCompactionRevisions: 5, autoCompactionCheckMs: 1_000 } });
   cluster.elect();
-  for (let round = 1; round <= 20; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+  for (let round = 1; round <= 20; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
   cluster.pass(2_500);
   expect(cluster.members.map((each) => each.running.compactRevision)).toEqual([16, 16, 16]);
   const compacted = { ok: false, refusal: "compacted" };
-  expect(cluster.call(cluster.leader, { ...range("k"), revision: 15 })).toEqual(compacted);
-  accepted(cluster.call(cluster.leader, { ...range("k"), revision: 16 }));
+  expect(cluster.call(cluster.leader, { ...rangeOf("k"), revision: 15 })).toEqual(compacted);
+  accepted(cluster.call(cluster.leader, { ...rangeOf("k"), revision: 16 }));
   const events = cluster.members.flatMap((each) => each.events.filter((event) => event.type === "autoCompaction"));
   expect(events).toEqual([{ type: "autoCompaction", revision: 16, retention: { mode: "revision", revisions: 5 } }]);
 });
@@ -116,7 +116,7 @@ test("a compaction does one piece a tick, and pauses between pieces as long as i
   const ticksFor = (compactionPauseMs: number): number => {
     const cluster = new TestCluster({ size: 1, config: { compactionEntriesPerTickMax: 10, compactionPauseMs } });
     cluster.elect();
-    for (let round = 1; round <= 50; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    for (let round = 1; round <= 50; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
     const asked = cluster.submit(cluster.leader, { type: "compact", revision: 51, physical: true });
     let ticks = 0;
     for (; cluster.reply(cluster.leader, asked) === undefined; ticks++) cluster.pass(cluster.config.tickMs);

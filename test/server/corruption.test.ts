@@ -4,12 +4,12 @@
 import { describe, expect, test } from "vitest";
 import type { MemberConfig } from "../../core/config.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
-import { accepted, deleteRange, put, range } from "../kit/requests.ts";
+import { accepted, deleteOf, putOf, rangeOf } from "../kit/requests.ts";
 
 function clusterOf(config: Partial<MemberConfig>, size = 3): TestCluster {
   const cluster = new TestCluster({ size, config });
   cluster.elect();
-  for (let round = 1; round <= 10; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+  for (let round = 1; round <= 10; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, `${round}`)));
   cluster.pass(200);
   return cluster;
 }
@@ -44,16 +44,16 @@ describe("the leader", () => {
       cluster.pass(1_500);
       for (const each of cluster.members) expect(alarmsAt(each)).toEqual([`${victim.running.raft.id} corrupt`]);
       const corrupt = { ok: false, refusal: "corrupt" };
-      expect(cluster.call(cluster.leader, put("k", "v"))).toEqual(corrupt);
-      expect(cluster.call(cluster.leader, deleteRange("k1"))).toEqual(corrupt);
-      accepted(cluster.call(cluster.leader, range("k1")));
+      expect(cluster.call(cluster.leader, putOf("k", "v"))).toEqual(corrupt);
+      expect(cluster.call(cluster.leader, deleteOf("k1"))).toEqual(corrupt);
+      accepted(cluster.call(cluster.leader, rangeOf("k1")));
     }
   });
 
   test("raises nothing while all agree, through writes, compactions and members that come back", () => {
     const cluster = clusterOf({ corruptCheckMs: 300, compactHashCheckMs: 300, compactionEntriesPerTickMax: 3 });
     for (let round = 1; round <= 40; round++) {
-      accepted(cluster.call(cluster.leader, put(`k${round % 7}`, `${round}`)));
+      accepted(cluster.call(cluster.leader, putOf(`k${round % 7}`, `${round}`)));
       if (round % 10 === 0) {
         accepted(cluster.call(cluster.leader, { type: "compact", revision: round, physical: false }));
         const [down] = cluster.followers;

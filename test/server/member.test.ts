@@ -3,7 +3,7 @@ import { refusals } from "../../core/errors.ts";
 import { leaseIdOf, memberIdOf } from "../../core/ids.ts";
 import type { StreamReply } from "../../core/request.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
-import { accepted, deleteRange, pairOf, pairs, put, range, txn, versionIs, watchFrom } from "../kit/requests.ts";
+import { accepted, deleteOf, pairOf, pairs, putOf, rangeOf, txnOf, versionIs, watchFrom } from "../kit/requests.ts";
 
 const lease = leaseIdOf(7n);
 
@@ -28,12 +28,12 @@ describe("writes", () => {
   test("a put at any member is answered there, with the new revision", () => {
     const cluster = electedCluster(3);
     for (const [position, each] of cluster.members.entries()) {
-      const reply = cluster.call(each, put(`k${position}`, "v"));
+      const reply = cluster.call(each, putOf(`k${position}`, "v"));
       expect(reply).toMatchObject({ ok: true, header: { revision: position + 2, memberId: each.running.raft.id } });
     }
     cluster.pass(200);
     for (const each of cluster.members)
-      expect(pairs(cluster.call(each, range("k", "l")))).toEqual(["k0=v", "k1=v", "k2=v"]);
+      expect(pairs(cluster.call(each, rangeOf("k", "l")))).toEqual(["k0=v", "k1=v", "k2=v"]);
   });
 
   test("a write without a leader waits for one, and ends as an exceeded deadline", () => {
@@ -42,7 +42,7 @@ describe("writes", () => {
     if (alone === undefined) throw new Error("no follower");
     alone.isCutOff = true;
     cluster.pass(3_000);
-    const requestId = cluster.submit(alone, put("k", "v"));
+    const requestId = cluster.submit(alone, putOf("k", "v"));
     cluster.pass(6_900);
     expect(cluster.reply(alone, requestId)).toBeUndefined();
     cluster.pass(200);
@@ -52,7 +52,7 @@ describe("writes", () => {
   test("a write that waited for a leader is proposed once there is one", () => {
     const cluster = new TestCluster({ size: 3 });
     const first = cluster.member(1);
-    const requestId = cluster.submit(first, put("early", "v"));
+    const requestId = cluster.submit(first, putOf("early", "v"));
     cluster.elect();
     cluster.pass(300);
     expect(cluster.reply(first, requestId)).toMatchObject({ ok: true, header: { revision: 2 } });
@@ -62,23 +62,23 @@ describe("writes", () => {
     const cluster = electedCluster(3);
     const old = cluster.leader;
     old.isCutOff = true;
-    const requestId = cluster.submit(old, put("lost", "1"));
+    const requestId = cluster.submit(old, putOf("lost", "1"));
     cluster.pass(4_000);
     const fresh = cluster.leader;
     expect(fresh).not.toBe(old);
-    accepted(cluster.call(fresh, put("kept", "2")));
+    accepted(cluster.call(fresh, putOf("kept", "2")));
     old.isCutOff = false;
     cluster.pass(8_000);
     expect(cluster.reply(old, requestId)).toMatchObject({ ok: false });
-    for (const each of cluster.members) expect(pairs(cluster.call(each, range("a", "z")))).toEqual(["kept=2"]);
+    for (const each of cluster.members) expect(pairs(cluster.call(each, rangeOf("a", "z")))).toEqual(["kept=2"]);
   });
 
   test("a write beyond what may be uncommitted is refused at once, whichever member was asked, and never happens", () => {
     const cluster = electedCluster(3, { uncommittedBytesMax: 1_024 });
     for (const each of cluster.members) each.holdsWrites = true;
-    const taken = cluster.submit(cluster.leader, put("taken", "v".repeat(1_000)));
+    const taken = cluster.submit(cluster.leader, putOf("taken", "v".repeat(1_000)));
     for (const each of cluster.members) {
-      const requestId = cluster.submit(each, put("dropped", "v"));
+      const requestId = cluster.submit(each, putOf("dropped", "v"));
       expect(cluster.reply(each, requestId)).toEqual({ ok: false, refusal: "proposalDropped" });
     }
     expect(refusals.proposalDropped.definite).toBe(true);
@@ -86,25 +86,28 @@ describe("writes", () => {
     for (const each of cluster.members) while (each.writes.length > 0) cluster.finishWrite(each);
     cluster.pass(200);
     expect(cluster.reply(cluster.leader, taken)).toMatchObject({ ok: true });
-    for (const each of cluster.members) expect(pairs(cluster.call(each, range("dropped", "e")))).toEqual([]);
+    for (const each of cluster.members) expect(pairs(cluster.call(each, rangeOf("dropped", "e")))).toEqual([]);
   });
 
   test("a caller that wants a leader is refused at once where none is known", () => {
     const cluster = new TestCluster({ size: 3 });
-    const requestId = cluster.submit(cluster.member(1), put("k", "v"), true);
+    const requestId = cluster.submit(cluster.member(1), putOf("k", "v"), true);
     expect(cluster.reply(cluster.member(1), requestId)).toEqual({ ok: false, refusal: "noLeader" });
   });
 
   test("a command larger than allowed is refused before it is proposed", () => {
     const cluster = electedCluster(1, { requestBytesMax: 200 });
-    expect(cluster.call(cluster.leader, put("k", "v".repeat(300)))).toEqual({ ok: false, refusal: "requestTooLarge" });
+    expect(cluster.call(cluster.leader, putOf("k", "v".repeat(300)))).toEqual({
+      ok: false,
+      refusal: "requestTooLarge",
+    });
     expect(cluster.leader.running.currentRevision).toBe(1);
   });
 
   test("a write beyond the quota is refused only after the alarm is in the log, and deletes stay possible", () => {
     const cluster = electedCluster(3, { quotaBytes: 1 });
     cluster.pass(100);
-    expect(cluster.call(cluster.leader, put("k", "v"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(cluster.leader, putOf("k", "v"))).toEqual({ ok: false, refusal: "noSpace" });
     const alarms = { type: "alarm", action: "get", memberId: cluster.leader.running.raft.id, alarm: "none" } as const;
     cluster.pass(200);
     for (const each of cluster.members) {
@@ -112,7 +115,7 @@ describe("writes", () => {
         alarms: [{ memberId: cluster.leader.running.raft.id, alarm: "noSpace" }],
       });
     }
-    expect(accepted(cluster.call(cluster.leader, deleteRange("k")))).toMatchObject({ deleted: 0 });
+    expect(accepted(cluster.call(cluster.leader, deleteOf("k")))).toMatchObject({ deleted: 0 });
   });
 });
 
@@ -129,8 +132,8 @@ describe("a full disk", () => {
 
   test("the member raises the alarm through the log; every member refuses writes, and nothing else", () => {
     const cluster = electedCluster(3);
-    accepted(cluster.call(cluster.leader, put("a", "1")));
-    accepted(cluster.call(cluster.leader, put("b", "1")));
+    accepted(cluster.call(cluster.leader, putOf("a", "1")));
+    accepted(cluster.call(cluster.leader, putOf("b", "1")));
     const full = followerOf(cluster);
     cluster.tellSpace(full, true);
     cluster.pass(1_000);
@@ -139,12 +142,12 @@ describe("a full disk", () => {
       expect(accepted(cluster.call(each, listAlarms(cluster)))).toMatchObject({
         alarms: [{ memberId: full.running.raft.id, alarm: "noSpace" }],
       });
-      expect(cluster.call(each, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
-      expect(pairs(cluster.call(each, range("a", "z")))).toEqual(["a=1", "b=1"]);
+      expect(cluster.call(each, putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+      expect(pairs(cluster.call(each, rangeOf("a", "z")))).toEqual(["a=1", "b=1"]);
     }
     // A full disk has no entry to spare for what is refused.
     expect(cluster.leader.running.raft.lastIndex).toBe(before);
-    expect(accepted(cluster.call(full, deleteRange("a")))).toMatchObject({ deleted: 1 });
+    expect(accepted(cluster.call(full, deleteOf("a")))).toMatchObject({ deleted: 1 });
     accepted(cluster.call(full, { type: "compact", revision: 3, physical: false }));
   });
 
@@ -154,11 +157,11 @@ describe("a full disk", () => {
     full.isCutOff = true;
     cluster.pass(4_000);
     cluster.tellSpace(full, true);
-    expect(cluster.call(full, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
-    expect(cluster.call(cluster.leader, put("c", "1"))).toMatchObject({ ok: true });
+    expect(cluster.call(full, putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(cluster.leader, putOf("c", "1"))).toMatchObject({ ok: true });
     full.isCutOff = false;
     cluster.pass(4_000);
-    expect(cluster.call(cluster.leader, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(cluster.leader, putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
   });
 
   test("an alarm that is disarmed while the disk is full comes back; once there is room it stays away", () => {
@@ -168,19 +171,19 @@ describe("a full disk", () => {
     cluster.pass(2_000);
     accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
     cluster.pass(2_000);
-    expect(cluster.call(followerOf(cluster), put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(followerOf(cluster), putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
     cluster.tellSpace(full, false);
-    expect(cluster.call(full, put("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
+    expect(cluster.call(full, putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
     accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
     cluster.pass(2_000);
-    for (const each of cluster.members) expect(cluster.call(each, put("c", "1"))).toMatchObject({ ok: true });
+    for (const each of cluster.members) expect(cluster.call(each, putOf("c", "1"))).toMatchObject({ ok: true });
   });
 });
 
 describe("compaction", () => {
   test("a physical compaction is answered when the old revisions are gone, a logical one at once", () => {
     const cluster = electedCluster(3, { compactionEntriesPerTickMax: 10 });
-    for (let round = 1; round <= 100; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    for (let round = 1; round <= 100; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
     accepted(cluster.call(cluster.leader, { type: "compact", revision: 50, physical: false }));
     const requestId = cluster.submit(cluster.leader, { type: "compact", revision: 101, physical: true });
     expect(cluster.reply(cluster.leader, requestId)).toBeUndefined();
@@ -193,20 +196,20 @@ describe("reads", () => {
   test("a linearizable read at a follower sees every write acknowledged before it", () => {
     const cluster = electedCluster(3);
     for (let round = 1; round <= 5; round++) {
-      accepted(cluster.call(cluster.leader, put("k", `${round}`)));
-      for (const each of cluster.members) expect(pairs(cluster.call(each, range("k")))).toEqual([`k=${round}`]);
+      accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
+      for (const each of cluster.members) expect(pairs(cluster.call(each, rangeOf("k")))).toEqual([`k=${round}`]);
     }
   });
 
   test("a cut-off leader answers no linearizable read, but a serializable one", () => {
     const cluster = electedCluster(3);
-    accepted(cluster.call(cluster.leader, put("k", "old")));
+    accepted(cluster.call(cluster.leader, putOf("k", "old")));
     const old = cluster.leader;
     old.isCutOff = true;
-    const requestId = cluster.submit(old, range("k"));
-    expect(pairs(cluster.call(old, range("k", undefined, { serializable: true })))).toEqual(["k=old"]);
+    const requestId = cluster.submit(old, rangeOf("k"));
+    expect(pairs(cluster.call(old, rangeOf("k", undefined, { serializable: true })))).toEqual(["k=old"]);
     cluster.pass(3_000);
-    accepted(cluster.call(cluster.leader, put("k", "new")));
+    accepted(cluster.call(cluster.leader, putOf("k", "new")));
     cluster.pass(4_200);
     expect(cluster.reply(old, requestId)).toEqual({ ok: false, refusal: "timedOut" });
   });
@@ -215,9 +218,9 @@ describe("reads", () => {
     const cluster = electedCluster(3);
     const old = cluster.leader;
     old.isCutOff = true;
-    const requestId = cluster.submit(old, range("k"));
+    const requestId = cluster.submit(old, rangeOf("k"));
     cluster.pass(3_000);
-    accepted(cluster.call(cluster.leader, put("k", "new")));
+    accepted(cluster.call(cluster.leader, putOf("k", "new")));
     old.isCutOff = false;
     cluster.pass(1_500);
     expect(pairs(cluster.reply(old, requestId))).toEqual(["k=new"]);
@@ -229,14 +232,14 @@ describe("reads", () => {
     if (alone === undefined) throw new Error("no follower");
     alone.isCutOff = true;
     cluster.pass(3_000);
-    expect(accepted(cluster.call(alone, txn({ compares: [versionIs("k", 0)] })))).toMatchObject({ succeeded: true });
+    expect(accepted(cluster.call(alone, txnOf({ compares: [versionIs("k", 0)] })))).toMatchObject({ succeeded: true });
   });
 
   test("a transaction of ranges is a linearizable read", () => {
     const cluster = electedCluster(3);
     const old = cluster.leader;
     old.isCutOff = true;
-    const requestId = cluster.submit(old, txn({ success: [range("k")] }));
+    const requestId = cluster.submit(old, txnOf({ success: [rangeOf("k")] }));
     expect(cluster.reply(old, requestId)).toBeUndefined();
   });
 });
@@ -273,23 +276,23 @@ describe("leases", () => {
   test("an expired lease takes its keys in one revision, and watchers see it", () => {
     const cluster = electedCluster(3);
     granted(cluster, 5);
-    accepted(cluster.call(cluster.leader, put("b", "1", { lease })));
-    accepted(cluster.call(cluster.leader, put("a", "2", { lease })));
+    accepted(cluster.call(cluster.leader, putOf("b", "1", { lease })));
+    accepted(cluster.call(cluster.leader, putOf("a", "2", { lease })));
     const [follower] = cluster.followers;
     if (follower === undefined) throw new Error("no follower");
     const { id, stream } = cluster.openStream(follower, "watch");
     cluster.send(follower, id, watchFrom("a", "z"));
     cluster.pass(4_500);
-    expect(pairs(cluster.call(cluster.leader, range("a", "z")))).toEqual(["a=2", "b=1"]);
+    expect(pairs(cluster.call(cluster.leader, rangeOf("a", "z")))).toEqual(["a=2", "b=1"]);
     cluster.pass(1_500);
-    expect(pairs(cluster.call(cluster.leader, range("a", "z")))).toEqual([]);
+    expect(pairs(cluster.call(cluster.leader, rangeOf("a", "z")))).toEqual([]);
     expect(watchTexts(stream.replies)).toEqual(["delete a= @4", "delete b= @4"]);
   });
 
   test("a keep-alive at a follower is forwarded to the leader and keeps the keys", () => {
     const cluster = electedCluster(3);
     granted(cluster, 5);
-    accepted(cluster.call(cluster.leader, put("a", "1", { lease })));
+    accepted(cluster.call(cluster.leader, putOf("a", "1", { lease })));
     const [follower] = cluster.followers;
     if (follower === undefined) throw new Error("no follower");
     const { id, stream } = cluster.openStream(follower, "leaseKeepAlive");
@@ -298,7 +301,7 @@ describe("leases", () => {
       cluster.send(follower, id, { type: "leaseKeepAlive", leaseId: lease });
     }
     expect(stream.replies.map((reply) => reply.type === "leaseKeepAlive" && reply.ttlSeconds)).toEqual([5, 5, 5, 5, 5]);
-    expect(pairs(cluster.call(cluster.leader, range("a")))).toEqual(["a=1"]);
+    expect(pairs(cluster.call(cluster.leader, rangeOf("a")))).toEqual(["a=1"]);
   });
 
   test("a cut-off leader renews nothing", () => {
@@ -372,12 +375,12 @@ describe("streams and members", () => {
   test("a learner serves only status and serializable reads", () => {
     const cluster = new TestCluster({ size: 1, learners: 1 });
     cluster.elect();
-    accepted(cluster.call(cluster.member(1), put("k", "v")));
+    accepted(cluster.call(cluster.member(1), putOf("k", "v")));
     cluster.pass(500);
     const learner = cluster.member(2);
-    expect(cluster.call(learner, range("k"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
-    expect(cluster.call(learner, put("k", "w"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
-    expect(pairs(cluster.call(learner, range("k", undefined, { serializable: true })))).toEqual(["k=v"]);
+    expect(cluster.call(learner, rangeOf("k"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
+    expect(cluster.call(learner, putOf("k", "w"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
+    expect(pairs(cluster.call(learner, rangeOf("k", undefined, { serializable: true })))).toEqual(["k=v"]);
     expect(accepted(cluster.call(learner, { type: "status" }))).toMatchObject({ isLearner: true });
   });
 
@@ -388,7 +391,8 @@ describe("streams and members", () => {
     const { id, stream } = cluster.openStream(behind, "watch");
     cluster.send(behind, id, watchFrom("a", "z"));
     behind.isCutOff = true;
-    for (let round = 1; round <= 100; round++) accepted(cluster.call(cluster.leader, put(`k${round % 7}`, `${round}`)));
+    for (let round = 1; round <= 100; round++)
+      accepted(cluster.call(cluster.leader, putOf(`k${round % 7}`, `${round}`)));
     behind.isCutOff = false;
     cluster.pass(6_000);
     expect(behind.events).toContainEqual(expect.objectContaining({ type: "snapshotInstalled" }));
@@ -403,9 +407,9 @@ describe("streams and members", () => {
     const cluster = electedCluster(3, { snapshotEntries: 20, snapshotCatchUpEntries: 50 });
     const [behind] = cluster.followers;
     if (behind === undefined) throw new Error("no follower");
-    for (let round = 1; round <= 70; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    for (let round = 1; round <= 70; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
     behind.isCutOff = true;
-    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
     expect(cluster.leader.events).toContainEqual(expect.objectContaining({ type: "logCompacted" }));
     behind.isCutOff = false;
     cluster.pass(6_000);
@@ -416,20 +420,20 @@ describe("streams and members", () => {
   test("a member that is started anew more often than its log is cut cuts it all the same", () => {
     const cluster = electedCluster(1, { snapshotEntries: 20, snapshotCatchUpEntries: 5 });
     for (let life = 1; life <= 4; life++) {
-      for (let round = 1; round <= 10; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+      for (let round = 1; round <= 10; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
       const [only] = cluster.members;
       if (only === undefined) throw new Error("no member");
       cluster.stop(only);
       cluster.start(only);
       cluster.elect();
     }
-    accepted(cluster.call(cluster.leader, put("k", "last")));
+    accepted(cluster.call(cluster.leader, putOf("k", "last")));
     expect(cluster.leader.running.raft.firstIndex).toBeGreaterThan(1);
   });
 
   test("a member that was ended comes back from its own disks with everything it had", () => {
     const cluster = electedCluster(3);
-    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, `${round}`)));
     for (const each of cluster.members) {
       const revision = each.running.currentRevision;
       const hash = each.running.hashKv(0);
@@ -438,7 +442,7 @@ describe("streams and members", () => {
       expect(each.running.currentRevision).toBe(revision);
       expect(each.running.hashKv(0)).toEqual(hash);
       cluster.elect();
-      accepted(cluster.call(cluster.leader, put("more", each.name)));
+      accepted(cluster.call(cluster.leader, putOf("more", each.name)));
       cluster.pass(300);
     }
   });
@@ -454,7 +458,7 @@ describe("a member whose disk was wiped", () => {
 
   test("says what is gone and whom it waits for, elects nobody meanwhile, and is filled up again", () => {
     const cluster = electedCluster(3);
-    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, `${round}`)));
     cluster.pass(500);
     const [wiped, away] = cluster.followers;
     if (wiped === undefined || away === undefined) throw new Error("there are two followers");
@@ -477,12 +481,12 @@ describe("a member whose disk was wiped", () => {
     expect(wiped.running.hashKv(0)).toEqual(leader.running.hashKv(0));
     cluster.stop(away);
     cluster.elect();
-    accepted(cluster.call(cluster.leader, put("more", "1")));
+    accepted(cluster.call(cluster.leader, putOf("more", "1")));
   });
 
   test("and so has another of three: nobody can tell what was promised, so all wait, and say what to do", () => {
     const cluster = electedCluster(3);
-    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, `${round}`)));
+    for (let round = 1; round <= 30; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, `${round}`)));
     cluster.pass(500);
     const wiped = cluster.followers;
     for (const each of wiped) cluster.wipe(each);
@@ -501,14 +505,14 @@ describe("a member whose disk was wiped", () => {
 
   test("of a cluster of one is new: there is nobody to ask", () => {
     const cluster = electedCluster(1);
-    accepted(cluster.call(cluster.leader, put("k", "1")));
+    accepted(cluster.call(cluster.leader, putOf("k", "1")));
     const [only] = cluster.members;
     if (only === undefined) throw new Error("there is one");
     cluster.wipe(only);
     cluster.start(only);
     cluster.elect();
     expect(only.running.raft.standing).toBe("sound");
-    accepted(cluster.call(only, put("k", "2")));
+    accepted(cluster.call(only, putOf("k", "2")));
   });
 
   test("a new cluster's members ask each other and lose no time: the first to wait long enough leads", () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type MemberId, memberIdOf } from "../../core/ids.ts";
 import type { MemberAddRequest, MemberRecord, Request } from "../../core/request.ts";
 import { TestCluster, type TestMember } from "../kit/cluster.ts";
-import { accepted, pairs, put, range } from "../kit/requests.ts";
+import { accepted, pairs, putOf, rangeOf } from "../kit/requests.ts";
 
 const id = (position: number): MemberId => memberIdOf(BigInt(position));
 const url = (position: number): string => `http://127.0.0.1:${10_000 + position - 1}`;
@@ -42,7 +42,7 @@ function follower(cluster: TestCluster): TestMember {
 describe("adding", () => {
   test("a voter counts at once, is unstarted until it publishes itself, and ends in the state of the others", () => {
     const cluster = steadyCluster(3);
-    for (let round = 0; round < 20; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, "v")));
+    for (let round = 0; round < 20; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, "v")));
     const reply = cluster.call(cluster.leader, add(4));
     expect(reply).toMatchObject({
       ok: true,
@@ -61,9 +61,9 @@ describe("adding", () => {
 
   test("a member that joins after the log was compacted learns the members from the snapshot", () => {
     const cluster = steadyCluster(3, { config: { snapshotEntries: 10, snapshotCatchUpEntries: 0 } });
-    for (let round = 0; round < 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, "v")));
+    for (let round = 0; round < 30; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, "v")));
     accepted(cluster.call(cluster.leader, add(4)));
-    for (let round = 0; round < 30; round++) accepted(cluster.call(cluster.leader, put(`k${round}`, "w")));
+    for (let round = 0; round < 30; round++) accepted(cluster.call(cluster.leader, putOf(`k${round}`, "w")));
     const joined = cluster.join();
     cluster.pass(3_000);
     expect(joined.events.some((event) => event.type === "snapshotInstalled")).toBe(true);
@@ -73,10 +73,10 @@ describe("adding", () => {
 
   test("a cluster of one grows to three, one member after the other", () => {
     const cluster = steadyCluster(1);
-    accepted(cluster.call(cluster.member(1), put("k", "1")));
+    accepted(cluster.call(cluster.member(1), putOf("k", "1")));
     accepted(cluster.call(cluster.member(1), add(2)));
     // One of two is no majority: nothing is decided until the second is there.
-    const early = cluster.submit(cluster.member(1), put("k", "2"));
+    const early = cluster.submit(cluster.member(1), putOf("k", "2"));
     expect(cluster.reply(cluster.member(1), early)).toBeUndefined();
     cluster.join();
     cluster.pass(4_000);
@@ -85,7 +85,7 @@ describe("adding", () => {
     accepted(cluster.call(cluster.leader, add(3)));
     cluster.join();
     cluster.pass(2_000);
-    for (const each of cluster.members) expect(pairs(cluster.call(each, range("k")))).toEqual(["k=2"]);
+    for (const each of cluster.members) expect(pairs(cluster.call(each, rangeOf("k")))).toEqual(["k=2"]);
   });
 
   test("two changes at once: the second takes effect after the first, and both are answered", () => {
@@ -147,7 +147,7 @@ describe("the strict checks", () => {
     accepted(cluster.call(cluster.leader, add(4)));
     cluster.join();
     cluster.pass(2_000);
-    accepted(cluster.call(cluster.leader, put("k", "v")));
+    accepted(cluster.call(cluster.leader, putOf("k", "v")));
     expect(membersAt(cluster, cluster.leader).map((member) => member.memberId)).not.toContain(id(deadPosition));
   });
 
@@ -197,7 +197,7 @@ describe("removing", () => {
     gone.isCutOff = true;
     cluster.pass(1_000);
     accepted(cluster.call(cluster.leader, remove(cluster.members.indexOf(gone) + 1)));
-    accepted(cluster.call(cluster.leader, put("k", "v")));
+    accepted(cluster.call(cluster.leader, putOf("k", "v")));
     const { term } = cluster.leader.running.raft;
     gone.isCutOff = false;
     cluster.pass(6_000);
@@ -211,7 +211,7 @@ describe("removing", () => {
     accepted(cluster.call(old, remove(cluster.members.indexOf(old) + 1)));
     const fresh = cluster.leader;
     expect(fresh).not.toBe(old);
-    accepted(cluster.call(fresh, put("k", "v")));
+    accepted(cluster.call(fresh, putOf("k", "v")));
     cluster.pass(2_000);
     expect(old.removedBecause).toBeDefined();
     expect(configurations(cluster).map((each) => each.voters)).toEqual(
@@ -226,7 +226,7 @@ describe("removing", () => {
       accepted(cluster.call(cluster.leader, remove(cluster.members.indexOf(follower(cluster)) + 1)));
       cluster.pass(1_500);
     }
-    accepted(cluster.call(cluster.leader, put("k", "v")));
+    accepted(cluster.call(cluster.leader, putOf("k", "v")));
     expect(membersAt(cluster, cluster.leader)).toHaveLength(1);
   });
 });
@@ -235,7 +235,7 @@ describe("learners", () => {
   test("one that is in sync is promoted, at any member; one that is not, or is no learner, is refused", () => {
     const cluster = steadyCluster(3);
     accepted(cluster.call(cluster.leader, add(4, true)));
-    accepted(cluster.call(cluster.leader, put("k", "v")));
+    accepted(cluster.call(cluster.leader, putOf("k", "v")));
     const at = follower(cluster);
     for (const each of [cluster.leader, at]) {
       expect(cluster.call(each, promote(4))).toEqual({ ok: false, refusal: "learnerNotReady" });
@@ -244,13 +244,13 @@ describe("learners", () => {
     }
     const learner = cluster.join();
     cluster.pass(2_000);
-    expect(cluster.call(learner, put("k", "v"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
+    expect(cluster.call(learner, putOf("k", "v"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
     expect(accepted(cluster.call(at, promote(4)))).toMatchObject({
       type: "memberPromote",
       members: [{}, {}, {}, { memberId: id(4), name: "m4", isLearner: false }],
     });
     cluster.pass(200);
-    accepted(cluster.call(learner, put("k", "w")));
+    accepted(cluster.call(learner, putOf("k", "w")));
     expect(new Set(configurations(cluster).map((each) => each.voters.length))).toEqual(new Set([4]));
   });
 });
@@ -294,8 +294,8 @@ describe("handing over", () => {
     target.isCutOff = true;
     const move = cluster.submit(old, moveTo(cluster.members.indexOf(target) + 1));
     const other = cluster.followers.find((each) => each !== target) as TestMember;
-    const forwarded = cluster.submit(other, put("f", "v"));
-    const write = cluster.submit(old, put("k", "v"));
+    const forwarded = cluster.submit(other, putOf("f", "v"));
+    const write = cluster.submit(old, putOf("k", "v"));
     expect(cluster.reply(old, write)).toBeUndefined();
     cluster.pass(1_500);
     expect(cluster.reply(other, forwarded)).toMatchObject({ ok: true });

@@ -7,7 +7,7 @@ import type { Reply, Request } from "../../core/request.ts";
 import { isReadOnlyTxn } from "../../core/server/reads.ts";
 import { TestCluster } from "../kit/cluster.ts";
 import { deleteRanges, puts, ranges, txns } from "../kit/request-arbitraries.ts";
-import { put, range } from "../kit/requests.ts";
+import { putOf, rangeOf } from "../kit/requests.ts";
 
 function elected(size: number): TestCluster {
   const cluster = new TestCluster({ size });
@@ -27,7 +27,7 @@ test("requests that come together are one write of the log and one append to eac
   const accepted = count(follower ?? leader, "appendAccepted");
   const ids = cluster.submitAll(
     leader,
-    Array.from({ length: 50 }, (_none, number) => put(`k${number}`, "v")),
+    Array.from({ length: 50 }, (_none, number) => putOf(`k${number}`, "v")),
   );
   expect(ids.map((id) => cluster.reply(leader, id)?.ok)).toEqual(ids.map(() => true));
   expect(count(leader, "writeLog") - writes).toBe(1);
@@ -49,7 +49,7 @@ test("writes that come together at a follower go to the leader in one message, l
     const before = sent();
     const ids = cluster.submitAll(
       follower,
-      Array.from({ length: 20 }, (_none, number) => put(`k${number}`, "v".repeat(bytes))),
+      Array.from({ length: 20 }, (_none, number) => putOf(`k${number}`, "v".repeat(bytes))),
     );
     expect(ids.map((id) => cluster.reply(follower, id)?.ok)).toEqual(ids.map(() => true));
     expect(sent() - before).toBe(messages);
@@ -60,7 +60,7 @@ test("nothing is answered before the one write is durable, and then all of it", 
   const cluster = elected(1);
   const { leader } = cluster;
   leader.holdsWrites = true;
-  const ids = cluster.submitAll(leader, [put("a", "1"), put("b", "2"), range("a", "c"), put("a", "3")]);
+  const ids = cluster.submitAll(leader, [putOf("a", "1"), putOf("b", "2"), rangeOf("a", "c"), putOf("a", "3")]);
   expect(ids.map((id) => cluster.reply(leader, id)?.ok)).toEqual([undefined, undefined, true, undefined]);
   expect(leader.writes).toHaveLength(1);
   cluster.finishWrite(leader);

@@ -9,7 +9,7 @@ import { indexOf, memberIdOf, type Term, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
 import { TestCluster } from "../kit/cluster.ts";
 import { arbitraries } from "../kit/peer-arbitraries.ts";
-import { accepted, pairs, put, range } from "../kit/requests.ts";
+import { accepted, pairs, putOf, rangeOf } from "../kit/requests.ts";
 
 type Kind = PeerMessage["type"];
 
@@ -41,7 +41,7 @@ const ofTerms: readonly Kind[] = [...unheard, "append", "heartbeat", "preVote", 
 function cluster(): TestCluster {
   const made = new TestCluster({ size: 3 });
   made.elect();
-  accepted(made.call(made.leader, put("k", "before")));
+  accepted(made.call(made.leader, putOf("k", "before")));
   return made;
 }
 
@@ -50,8 +50,8 @@ const stateOf = (made: TestCluster): readonly unknown[] =>
 
 function expectUnmoved(made: TestCluster, before: readonly unknown[]): void {
   expect(stateOf(made)).toEqual(before);
-  accepted(made.call(made.leader, put("k", "after")));
-  for (const each of made.members) expect(pairs(made.call(each, range("k")))).toEqual(["k=after"]);
+  accepted(made.call(made.leader, putOf("k", "after")));
+  for (const each of made.members) expect(pairs(made.call(each, rangeOf("k")))).toEqual(["k=after"]);
 }
 
 const oneOf = (kinds: readonly Kind[]): fc.Arbitrary<PeerMessage> =>

@@ -4,8 +4,9 @@ import { textOfBytes } from "../../core/bytes.ts";
 import { leaseIdOf } from "../../core/ids.ts";
 import type { KeyRange, Request, TxnOperation, TxnRequest } from "../../core/request.ts";
 import { refusalOfRequest } from "../../core/server/validate.ts";
-import { bytes, compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/member-kit.ts";
+import { bytes } from "../kit/member-kit.ts";
 import { txns } from "../kit/request-arbitraries.ts";
+import { compareOf, deleteOf, putOf, rangeOf, txnOf } from "../kit/requests.ts";
 
 const config = { txnOperationsMax: 128 };
 const refusalOf = (request: Request, more: Partial<typeof config> = {}) =>

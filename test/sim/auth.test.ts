@@ -7,7 +7,7 @@ import { type Credential, type Reply, type Request, requestIdOf } from "../../co
 import { scenarioNamed } from "../../scenarios/index.ts";
 import { planOf, worldOf } from "../../sim/runner.ts";
 import type { World } from "../../sim/world.ts";
-import { put } from "../kit/requests.ts";
+import { putOf } from "../kit/requests.ts";
 
 /** A world whose operator may be asked things; replies to its requests by number. */
 class Asking {
@@ -76,13 +76,13 @@ function story(seed: number): { readonly said: readonly string[]; readonly diges
   ask(1, { type: "authEnable" });
   ask(2, { type: "authenticate", name: "amy", password: "hers" });
   ask(2, { type: "authenticate", name: "amy", password: "his" });
-  ask(0, put("k", "v"));
-  ask(0, put("k", "v"), { type: "certificate", user: "amy" });
+  ask(0, putOf("k", "v"));
+  ask(0, putOf("k", "v"), { type: "certificate", user: "amy" });
   for (const host of world.hosts) host.kill({ powerLoss: true }, "killed");
   for (const host of world.hosts) host.start();
   world.run(world.timeUs / 1_000 + 5_000);
   ask(1, { type: "authenticate", name: "root", password: "secret" });
-  ask(0, put("k", "v"), { type: "certificate", user: "root" });
+  ask(0, putOf("k", "v"), { type: "certificate", user: "root" });
   world.run();
   expect(world.broken).toBeUndefined();
   expect(new Set(world.hosts.map((host) => host.member?.authHash())).size).toBe(1);

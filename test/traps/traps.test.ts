@@ -6,7 +6,7 @@ import { addedMemberId } from "../../chaos/member/identity.ts";
 import { etcdVersion } from "../../chaos/member/version.ts";
 import { refusals } from "../../core/errors.ts";
 import { TestCluster } from "../kit/cluster.ts";
-import { accepted, put, range } from "../kit/requests.ts";
+import { accepted, putOf, rangeOf } from "../kit/requests.ts";
 
 test("not enough started members, too many requests and what has no code of its own travel as UNKNOWN", () => {
   const { notEnoughStarted, tooManyRequests, proposalDropped, authNoPassword } = refusals;
@@ -22,9 +22,9 @@ test("without a leader a write and a read end in different words, and a caller t
   if (alone === undefined) throw new Error("no follower");
   alone.isCutOff = true;
   cluster.pass(3_000);
-  const written = cluster.submit(alone, put("k", "v"));
-  const read = cluster.submit(alone, range("k"));
-  const wanting = cluster.submit(alone, range("k"), true);
+  const written = cluster.submit(alone, putOf("k", "v"));
+  const read = cluster.submit(alone, rangeOf("k"));
+  const wanting = cluster.submit(alone, rangeOf("k"), true);
   cluster.pass(7_100);
   const textOf = (requestId: typeof read): string => {
     const reply = cluster.reply(alone, requestId);
@@ -46,7 +46,7 @@ test("a member added at one URL has one id within a second and another in the ne
 test("answers of the Cluster service carry revision 0, whatever was written", () => {
   const cluster = new TestCluster({ size: 1 });
   cluster.elect();
-  accepted(cluster.call(cluster.leader, put("k", "v")));
+  accepted(cluster.call(cluster.leader, putOf("k", "v")));
   for (const linearizable of [false, true]) {
     const reply = cluster.call(cluster.leader, { type: "memberList", linearizable });
     expect(reply).toMatchObject({ ok: true, header: { revision: 0, memberId: cluster.leader.running.raft.id } });

@@ -9,7 +9,7 @@ import type { StreamReply } from "../../core/request.ts";
 import { permission, userAdd } from "../kit/auth.ts";
 import { TestCluster } from "../kit/cluster.ts";
 import { MemoryBackend } from "../kit/memory-backend.ts";
-import { accepted, put, watchFrom } from "../kit/requests.ts";
+import { accepted, putOf, watchFrom } from "../kit/requests.ts";
 
 function memberOf(config: ConstructorParameters<typeof TestCluster>[0]["config"] = {}): TestCluster {
   const cluster = new TestCluster({ size: 1, config });
@@ -51,7 +51,7 @@ test("five thousand watches of one stream each bring every change once, in order
   const cluster = memberOf({ watchCatchUpMs: 1 });
   const { id, stream } = cluster.openStream(cluster.leader, "watch");
   for (let number = 0; number < watches; number++) cluster.send(cluster.leader, id, watchFrom("k"));
-  for (let round = 0; round < 4; round++) accepted(cluster.call(cluster.leader, put("k", `${round}`)));
+  for (let round = 0; round < 4; round++) accepted(cluster.call(cluster.leader, putOf("k", `${round}`)));
   cluster.pass(3_000);
   const seen = new Map<bigint, number[]>();
   for (const reply of stream.replies) {

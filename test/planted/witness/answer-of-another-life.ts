@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
-import { deleteRange, put } from "../../kit/requests.ts";
+import { deleteOf, putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 3 });
@@ -15,13 +15,13 @@ export function witness(): void {
   other.isCutOff = true;
   follower.holdsWrites = true;
   // Appended by the leader, and by the follower too: it only says so when its write is done.
-  cluster.submit(follower, deleteRange("k"));
+  cluster.submit(follower, deleteOf("k"));
   cluster.stop(follower);
   follower.holdsWrites = false;
   follower.writes.length = 0;
   follower.isCutOff = true;
   cluster.start(follower);
-  const asked = Array.from({ length: 20 }, (_, number) => cluster.submit(follower, put("k", `${number}`)));
+  const asked = Array.from({ length: 20 }, (_, number) => cluster.submit(follower, putOf("k", `${number}`)));
   follower.isCutOff = false;
   cluster.pass(3_000);
   const types = asked.map((requestId) => {

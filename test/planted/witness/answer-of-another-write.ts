@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
-import { accepted, put } from "../../kit/requests.ts";
+import { accepted, putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 3 });
@@ -13,9 +13,9 @@ export function witness(): void {
   if (follower === undefined) throw new Error("three members have two followers");
   cluster.pass(1_000);
   follower.isCutOff = true;
-  const lost = cluster.submit(follower, put("k", "lost"));
+  const lost = cluster.submit(follower, putOf("k", "lost"));
   follower.isCutOff = false;
-  for (let round = 0; round < 20; round++) accepted(cluster.call(leader, put("k", `${round}`)));
+  for (let round = 0; round < 20; round++) accepted(cluster.call(leader, putOf("k", `${round}`)));
   expect(follower.running.appliedIndex).toBeGreaterThan(20);
   expect(cluster.reply(follower, lost)).toBeUndefined();
 }

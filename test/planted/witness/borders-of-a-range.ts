@@ -4,7 +4,8 @@
  */
 import { expect } from "vitest";
 import { textOfBytes } from "../../../core/bytes.ts";
-import { bytes, deleteOf, putOf, rangeOf, TestMachine, txnOf } from "../../kit/member-kit.ts";
+import { bytes, TestMachine } from "../../kit/member-kit.ts";
+import { deleteOf, putOf, rangeOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -2,7 +2,8 @@
  * A compare over a range holds when it holds for every key of it. Source: etcd v3 API, Compare.range_end.
  */
 import { expect } from "vitest";
-import { compareOf, putOf, TestMachine, txnOf } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { compareOf, putOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -3,7 +3,8 @@
  * the backend, and applies none twice.
  */
 import { expect } from "vitest";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -2,7 +2,8 @@
  * A page that is exactly full says whether there is more. Source: etcd v3 API, RangeResponse.more.
  */
 import { expect } from "vitest";
-import { putOf, rangeOf, TestMachine, texts } from "../../kit/member-kit.ts";
+import { TestMachine, texts } from "../../kit/member-kit.ts";
+import { putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

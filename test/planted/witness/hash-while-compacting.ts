@@ -2,7 +2,8 @@
  * Members that applied the same entries have one hash, however far each of them is in removing what was compacted.
  */
 import { expect } from "vitest";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const [done, idle] = [new TestMachine(), new TestMachine()];

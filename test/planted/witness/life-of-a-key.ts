@@ -3,7 +3,8 @@
  * elections stand on that. Source: etcd data model, generations.
  */
 import { expect } from "vitest";
-import { deleteOf, putOf, rangeOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { deleteOf, putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -3,7 +3,8 @@
  * about which branches are taken.
  */
 import { expect } from "vitest";
-import { bytes, compareOf, putOf, rangeOf, TestMachine, texts, txnOf } from "../../kit/member-kit.ts";
+import { bytes, TestMachine, texts } from "../../kit/member-kit.ts";
+import { compareOf, putOf, rangeOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -5,8 +5,8 @@ import { expect } from "vitest";
 import { defaultMemberConfig } from "../../../core/config.ts";
 import { streamIdOf } from "../../../core/ids.ts";
 import { WatchHub } from "../../../core/watch/hub.ts";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
-import { watchFrom } from "../../kit/requests.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf, watchFrom } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -3,7 +3,8 @@
  */
 import { expect } from "vitest";
 import { leaseIdOf } from "../../../core/ids.ts";
-import { putOf, rangeOf, TestMachine, texts } from "../../kit/member-kit.ts";
+import { TestMachine, texts } from "../../kit/member-kit.ts";
+import { putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

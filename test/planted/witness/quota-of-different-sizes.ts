@@ -3,7 +3,8 @@
  * one of them has grown: sizes differ, by what was there before and by how far compactions got.
  */
 import { expect } from "vitest";
-import { bytes, putOf, TestMachine } from "../../kit/member-kit.ts";
+import { bytes, TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const config = { quotaBytes: 100_000 };

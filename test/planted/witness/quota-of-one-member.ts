@@ -4,7 +4,7 @@
 import { expect } from "vitest";
 import { memberIdOf } from "../../../core/ids.ts";
 import { TestCluster } from "../../kit/cluster.ts";
-import { put } from "../../kit/requests.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 3, config: { quotaBytes: 200_000 } });
@@ -12,7 +12,7 @@ export function witness(): void {
   cluster.pass(1_000);
   const value = "v".repeat(10_000);
   const refusalAt = (number: number): string | undefined => {
-    const reply = cluster.call(leader, put(`k${number}`, value));
+    const reply = cluster.call(leader, putOf(`k${number}`, value));
     return reply.ok ? undefined : reply.refusal;
   };
   let refusal: string | undefined;

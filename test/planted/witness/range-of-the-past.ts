@@ -2,7 +2,8 @@
  * A range at an old revision shows the keys there were then, also those that are gone now. Source: etcd data model.
  */
 import { expect } from "vitest";
-import { deleteOf, putOf, rangeOf, TestMachine, texts } from "../../kit/member-kit.ts";
+import { TestMachine, texts } from "../../kit/member-kit.ts";
+import { deleteOf, putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -5,13 +5,13 @@
 import { expect } from "vitest";
 import { indexOf } from "../../../core/ids.ts";
 import { TestCluster } from "../../kit/cluster.ts";
-import { pairs, put, range } from "../../kit/requests.ts";
+import { pairs, putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 3 });
   const leader = cluster.elect();
   cluster.pass(1_000);
-  cluster.call(leader, put("k", "old"));
+  cluster.call(leader, putOf("k", "old"));
   cluster.pass(200);
   const [follower] = cluster.followers;
   if (follower === undefined) throw new Error("three members have two followers");
@@ -21,8 +21,8 @@ export function witness(): void {
   const { raft } = follower.running;
   expect(raft.leaderId).toBe(leader.running.raft.id);
   follower.isCutOff = true;
-  cluster.call(leader, put("k", "new"));
-  const read = cluster.submit(follower, range("k"));
+  cluster.call(leader, putOf("k", "new"));
+  const read = cluster.submit(follower, rangeOf("k"));
   for (let readContext = 1; readContext < 20; readContext++) {
     cluster.receive(follower, {
       type: "readIndexReply",

@@ -8,8 +8,9 @@ import { Machine } from "../../../core/apply/machine.ts";
 import { restoreMember } from "../../../core/apply/restore.ts";
 import { defaultMemberConfig } from "../../../core/config.ts";
 import { clusterIdOf, memberIdOf } from "../../../core/ids.ts";
-import { memberRecord, putOf, TestMachine } from "../../kit/member-kit.ts";
+import { memberRecord, TestMachine } from "../../kit/member-kit.ts";
 import { MemoryBackend } from "../../kit/memory-backend.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const source = new TestMachine();

@@ -5,7 +5,8 @@
 import { expect } from "vitest";
 import { textOfBytes } from "../../../core/bytes.ts";
 import { leaseIdOf } from "../../../core/ids.ts";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const leaseId = leaseIdOf(7n);

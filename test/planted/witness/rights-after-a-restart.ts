@@ -4,7 +4,8 @@
  */
 import { expect } from "vitest";
 import { as, change, permission, usersAndRoles } from "../../kit/auth.ts";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const [steady, restarted] = [new TestMachine(), new TestMachine()];

@@ -5,7 +5,8 @@
 import { expect } from "vitest";
 import { leaseIdOf } from "../../../core/ids.ts";
 import { as, change, permission, usersAndRoles } from "../../kit/auth.ts";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

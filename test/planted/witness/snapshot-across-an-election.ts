@@ -5,7 +5,7 @@
  */
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
-import { accepted, put } from "../../kit/requests.ts";
+import { accepted, putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 5, config: { snapshotEntries: 5, snapshotCatchUpEntries: 0 } });
@@ -13,7 +13,7 @@ export function witness(): void {
   const [second, third, fourth, fifth] = cluster.followers;
   if (!second || !third || !fourth || !fifth) throw new Error("five members have four followers");
   for (const each of [fourth, fifth]) each.isCutOff = true;
-  for (let round = 0; round < 30; round++) accepted(cluster.call(leader, put("k", `${round}`)));
+  for (let round = 0; round < 30; round++) accepted(cluster.call(leader, putOf("k", `${round}`)));
   // A new life on the same disk: it does not lead until it is elected again.
   for (const each of [leader, second, third]) cluster.stop(each);
   for (const each of [fourth, fifth]) each.isCutOff = false;
@@ -21,6 +21,6 @@ export function witness(): void {
   cluster.pass(10_000);
   expect(leader.running.raft.role).toBe("leader");
   expect(fourth.events.some(({ type }) => type === "snapshotInstalled")).toBe(true);
-  accepted(cluster.call(leader, put("k", "after")));
+  accepted(cluster.call(leader, putOf("k", "after")));
   expect(fifth.running.hashKv(0)).toEqual(leader.running.hashKv(0));
 }

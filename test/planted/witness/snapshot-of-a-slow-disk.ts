@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
-import { accepted, put } from "../../kit/requests.ts";
+import { accepted, putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 5, config: { snapshotEntries: 5, snapshotCatchUpEntries: 0 } });
@@ -12,9 +12,9 @@ export function witness(): void {
   const [away] = cluster.followers;
   if (away === undefined) throw new Error("five members have four followers");
   away.isCutOff = true;
-  for (let round = 0; round < 20; round++) accepted(cluster.call(leader, put("k", `${round}`)));
+  for (let round = 0; round < 20; round++) accepted(cluster.call(leader, putOf("k", `${round}`)));
   leader.holdsWrites = true;
-  const late = cluster.submit(leader, put("k", "late"));
+  const late = cluster.submit(leader, putOf("k", "late"));
   expect(leader.running.raft.commitIndex).toBeGreaterThan(leader.running.appliedIndex);
   away.isCutOff = false;
   cluster.pass(300);

@@ -3,7 +3,8 @@
  * Source: etcd v3 API, RangeRequest.
  */
 import { expect } from "vitest";
-import { putOf, rangeOf, TestMachine, texts } from "../../kit/member-kit.ts";
+import { TestMachine, texts } from "../../kit/member-kit.ts";
+import { putOf, rangeOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -2,7 +2,8 @@
  * A transaction says that it succeeded when it ran its first branch, whatever that branch made of what was compared.
  */
 import { expect } from "vitest";
-import { compareOf, putOf, TestMachine, txnOf } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { compareOf, putOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

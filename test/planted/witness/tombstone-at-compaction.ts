@@ -4,7 +4,8 @@
  */
 import { expect } from "vitest";
 import { revisionOf } from "../../../core/ids.ts";
-import { deleteOf, putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { deleteOf, putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -3,7 +3,8 @@
  * next start.
  */
 import { expect } from "vitest";
-import { putOf, rangeOf, TestMachine, texts, txnOf } from "../../kit/member-kit.ts";
+import { TestMachine, texts } from "../../kit/member-kit.ts";
+import { putOf, rangeOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
-import { put } from "../../kit/requests.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const cluster = new TestCluster({ size: 3 });
@@ -13,8 +13,8 @@ export function witness(): void {
   if (follower === undefined || away === undefined) throw new Error("three members have two followers");
   away.isCutOff = true;
   follower.holdsWrites = true;
-  const first = cluster.submit(leader, put("a", "1"));
-  const second = cluster.submit(leader, put("b", "2"));
+  const first = cluster.submit(leader, putOf("a", "1"));
+  const second = cluster.submit(leader, putOf("b", "2"));
   expect(follower.writes.length).toBe(2);
   cluster.finishWrite(follower);
   expect(cluster.reply(leader, first)).toMatchObject({ ok: true });

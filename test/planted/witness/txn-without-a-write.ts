@@ -3,7 +3,8 @@
  * Source: etcd data model, revisions.
  */
 import { expect } from "vitest";
-import { compareOf, putOf, rangeOf, TestMachine, txnOf } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { compareOf, putOf, rangeOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

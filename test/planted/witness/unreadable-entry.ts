@@ -3,7 +3,8 @@
  */
 import { expect } from "vitest";
 import { indexOf, termOf } from "../../../core/ids.ts";
-import { putOf, TestMachine } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();

@@ -4,7 +4,8 @@
  */
 import { expect } from "vitest";
 import { revisionOf } from "../../../core/ids.ts";
-import { putOf, TestMachine, txnOf } from "../../kit/member-kit.ts";
+import { TestMachine } from "../../kit/member-kit.ts";
+import { putOf, txnOf } from "../../kit/requests.ts";
 
 export function witness(): void {
   const member = new TestMachine();
