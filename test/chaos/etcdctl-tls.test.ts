@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { run } from "../../chaos/ctl/etcdctl.ts";
 import { Authority, type Pair } from "../kit/certificates.ts";
+import { printedBy } from "../kit/printed.ts";
 import { type RealCluster, startCluster } from "../kit/real-members.ts";
 
 afterEach(() => {
@@ -15,21 +16,7 @@ afterEach(() => {
 });
 
 /** Runs one command, standard output and error caught. */
-async function ctl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  let stdout = "";
-  let stderr = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    stdout += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    stderr += text;
-    return true;
-  });
-  const code = await run(args);
-  vi.restoreAllMocks();
-  return { code, stdout, stderr };
-}
+const ctl = (...args: string[]) => printedBy(() => run(args));
 
 describe("a member that wants certificates", () => {
   let directory: string;

@@ -9,29 +9,14 @@ import { endpointsFrom } from "../../chaos/ctl/etcdctl/srv-endpoints.ts";
 import { asTyped } from "../../chaos/ctl/etcdctl/typed.ts";
 import { run } from "../../chaos/ctl/etcdctl.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
+import { printedBy } from "../kit/printed.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
 
 let endpoint = "127.0.0.1:1";
 afterEach(() => vi.restoreAllMocks());
 
 /** Runs one command, standard output and error caught. */
-async function ctl(
-  ...args: string[]
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  let stdout = "";
-  let stderr = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    stdout += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    stderr += text;
-    return true;
-  });
-  const code = await run(["--endpoints", endpoint, ...args]);
-  vi.restoreAllMocks();
-  return { code, stdout, stderr };
-}
+const ctl = (...args: string[]) => printedBy(() => run(["--endpoints", endpoint, ...args]));
 
 test("a server that is not there is waited for until the command's time is over", async () => {
   expect(await ctl("get", "k", "--command-timeout=400ms")).toEqual({

@@ -1,49 +1,41 @@
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { judge, runCheck } from "../../reports/check-command.ts";
+import { printedBy } from "../kit/printed.ts";
 
 const history = (name: string): string => fileURLToPath(new URL(`./histories/${name}`, import.meta.url));
 
 afterEach(() => vi.restoreAllMocks());
 
-async function run(...argv: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    err += String(text);
-    return true;
-  });
-  return { code: await runCheck(argv), out, err };
-}
+const run = (...argv: readonly string[]) => printedBy(() => runCheck(argv));
 
 describe("faultline check", () => {
   test("holds is exit 0, and --json prints one object and nothing else", async () => {
-    const { code, out } = await run(history("recorded-etcd/etcd_002.log"), "--json");
+    const { code, stdout } = await run(history("recorded-etcd/etcd_002.log"), "--json");
     expect(code).toBe(0);
-    expect(out.endsWith("}\n")).toBe(true);
-    const verdict = JSON.parse(out);
+    expect(stdout.endsWith("}\n")).toBe(true);
+    const verdict = JSON.parse(stdout);
     expect(Object.keys(verdict)).toEqual(["history", "verdict", "method", "operations", "wallMs", "detail"]);
     expect(verdict).toMatchObject({ verdict: "holds", method: "search", operations: 77 });
   });
 
   test("violated is exit 1 and says where every order fails", async () => {
-    const { code, out } = await run(history("recorded-kv/c01-bad.txt"));
+    const { code, stdout } = await run(history("recorded-kv/c01-bad.txt"));
     expect(code).toBe(1);
-    expect(out).toContain("violated");
-    expect(out).toContain("every order fails at");
+    expect(stdout).toContain("violated");
+    expect(stdout).toContain("every order fails at");
   });
 
   test("a missing file, an unknown format and an unknown flag are exit 2, with the remedy", async () => {
-    expect(await run("no/such/file")).toMatchObject({ code: 2, err: expect.stringContaining("give a history file") });
+    expect(await run("no/such/file")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("give a history file"),
+    });
     const wrong = await run(history("recorded-kv/c01-ok.txt"), "--format", "csv");
-    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining("use one of faultline") });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("use one of faultline") });
     expect((await run("x", "--frobnicate")).code).toBe(2);
     const mismatch = await run(history("recorded-kv/c01-ok.txt"), "--format", "kv-jsonl");
-    expect(mismatch).toMatchObject({ code: 2, err: expect.stringContaining("line 1: expected") });
+    expect(mismatch).toMatchObject({ code: 2, stderr: expect.stringContaining("line 1: expected") });
   });
 
   test("a budget that ends is unknown, in its own words", () => {

@@ -7,23 +7,14 @@ import { smallScenarioNamed } from "../../scenarios/small/index.ts";
 import { run } from "../../sim/cli.ts";
 import { Rules } from "../../sim/exhaustive/rules.ts";
 import { plantedBugs } from "../../sim/planted-copy.ts";
+import { catchOutput, type Printed } from "../kit/printed.ts";
 
 let folder = "";
-let out = "";
-let errors = "";
+let printed: Printed;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "faultline-exhaustive-"));
-  out = "";
-  errors = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
+  printed = catchOutput();
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -31,7 +22,7 @@ afterEach(() => {
 });
 
 const jsonLines = (): readonly { readonly [field: string]: unknown }[] =>
-  out
+  printed.stdout
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as { [field: string]: unknown });
@@ -42,13 +33,13 @@ describe("faultline sim --exhaustive", () => {
     const [line] = jsonLines();
     expect(line).toMatchObject({ scenario: "earlier-terms", verdict: "unknown", end: "depth", depth: 5, rule: null });
     expect(Number(line?.["waiting"])).toBeGreaterThan(0);
-    expect(errors).toMatch(/stopped at --depth, not exhausted: \d+ states wait/);
+    expect(printed.stderr).toMatch(/stopped at --depth, not exhausted: \d+ states wait/);
   });
 
   test("a bound of states and a bound of time end it too", async () => {
     expect(await run(["sim", "--exhaustive", "earlier-terms", "--states-max", "900", "--out", folder])).toBe(0);
-    expect(errors).toContain("900 states");
-    expect(errors).toContain("stopped at --states-max, not exhausted");
+    expect(printed.stderr).toContain("900 states");
+    expect(printed.stderr).toContain("stopped at --states-max, not exhausted");
   });
 
   test("an interruption ends it with what was reached, exit code 130", async () => {
@@ -73,7 +64,7 @@ describe("faultline sim --exhaustive", () => {
     expect(path).toContain(`✗ ${broken.rule}: ${broken.text}`);
     expect(JSON.parse(readFileSync(join(kept, "verdict.json"), "utf8"))).toMatchObject(line ?? {});
     expect(JSON.parse(readFileSync(join(kept, "scenario.json"), "utf8"))).toEqual(smallScenarioNamed("earlier-terms"));
-    expect(errors).toContain("repeat   faultline sim --exhaustive earlier-terms");
+    expect(printed.stderr).toContain("repeat   faultline sim --exhaustive earlier-terms");
   });
 
   test.each([
@@ -85,8 +76,8 @@ describe("faultline sim --exhaustive", () => {
     [["steady", "--states-max", "3"], "--states-max bounds --exhaustive"],
   ])("%j is wrong usage", async (args, text) => {
     expect(await run(["sim", ...args])).toBe(2);
-    expect(errors).toContain(text);
-    expect(out).toBe("");
+    expect(printed.stderr).toContain(text);
+    expect(printed.stdout).toBe("");
   });
 });
 
@@ -109,12 +100,12 @@ describe("planted bugs and small scenarios", () => {
       check: null,
       exhaustive: { scenario: "votes-and-crashes", found: true, depth: 9, rule: "two-leaders" },
     });
-    expect(errors).toContain(`found    ${name}`);
+    expect(printed.stderr).toContain(`found    ${name}`);
   }, 120_000);
 
   test("a way that there is not, and a bug without a small scenario, are wrong usage", async () => {
     expect(await run(["bugs", "longer-log-wins", "--by", "luck"])).toBe(2);
     expect(await run(["bugs", "more-is-false-on-a-full-page", "--by", "exhaustive"])).toBe(2);
-    expect(errors).toContain("names no small scenario");
+    expect(printed.stderr).toContain("names no small scenario");
   });
 });

@@ -5,23 +5,14 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { writeBlob } from "../../reports/blob.ts";
 import { run } from "../../reports/cli.ts";
 import { RunDirectory, summaryOf } from "../../reports/run-directory.ts";
+import { catchOutput, type Printed } from "../kit/printed.ts";
 import { syntheticRun } from "./synthetic.ts";
 
 let directory: string;
-let stdout: string;
-let stderr: string;
+let printed: Printed;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "faultline-reports-"));
-  stdout = "";
-  stderr = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    stdout += text;
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    stderr += text;
-    return true;
-  });
+  printed = catchOutput();
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -38,13 +29,13 @@ test("report writes the page of a run again and ends as the run did", async () =
   rmSync(join(directory, "again", "report.html"));
   expect(await run(["report", join(directory, "again")])).toBe(1);
   expect(readFileSync(join(directory, "again", "report.html"), "utf8")).toBe(page);
-  expect(stdout).toContain("violated leader-killed-during-writes seed 42");
-  expect(stdout).toContain("repeat   faultline sim leader-killed-during-writes --seed 42");
+  expect(printed.stdout).toContain("violated leader-killed-during-writes seed 42");
+  expect(printed.stdout).toContain("repeat   faultline sim leader-killed-during-writes --seed 42");
 });
 
 test("report of what is no run is wrong usage and names the missing file", async () => {
   expect(await run(["report", join(directory, "absent")])).toBe(2);
-  expect(stderr).toContain("verdict.json does not exist");
+  expect(printed.stderr).toContain("verdict.json does not exist");
 });
 
 test("merge writes one page and one exit code; an incomplete set is wrong usage", async () => {
@@ -58,15 +49,15 @@ test("merge writes one page and one exit code; an incomplete set is wrong usage"
   });
   const out = join(directory, "merged");
   expect(await run(["merge", ...paths, "--out", out, "--json"])).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({ verdict: "holds", runs: 2, failures: [] });
+  expect(JSON.parse(printed.stdout)).toMatchObject({ verdict: "holds", runs: 2, failures: [] });
   expect(existsSync(join(out, "overview.html")) && existsSync(join(out, "junit.xml"))).toBe(true);
   expect(await run(["merge", paths[0] ?? "", "--out", out])).toBe(2);
-  expect(stderr).toContain("shards 2 of 2 are missing");
+  expect(printed.stderr).toContain("shards 2 of 2 are missing");
 });
 
 test("list names every kind, one JSON object a line when asked", async () => {
   expect(await run(["list", "--json"])).toBe(0);
-  const rows = stdout
+  const rows = printed.stdout
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));

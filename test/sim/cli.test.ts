@@ -7,23 +7,14 @@ import type { Plan } from "../../scenarios/plan.ts";
 import { serialisePlan } from "../../scenarios/plan-format.ts";
 import { run } from "../../sim/cli.ts";
 import { planOf } from "../../sim/runner.ts";
+import { catchOutput, type Printed } from "../kit/printed.ts";
 
 let folder = "";
-let out = "";
-let errors = "";
+let printed: Printed;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "faultline-sim-cli-"));
-  out = "";
-  errors = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
+  printed = catchOutput();
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -52,7 +43,7 @@ function written(plan: Plan): string {
 describe("faultline sim", () => {
   test("prints one JSON object a run and nothing else on standard output", async () => {
     expect(await run(["sim", "steady", "--seed", "5", "--jobs", "1", "--json", "--out", folder])).toBe(0);
-    const lines = out.trim().split("\n");
+    const lines = printed.stdout.trim().split("\n");
     expect(lines).toHaveLength(1);
     const line = JSON.parse(lines[0] ?? "") as { [field: string]: unknown };
     expect(line).toMatchObject({ scenario: "steady", seed: 5, verdict: "holds", run: join(folder, "steady-5") });
@@ -60,10 +51,10 @@ describe("faultline sim", () => {
     for (const file of ["plan.json", "history.jsonl", "verdict.json"]) {
       expect(existsSync(join(folder, "steady-5", file))).toBe(true);
     }
-    out = "";
+    printed.stdout = "";
     expect(await run(["replay", join(folder, "steady-5"), "--json"])).toBe(0);
-    expect((JSON.parse(out) as { digest: string }).digest).toBe(line["digest"]);
-    expect(errors).not.toContain("the code changed");
+    expect((JSON.parse(printed.stdout) as { digest: string }).digest).toBe(line["digest"]);
+    expect(printed.stderr).not.toContain("the code changed");
   });
 
   test("a shard leaves a blob that names its share", async () => {
@@ -74,48 +65,53 @@ describe("faultline sim", () => {
 
   test("an unknown scenario, seeds that are none, and both kinds of seeds are wrong usage", async () => {
     expect(await run(["sim", "steddy"])).toBe(2);
-    expect(errors).toContain('no scenario is named "steddy"; did you mean steady?');
+    expect(printed.stderr).toContain('no scenario is named "steddy"; did you mean steady?');
     expect(await run(["sim", "--seeds", "9..3"])).toBe(2);
     expect(await run(["sim", "--seeds", "3", "--seed", "1"])).toBe(2);
     expect(await run(["sim", "--shard", "3/2"])).toBe(2);
-    expect(out).toBe("");
+    expect(printed.stdout).toBe("");
   });
 });
 
 describe("faultline replay and shrink", () => {
   test("a plan that fails ends with 1 and says which check", async () => {
     expect(await run(["replay", written(shortPlan(1_000_000))])).toBe(1);
-    expect(errors).toContain("violated progress");
+    expect(printed.stderr).toContain("violated progress");
   });
 
   test("a plan that is run twice agrees with itself", async () => {
     expect(await run(["replay", written(shortPlan(0)), "--verify"])).toBe(0);
-    expect(errors).toMatch(/two runs of the plan agree in all \d+ events/);
+    expect(printed.stderr).toMatch(/two runs of the plan agree in all \d+ events/);
   });
 
   test("a replay that stops shows the last events and what each member believes", async () => {
     expect(await run(["replay", written(shortPlan(0)), "--until-ms", "1500"])).toBe(0);
-    expect(out).toMatch(/^n1 (?:leader|follower) term=1 leader=\d/m);
-    expect(out).toMatch(/ms n\d peerMessage \d→\d/);
+    expect(printed.stdout).toMatch(/^n1 (?:leader|follower) term=1 leader=\d/m);
+    expect(printed.stdout).toMatch(/ms n\d peerMessage \d→\d/);
   });
 
   test("shrinking keeps the failure and loses the parts it does not need", async () => {
     const file = written(shortPlan(1_000_000));
     expect(await run(["shrink", file, "--budget-s", "10", "--json"])).toBe(0);
-    const report = JSON.parse(out) as { failure: string; partsBefore: number; partsAfter: number; plan: string };
+    const report = JSON.parse(printed.stdout) as {
+      failure: string;
+      partsBefore: number;
+      partsAfter: number;
+      plan: string;
+    };
     expect(report.partsAfter).toBeLessThan(report.partsBefore / 10);
-    errors = "";
+    printed.stderr = "";
     expect(await run(["replay", report.plan])).toBe(1);
-    expect(errors).toContain(report.failure.split(":")[0]);
+    expect(printed.stderr).toContain(report.failure.split(":")[0]);
   });
 
   test("a plan that holds, a missing file and a plan of another version are wrong usage", async () => {
     const plan = shortPlan(0);
     expect(await run(["shrink", written(plan)])).toBe(2);
     expect(await run(["replay", join(folder, "none")])).toBe(2);
-    expect(errors).toContain("does not exist");
+    expect(printed.stderr).toContain("does not exist");
     writeFileSync(join(folder, "new.json"), JSON.stringify({ ...plan, version: 99 }));
     expect(await run(["replay", join(folder, "new.json")])).toBe(2);
-    expect(errors).toContain("99");
+    expect(printed.stderr).toContain("99");
   });
 });
