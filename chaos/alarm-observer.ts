@@ -3,8 +3,7 @@
  * records each change, for the check of corruption alarms.
  */
 import { type MemberId, memberIdOf } from "../core/index.ts";
-import type { HistoryEvent } from "../scenarios/history.ts";
-import type { Cluster } from "./cluster.ts";
+import { Observer } from "./observer.ts";
 
 interface StandingAlarm {
   readonly memberId: MemberId;
@@ -14,49 +13,28 @@ interface StandingAlarm {
 const askEveryMs = 200;
 const answerMs = 500;
 
-export class AlarmObserver {
-  readonly #cluster: Cluster;
-  readonly #nowMs: () => number;
-  readonly #record: (event: HistoryEvent) => void;
+export class AlarmObserver extends Observer {
   readonly #nameOf = new Map<MemberId, string>();
   #turn = 0;
   #seen = "[]";
-  #timer: NodeJS.Timeout | undefined;
-  #open = true;
-
-  constructor(options: {
-    readonly cluster: Cluster;
-    readonly nowMs: () => number;
-    readonly record: (event: HistoryEvent) => void;
-  }) {
-    this.#cluster = options.cluster;
-    this.#nowMs = options.nowMs;
-    this.#record = options.record;
-  }
 
   begin(): void {
-    void this.#ask();
-  }
-
-  close(): void {
-    this.#open = false;
-    clearTimeout(this.#timer);
+    this.repeat(askEveryMs, () => this.#ask());
   }
 
   async #ask(): Promise<void> {
-    const { names, clients } = this.#cluster;
+    const { names, clients } = this.observed.cluster;
     const position = this.#turn % names.length;
     this.#turn += 1;
-    const status = await this.#cluster.status(position, answerMs);
-    if (!this.#open) return;
+    const status = await this.observed.cluster.status(position, answerMs);
+    if (!this.isOpen) return;
     if (status !== undefined) this.#nameOf.set(status.memberId, names[position] ?? "");
     const list = { type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "corrupt" } as const;
     const result = await clients[position]?.call(list, { timeoutMs: answerMs }).result;
-    if (!this.#open) return;
+    if (!this.isOpen) return;
     if (result?.type === "reply" && result.reply.answer.type === "alarm") {
       this.#note(names[position] ?? "", result.reply.answer.alarms);
     }
-    this.#timer = setTimeout(() => void this.#ask(), askEveryMs);
   }
 
   /** One that has not heard of an alarm yet takes none back. Whose it is must be known: members say that one by one. */
@@ -68,6 +46,6 @@ export class AlarmObserver {
     const seen = JSON.stringify(alarms);
     if (alarms.length < standing.length || alarms.length === 0 || seen === this.#seen) return;
     this.#seen = seen;
-    this.#record({ type: "alarms", atMs: this.#nowMs(), member, alarms });
+    this.observed.record({ type: "alarms", atMs: this.observed.nowMs(), member, alarms });
   }
 }

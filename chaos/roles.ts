@@ -2,37 +2,20 @@
  * Who leads, as far as it can be seen from outside: asks every member for its status a few times a second and records
  * each change of role or term. Down and paused are known from the processes.
  */
-import type { HistoryEvent, RoleEvent } from "../scenarios/history.ts";
-import type { Cluster } from "./cluster.ts";
+import type { RoleEvent } from "../scenarios/history.ts";
+import { Observer } from "./observer.ts";
+import type { ProcessState } from "./supervisor.ts";
 
 const askEveryMs = 100;
 const askTimeoutMs = 300;
 
-export class RoleObserver {
-  readonly #cluster: Cluster;
-  readonly #nowMs: () => number;
-  readonly #record: (event: HistoryEvent) => void;
+export class RoleObserver extends Observer {
   readonly #last = new Map<string, { role: RoleEvent["role"]; term: number }>();
-  readonly #timers = new Set<NodeJS.Timeout>();
-  #open = true;
-
-  constructor(options: {
-    readonly cluster: Cluster;
-    readonly nowMs: () => number;
-    readonly record: (event: HistoryEvent) => void;
-  }) {
-    this.#cluster = options.cluster;
-    this.#nowMs = options.nowMs;
-    this.#record = options.record;
-  }
 
   begin(): void {
-    for (const [position, name] of this.#cluster.names.entries()) void this.#ask(position, name);
-  }
-
-  close(): void {
-    this.#open = false;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const [position, name] of this.observed.cluster.names.entries()) {
+      this.repeat(askEveryMs, () => this.#ask(position, name));
+    }
   }
 
   /** What a signal or an ended process made of a member. */
@@ -41,27 +24,19 @@ export class RoleObserver {
   }
 
   async #ask(position: number, name: string): Promise<void> {
-    const state = this.#cluster.processes?.stateOf(name) ?? "running";
-    if (state === "running") {
-      const status = await this.#cluster.status(position, askTimeoutMs);
-      if (!this.#open) return;
-      const stillRunning = (this.#cluster.processes?.stateOf(name) ?? "running") === "running";
-      if (status !== undefined && stillRunning) {
-        this.#become(name, status.leaderId === status.memberId ? "leader" : "follower", status.term);
-      }
-    } else this.note(name, state);
-    if (!this.#open) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      void this.#ask(position, name);
-    }, askEveryMs);
-    this.#timers.add(timer);
+    const { cluster } = this.observed;
+    const stateNow = (): ProcessState => cluster.processes?.stateOf(name) ?? "running";
+    const state = stateNow();
+    if (state !== "running") return this.note(name, state);
+    const status = await cluster.status(position, askTimeoutMs);
+    if (!this.isOpen || status === undefined || stateNow() !== "running") return;
+    this.#become(name, status.leaderId === status.memberId ? "leader" : "follower", status.term);
   }
 
   #become(name: string, role: RoleEvent["role"], term: number): void {
     const last = this.#last.get(name);
     if (last?.role === role && last.term === term) return;
     this.#last.set(name, { role, term });
-    this.#record({ type: "role", atMs: this.#nowMs(), member: name, role, term });
+    this.observed.record({ type: "role", atMs: this.observed.nowMs(), member: name, role, term });
   }
 }
