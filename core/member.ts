@@ -8,7 +8,7 @@
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
 import { compareReleases, releaseOf, releaseText } from "./apply/cluster-version.ts";
-import { type CommandRequest, decodeCommand, encodeCommand } from "./apply/command.ts";
+import { encodeCommand } from "./apply/command.ts";
 import { foundAlone } from "./apply/found-alone.ts";
 import { type Applied, Machine } from "./apply/machine.ts";
 import { unreachable } from "./assert.ts";
@@ -17,29 +17,31 @@ import type { Credential } from "./auth/identity.ts";
 import { checkMemberConfig, type MemberConfig } from "./config.ts";
 import type { MemberCounts } from "./counts.ts";
 import type { RefusalName } from "./errors.ts";
-import type { ClusterId, LogIndex, MemberId, Revision, StreamId, Term, WriteId } from "./ids.ts";
+import type { ClusterId, LogIndex, MemberId, Revision, StreamId, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
-import type { MemberEvent, Output } from "./output.ts";
+import type { Output } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
-import type { Entry, ForwardedConfiguration } from "./raft/message.ts";
+import type { Entry } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
-import type { RaftView, Ready, Role } from "./raft/ready.ts";
+import type { RaftView, Ready } from "./raft/ready.ts";
 import type { AlarmRecord, MemberRecord } from "./request.ts";
 import { AuthDesk } from "./server/auth-desk.ts";
 import { Chores } from "./server/chores.ts";
-import { refusalOfPromote, refusalOfPromotions } from "./server/cluster.ts";
 import { CorruptionCheck } from "./server/corruption.ts";
 import { Desk } from "./server/desk.ts";
+import { Farewell } from "./server/farewell.ts";
+import { Forwarded } from "./server/forwarded.ts";
 import { Gate } from "./server/gate.ts";
 import { LeaseCalls } from "./server/lease-calls.ts";
 import { LogWriter } from "./server/log-writer.ts";
+import { News } from "./server/news.ts";
 import { Outbox } from "./server/outbox.ts";
 import { PeerLinks } from "./server/peer-links.ts";
 import { Proposals, type Settled } from "./server/proposals.ts";
+import { Publication } from "./server/publication.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Snapshots } from "./server/snapshots.ts";
 import { Space } from "./server/space.ts";
-import { standingText } from "./server/standing.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
@@ -142,18 +144,12 @@ export class Member {
   readonly #corruption: CorruptionCheck;
   readonly #writer: LogWriter;
   readonly #snapshots: Snapshots;
+  readonly #forwarded: Forwarded;
+  readonly #news: News;
+  readonly #publication: Publication;
+  readonly #farewell: Farewell;
   readonly #onApplied: MemberStart["onApplied"];
   #nowMs: number;
-  #published = false;
-  #publishAskedMs = Number.NEGATIVE_INFINITY;
-  #seenRole: Role = "follower";
-  #seenTerm: Term = noPlace.term;
-  #seenLeaderId: MemberId | undefined;
-  /** What was last said about this member's standing. */
-  #standingTold: string | undefined;
-  #seenAlarms: readonly AlarmRecord[];
-  /** Ticks until a member that was removed ends; undefined: it belongs. */
-  #farewellTicks: number | undefined;
 
   private constructor(start: MemberStart, machine: Machine, log: OpenedLog) {
     this.#identity = start.identity;
@@ -162,7 +158,6 @@ export class Member {
     this.#machine = machine;
     this.#onApplied = start.onApplied;
     this.#nowMs = start.nowMs;
-    this.#seenAlarms = machine.alarms.records;
     const { memberId, clusterId } = start.identity;
     const { config, incarnation } = start;
     const raft = new Raft({
@@ -268,15 +263,19 @@ export class Member {
       writer: this.#writer,
       hub: this.#hub,
     });
+    this.#forwarded = new Forwarded({ memberId, raft, machine, config, outbox });
+    this.#news = new News({ raft, outbox, term: noPlace.term, alarms: machine.alarms.records });
+    this.#publication = new Publication({ raft, config, proposals: this.#proposals, outbox, identity: start.identity });
+    this.#farewell = new Farewell({ outbox, electionTicks: config.electionTicks });
   }
 
   /** Only {@link startMember} calls this. */
   static start(start: MemberStart, machine: Machine, log: OpenedLog): { member: Member; outputs: readonly Output[] } {
     const member = new Member(start, machine, log);
-    for (const text of log.notes) member.#logLine("warn", text);
+    for (const text of log.notes) member.#outbox.log("warn", text);
     member.#writer.writeHousekeeping(log.operations);
     member.#advance();
-    if (machine.membership.isRemoved(start.identity.memberId)) member.#end();
+    if (machine.membership.isRemoved(start.identity.memberId)) member.#farewell.end();
     return { member, outputs: member.#outbox.take() };
   }
 
@@ -447,8 +446,8 @@ export class Member {
     }
     this.#transfers.settle(this.#nowMs);
     this.#snapshots.tick();
-    this.#tickFarewell();
-    this.#publish();
+    this.#farewell.tick();
+    if (this.#corruption.mayServe) this.#publication.tick(this.#nowMs);
     this.#chores.tick(this.#nowMs);
     this.#endIf(this.#corruption.tick(this.#nowMs));
   }
@@ -472,7 +471,7 @@ export class Member {
         this.#snapshots.handleReply(message);
         return;
       case "memberRemoved":
-        if (message.to === this.#identity.memberId) this.#beginFarewell();
+        if (message.to === this.#identity.memberId) this.#farewell.begin();
         return;
       case "proposalRefused":
         if (message.incarnation === this.#incarnation) {
@@ -481,7 +480,7 @@ export class Member {
         }
         return;
       case "proposeConfiguration":
-        if (!this.#refusesConfiguration(message)) this.#raft.step(message);
+        if (!this.#forwarded.refusesConfiguration(message)) this.#raft.step(message);
         return;
       case "hello":
       case "register":
@@ -504,32 +503,6 @@ export class Member {
         if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from, message.matchIndex);
       }
     }
-  }
-
-  /** Only the leader knows how far a learner is, so it is the leader that refuses to promote one too early. */
-  #refusesConfiguration(message: ForwardedConfiguration): boolean {
-    if (this.#raft.role !== "leader" || message.term !== this.#raft.term) return false;
-    const refusal = this.#refusalOfPromotion(decodeCommand(message.command).request);
-    if (refusal === undefined) return false;
-    this.#refuse(message.command, refusal);
-    return true;
-  }
-
-  /** Tells whoever made that command that nobody will append it. */
-  #refuse(command: Uint8Array, refusal: RefusalName): void {
-    const { origin, incarnation, sequence } = decodeCommand(command).id;
-    const from = this.#identity.memberId;
-    this.#outbox.send({ type: "proposalRefused", from, to: origin, incarnation, proposal: sequence, refusal });
-  }
-
-  #refusalOfPromotion(request: CommandRequest): RefusalName | undefined {
-    if (request.type === "memberReconfigure") return refusalOfPromotions(request, this.#raft);
-    if (request.type !== "memberPromote") return undefined;
-    return refusalOfPromote(request.memberId, {
-      raft: this.#raft,
-      records: this.#machine.membership.records,
-      isStrict: this.#config.strictReconfig,
-    });
   }
 
   #openStream(input: Extract<Input, { type: "streamOpened" }>): void {
@@ -566,7 +539,7 @@ export class Member {
       while (this.#raft.hasReady() && !this.#snapshots.isInstalling) this.#carryOut(this.#raft.takeReady());
       // What waited for a leader is proposed when one is noticed, and that makes more ready.
     } while (this.#noteRole() && this.#raft.hasReady());
-    if (this.#raft.standing !== "sound" || this.#standingTold !== undefined) this.#noteStanding();
+    this.#news.lookForStanding(this.members);
   }
 
   #carryOut(ready: Ready): void {
@@ -577,7 +550,7 @@ export class Member {
       this.#serve(this.#reads.proven(state, this.#machine.appliedIndex, this.#nowMs));
     for (const readContext of ready.readsAborted) this.#reads.aborted(readContext, this.#nowMs);
     for (const to of ready.snapshotsWanted) this.#snapshots.start(to);
-    for (const command of ready.dropped) this.#refuse(command, "proposalDropped");
+    for (const command of ready.dropped) this.#forwarded.refuse(command, "proposalDropped");
   }
 
   #apply(committed: readonly Entry[]): void {
@@ -588,7 +561,7 @@ export class Member {
       if (applied.changes.length > 0) this.#hub.notify(applied.changes, this.#machine.store.currentRevision);
       // A replayed entry of an earlier life says nothing of how far this life has come.
       const isOwn = applied.published === this.#identity.memberId && applied.id?.incarnation === this.#incarnation;
-      if (isOwn) this.#notePublished();
+      if (isOwn) this.#publication.applied();
       this.#answerApplied(applied);
     }
     this.#raft.appliedTo(this.#machine.appliedIndex);
@@ -596,7 +569,7 @@ export class Member {
     this.#gate.applied();
     this.#leaseCalls.applied(this.#nowMs);
     this.#corruption.applied();
-    this.#noteAlarms();
+    this.#news.lookForAlarms(this.#machine.alarms.records);
     this.#serve(this.#reads.applied(this.#machine.appliedIndex));
     this.#snapshots.maybeCompactLog();
   }
@@ -612,7 +585,7 @@ export class Member {
     const { membership } = this.#machine;
     this.#raft.applyConfiguration(membership.configuration);
     this.#outbox.event({ type: "membersChanged" });
-    if (membership.isRemoved(this.#identity.memberId)) this.#beginFarewell();
+    if (membership.isRemoved(this.#identity.memberId)) this.#farewell.begin();
   }
 
   #answerApplied(applied: Applied): void {
@@ -638,90 +611,21 @@ export class Member {
     if (read.type === "request") this.#outbox.refuse(read.requestId, "timedOut");
   }
 
-  #noteStanding(): void {
-    const text = standingText(this.#raft, this.members);
-    if (text === this.#standingTold) return;
-    this.#standingTold = text;
-    if (text === undefined) this.#logLine("info", "this member has learned again what it had forgotten, and counts");
-    else this.#logLine("warn", text);
-  }
-
   /** True when another leader is known than before. */
   #noteRole(): boolean {
-    const { role, term, leaderId } = this.#raft;
-    const isNewLeader = leaderId !== this.#seenLeaderId;
+    const isNewLeader = this.#news.lookForLeader();
     if (isNewLeader) {
-      this.#seenLeaderId = leaderId;
-      if (leaderId !== undefined) this.#proposals.noteLeader(this.#nowMs);
-      this.#outbox.event({ type: "leaderChanged", leaderId, term });
+      if (this.#raft.leaderId !== undefined) this.#proposals.noteLeader(this.#nowMs);
       this.#transfers.settle(this.#nowMs);
     }
-    if (role === this.#seenRole && term === this.#seenTerm) return isNewLeader;
-    if (this.#seenRole === "leader") {
+    if (this.#news.lookForRole() === "leader") {
       this.#machine.lessor.demote();
-      if (role !== "leader") this.#snapshots.stop();
+      if (this.#raft.role !== "leader") this.#snapshots.stop();
     }
-    this.#seenRole = role;
-    this.#seenTerm = term;
-    this.#outbox.event({ type: "roleChanged", role, term });
     return isNewLeader;
-  }
-
-  // ---- housekeeping ------------------------------------------------------------------------------------------
-
-  /**
-   * A removed member ends, but not at once: its last answers, and its last word as a leader, have to leave first.
-   */
-  #beginFarewell(): void {
-    this.#farewellTicks ??= this.#config.electionTicks;
-  }
-
-  #tickFarewell(): void {
-    if (this.#farewellTicks === undefined) return;
-    this.#farewellTicks -= 1;
-    if (this.#farewellTicks <= 0) this.#end();
   }
 
   #endIf(reason: string | undefined): void {
     if (reason !== undefined) this.#outbox.push({ type: "stop", reason, removed: false });
-  }
-
-  #noteAlarms(): void {
-    const alarms = this.#machine.alarms.records;
-    if (alarms === this.#seenAlarms) return;
-    this.#seenAlarms = alarms;
-    this.#outbox.event({ type: "alarmsChanged", alarms });
-  }
-
-  #end(): void {
-    const reason = "the member has been permanently removed from the cluster";
-    this.#outbox.push({ type: "stop", reason, removed: true });
-  }
-
-  /** Clients are served only once the cluster knows this member by name; asked again until it does. */
-  #publish(): void {
-    if (this.#published || this.#raft.leaderId === undefined || !this.#corruption.mayServe) return;
-    if (this.#nowMs - this.#publishAskedMs < this.#config.electionTicks * this.#config.tickMs) return;
-    this.#publishAskedMs = this.#nowMs;
-    const { memberId, name, clientUrls } = this.#identity;
-    const refusal = this.#proposals.propose(
-      { type: "publishMember", memberId, name, clientUrls },
-      { requestId: undefined, nowMs: this.#nowMs },
-    );
-    if (refusal !== undefined) this.#logLine("warn", "publishing this member was refused", { refusal });
-  }
-
-  #notePublished(): void {
-    if (this.#published) return;
-    this.#published = true;
-    this.#outbox.event({ type: "published" });
-  }
-
-  #logLine(
-    level: Extract<MemberEvent, { type: "log" }>["level"],
-    text: string,
-    fields: { readonly [field: string]: string | number | boolean } = {},
-  ): void {
-    this.#outbox.event({ type: "log", level, text, fields });
   }
 }

@@ -185,7 +185,7 @@ export class CorruptionCheck {
       if (isKnown) continue;
       const text = "found hash mismatch between members; raising the alarm";
       const whose = memberId === somebody ? "undecided" : hexOf(memberId);
-      outbox.event({ type: "log", level: "error", text, fields: { member: whose, revision: round.revision } });
+      outbox.log("error", text, { member: whose, revision: round.revision });
       const nowMs = round.startedMs;
       proposals.propose(
         { type: "alarm", action: "activate", memberId, alarm: "corrupt" },

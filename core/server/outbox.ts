@@ -17,6 +17,10 @@ import type { MemberEvent, Output } from "../output.ts";
 import type { Answer, Header, StreamReply } from "../request.ts";
 import type { WatchReplyBody } from "../watch/hub.ts";
 
+type LogLine = Extract<MemberEvent, { type: "log" }>;
+type LogLevel = LogLine["level"];
+type LogFields = LogLine["fields"];
+
 /** Outputs in the order in which the world shall carry them out. */
 export class Outbox {
   readonly #clusterId: ClusterId;
@@ -84,6 +88,10 @@ export class Outbox {
 
   event(event: MemberEvent): void {
     this.#outputs.push({ type: "event", event });
+  }
+
+  log(level: LogLevel, text: string, fields: LogFields = {}): void {
+    this.event({ type: "log", level, text, fields });
   }
 }
 

@@ -54,7 +54,7 @@ export class Space {
     const text = isFull
       ? "the disk has no room left: writes that need any are refused; free some, then disarm the NOSPACE alarm"
       : "the disk has room again; writes go on once the NOSPACE alarm is disarmed";
-    this.#options.outbox.event({ type: "log", level: isFull ? "error" : "info", text, fields: {} });
+    this.#options.outbox.log(isFull ? "error" : "info", text);
     this.#maybeRaiseAlarm(nowMs);
   }
 

@@ -1,0 +1,54 @@
+/*
+ * Commands that other members forwarded and that nobody will append: whoever made them is told, so that its client
+ * learns at once that they had no effect.
+ */
+
+import { type CommandRequest, decodeCommand } from "../apply/command.ts";
+import type { Machine } from "../apply/machine.ts";
+import type { MemberConfig } from "../config.ts";
+import type { RefusalName } from "../errors.ts";
+import type { MemberId } from "../ids.ts";
+import type { ForwardedConfiguration } from "../raft/message.ts";
+import type { Raft } from "../raft/raft.ts";
+import { refusalOfPromote, refusalOfPromotions } from "./cluster.ts";
+import type { Outbox } from "./outbox.ts";
+
+export interface Forwarding {
+  readonly memberId: MemberId;
+  readonly raft: Raft;
+  readonly machine: Machine;
+  readonly config: Pick<MemberConfig, "strictReconfig">;
+  readonly outbox: Outbox;
+}
+
+export class Forwarded {
+  readonly #forwarding: Forwarding;
+
+  constructor(forwarding: Forwarding) {
+    this.#forwarding = forwarding;
+  }
+
+  /** Only the leader knows how far a learner is, so it is the leader that refuses to promote one too early. */
+  refusesConfiguration(message: ForwardedConfiguration): boolean {
+    const { raft } = this.#forwarding;
+    if (raft.role !== "leader" || message.term !== raft.term) return false;
+    const refusal = this.#refusalOfPromotion(decodeCommand(message.command).request);
+    if (refusal === undefined) return false;
+    this.refuse(message.command, refusal);
+    return true;
+  }
+
+  refuse(command: Uint8Array, refusal: RefusalName): void {
+    const { origin, incarnation, sequence } = decodeCommand(command).id;
+    const { memberId: from, outbox } = this.#forwarding;
+    outbox.send({ type: "proposalRefused", from, to: origin, incarnation, proposal: sequence, refusal });
+  }
+
+  #refusalOfPromotion(request: CommandRequest): RefusalName | undefined {
+    const { raft, machine, config } = this.#forwarding;
+    if (request.type === "memberReconfigure") return refusalOfPromotions(request, raft);
+    if (request.type !== "memberPromote") return undefined;
+    const { records } = machine.membership;
+    return refusalOfPromote(request.memberId, { raft, records, isStrict: config.strictReconfig });
+  }
+}
