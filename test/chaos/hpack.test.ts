@@ -22,7 +22,7 @@ test.each([
     "828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf",
   ],
 ])("three requests of one connection, strings %s", (_how, ...blocks) => {
-  const decoder = new HpackDecoder();
+  const decoder = new HpackDecoder(16_384);
   const [first, second, third] = blocks.map((block) => decoder.decode(hex(block)));
   const common = { ":method": "GET", ":scheme": "http", ":path": "/", ":authority": "www.example.com" };
   expect({ ...first?.headers }).toEqual(common);
@@ -34,7 +34,7 @@ test.each([
 });
 
 test("a block that only names entries means something else once the table has changed", () => {
-  const decoder = new HpackDecoder();
+  const decoder = new HpackDecoder(16_384);
   const named = hex("82 86 84 be");
   decoder.decode(hex("82 86 84 40 01 61 01 31"));
   expect(decoder.decode(named).headers["a"]).toBe("1");
@@ -45,12 +45,12 @@ test("a block that only names entries means something else once the table has ch
 });
 
 test("the table forgets the oldest, and all of it when the client makes it nothing", () => {
-  const decoder = new HpackDecoder();
+  const decoder = new HpackDecoder(16_384);
   const long = Buffer.concat([hex("82 86 84 40 01 61 7f 81 0f"), Buffer.alloc(2_048, "x")]);
   decoder.decode(long);
   decoder.decode(long);
   expect(() => decoder.decode(hex("82 86 84 bf"))).toThrow(HpackProblem);
-  const other = new HpackDecoder();
+  const other = new HpackDecoder(16_384);
   other.decode(hex("82 86 84 40 01 61 01 31"));
   other.decode(hex("20 82 86 84"));
   expect(() => other.decode(hex("82 86 84 be"))).toThrow("there is no entry 62");
@@ -64,14 +64,14 @@ test.each([
   ["a header of the connection", "82 86 84 00 0a 636f6e6e656374696f6e 01 31"],
   ["te beyond trailers", "82 86 84 00 02 7465 04 677a6970"],
 ])("%s makes a request malformed, and no more than that", (_what, block) => {
-  const decoder = new HpackDecoder();
+  const decoder = new HpackDecoder(16_384);
   expect(decoder.decode(hex(block)).malformed).toBeDefined();
   expect(decoder.decode(hex("82 86 84")).malformed).toBeUndefined();
 });
 
 test("a header that comes twice has its values joined", () => {
   const block = Buffer.concat([hex("82 86 84"), hex("00 01 61 01 31"), hex("00 01 61 01 32")]);
-  expect(new HpackDecoder().decode(block).headers["a"]).toBe("1, 2");
+  expect(new HpackDecoder(16_384).decode(block).headers["a"]).toBe("1, 2");
 });
 
 test.each([
@@ -83,13 +83,22 @@ test.each([
   ["Huffman code with the end-of-string symbol", "00 84 ff ff ff ff 00"],
   ["Huffman code with padding of zeros", "00 81 18 00"],
 ])("%s cannot be read", (_what, block) => {
-  expect(() => new HpackDecoder().decode(hex(block))).toThrow(HpackProblem);
+  expect(() => new HpackDecoder(16_384).decode(hex(block))).toThrow(HpackProblem);
+});
+
+test("a block that names one long entry thousands of times keeps no more of it than the bound", () => {
+  const decoder = new HpackDecoder(16_384);
+  const long = Buffer.concat([hex("40 01 61 7f a1 1e"), Buffer.alloc(4_000, "x")]);
+  expect(decoder.decode(long).headers["a"]).toHaveLength(4_000);
+  const block = decoder.decode(Buffer.alloc(5_000, 0x80 + 62));
+  expect(block.listBytes).toBe(5_000 * (4_000 + 1 + 32));
+  expect(block.headers["a"]?.length).toBeLessThan(16_384);
 });
 
 test("no bytes do more than be refused", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 5 }), (blocks) => {
-      const decoder = new HpackDecoder();
+      const decoder = new HpackDecoder(16_384);
       for (const block of blocks) {
         try {
           decoder.decode(block);
@@ -111,7 +120,7 @@ test("what is sent reads as it was meant", () => {
     [":path", "/a"],
     ["grpc-message", value],
   ]);
-  expect({ ...new HpackDecoder().decode(block).headers }).toEqual({
+  expect({ ...new HpackDecoder(16_384).decode(block).headers }).toEqual({
     ...{ ":method": "POST", ":scheme": "http", ":path": "/a", "grpc-message": value },
   });
 });

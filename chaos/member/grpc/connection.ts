@@ -45,7 +45,7 @@ const resetsMax = { burst: 1_000, perSecond: 33 } as const;
 export class Connection implements StreamConnection {
   readonly #socket: Duplex;
   readonly #options: ConnectionOptions;
-  readonly #decoder = new HpackDecoder();
+  readonly #decoder: HpackDecoder;
   readonly #reader: FrameReader;
   readonly #streams = new Map<number, Stream>();
   readonly #waiting = new Set<Stream>();
@@ -72,6 +72,7 @@ export class Connection implements StreamConnection {
     this.#socket = socket;
     this.#options = options;
     this.#receiveWindow = options.windowBytes.connection;
+    this.#decoder = new HpackDecoder(options.headerListBytesMax);
     const isOpen = (): boolean => !this.#isClosed;
     this.#reader = new FrameReader({
       frame: (type, flags, streamId, payload) => this.#frame(type, flags, streamId, payload),
@@ -195,17 +196,21 @@ export class Connection implements StreamConnection {
     if (this.#waiting.size === 0) return;
     for (const stream of [...this.#waiting]) {
       if (this.isFull) return;
-      // Whoever is not done goes to the end of the line.
-      this.#waiting.delete(stream);
-      stream.pump();
-      if (stream.isOver) continue;
-      if (stream.isWaiting) {
-        this.#waiting.add(stream);
-        continue;
-      }
-      this.#replenish(stream);
-      stream.handler?.drained();
+      this.#pumpOne(stream);
     }
+  }
+
+  /** Whoever is not done goes to the end of the line. */
+  #pumpOne(stream: Stream): void {
+    this.#waiting.delete(stream);
+    stream.pump();
+    if (stream.isOver) return;
+    if (stream.isWaiting) {
+      this.#waiting.add(stream);
+      return;
+    }
+    this.#replenish(stream);
+    stream.handler?.drained();
   }
 
   #widen(streamId: number, bytes: number): void {
@@ -359,13 +364,13 @@ export class Connection implements StreamConnection {
     // A client that has not seen the GOAWAY will ask elsewhere; what more it says of this request means nothing.
     if (this.#isEnding) return;
     this.#lastStreamId = streamId;
+    if (listBytes > this.#options.headerListBytesMax) {
+      this.reset(streamId, errorCodes.enhanceYourCalm);
+      return;
+    }
     const isRequest = headers[":method"] !== undefined && headers[":scheme"] !== undefined && headers[":path"] !== "";
     if (malformed !== undefined || !isRequest || headers[":path"] === undefined) {
       this.reset(streamId, errorCodes.protocol);
-      return;
-    }
-    if (listBytes > this.#options.headerListBytesMax) {
-      this.reset(streamId, errorCodes.enhanceYourCalm);
       return;
     }
     if (this.#streams.size >= this.#options.streamsMax) {
@@ -436,7 +441,7 @@ export class Connection implements StreamConnection {
     if (bytes === 0 || stream.sendWindow > windowBytesLimit) {
       stream.lost();
       this.reset(streamId, bytes === 0 ? errorCodes.protocol : errorCodes.flowControl);
-    } else if (stream.isWaiting) this.#pump();
+    } else if (stream.isWaiting && !this.isFull) this.#pumpOne(stream);
   }
 }
 

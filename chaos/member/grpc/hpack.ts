@@ -14,7 +14,7 @@ export interface HeaderBlock {
   readonly headers: HeaderMap;
   /** Why the request cannot be served, when it is no request HTTP/2 knows; the connection goes on. */
   readonly malformed: string | undefined;
-  /** By RFC 9113 §6.5.2: names, values and 32 for each. */
+  /** By RFC 9113 §6.5.2: names, values and 32 for each. Of a list beyond the bound only what came first is in `headers`. */
   readonly listBytes: number;
 }
 
@@ -56,6 +56,7 @@ const sizeOf = ({ name, value }: Field): number => name.length + value.length + 
 
 /** Reads the blocks of one connection, in order. */
 export class HpackDecoder {
+  readonly #listBytesMax: number;
   /** The newest first. */
   #table: Field[] = [];
   #tableBytes = 0;
@@ -65,6 +66,11 @@ export class HpackDecoder {
   /** A block that names entries of the tables alone means the same until the table changes. */
   #last: { readonly bytes: Uint8Array; readonly block: HeaderBlock } | undefined;
 
+  /** @param listBytesMax of one block: of what is more no field is kept, as a short block can name a long entry often */
+  constructor(listBytesMax: number) {
+    this.#listBytesMax = listBytesMax;
+  }
+
   /** @throws HpackProblem */
   decode(bytes: Uint8Array): HeaderBlock {
     const last = this.#last;
@@ -72,7 +78,7 @@ export class HpackDecoder {
     this.#bytes = bytes;
     this.#at = 0;
     let changesTable = false;
-    const gathering = new Gathering();
+    const gathering = new Gathering(this.#listBytesMax);
     while (this.#at < bytes.length) {
       const first = bytes[this.#at] as number;
       if (first >= 0x80) gathering.add(this.#entry(this.#integer(7)));
@@ -169,12 +175,18 @@ const requestPseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path
 /** Fields of one block, on their way to a map. */
 class Gathering {
   readonly #headers: { [name: string]: string | undefined } = Object.create(null);
+  readonly #listBytesMax: number;
   #hasRegular = false;
   #malformed: string | undefined;
   listBytes = 0;
 
+  constructor(listBytesMax: number) {
+    this.#listBytesMax = listBytesMax;
+  }
+
   add(field: Field): void {
     this.listBytes += sizeOf(field);
+    if (this.listBytes > this.#listBytesMax) return;
     const { name, value } = field;
     const known = this.#headers[name];
     if (name.charCodeAt(0) === 58) {
