@@ -1,7 +1,7 @@
 /*
  * Operators' runbooks on running members, step by step with etcd's own etcdctl, as etcd's operations guide has them.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -60,6 +60,57 @@ suite(`runbooks${whyNot === undefined ? "" : `: skipped, ${whyNot}`}`, () => {
     await writing;
     const keys = (await ctl("get", "", "--prefix", "--keys-only")).split("\n");
     expect(acknowledged.filter((key) => !keys.includes(key))).toEqual([]);
+  });
+
+  test("a member whose machine was put back to an old snapshot comes back by itself, and says and holds what the others do", {
+    timeout: 300_000,
+  }, async () => {
+    type Status = { Endpoint: string; Status: { raftTerm: number; leader: number; header: { revision: number } } };
+    type Hash = { Endpoint: string; HashKV: { hash: number; header: { revision: number } } };
+    const statuses = async (): Promise<Status[]> => JSON.parse(await ctl("endpoint", "status", "-w", "json"));
+    const hashes = async (): Promise<Hash[]> => JSON.parse(await ctl("endpoint", "hashkv", "-w", "json"));
+    const [old] = cluster.members;
+    if (old === undefined) throw new Error("no member");
+    const [data, copy] = [join(cluster.directory, old.name), join(directory, "copy")];
+    for (let number = 0; number < 5; number++) await ctl("put", `before/${number}`, "1");
+    // A snapshot of a machine that runs: what is on its disk at one moment.
+    old.signal("SIGSTOP");
+    cpSync(data, copy, { recursive: true });
+    old.signal("SIGCONT");
+    // Members vote, log and compact in the meantime: it forgets all of that.
+    for (let number = 0; number < 5; number++) await ctl("put", `after/${number}`, "1");
+    const lines = (await ctl("endpoint", "status"))
+      .trim()
+      .split("\n")
+      .map((line) => line.split(", "));
+    const [leader, follower] = ["true", "false"].map((isLeader) => lines.find((line) => line[4] === isLeader));
+    expect((await etcdctl(leader?.[0] ?? "", ["move-leader", follower?.[1] ?? ""])).exitCode).toBe(0);
+    await ctl("put", "after/5", "1");
+    await old.end("SIGKILL");
+    await ctl("put", "while-it-is-down", "1");
+    rmSync(data, { recursive: true });
+    cpSync(copy, data, { recursive: true });
+    old.start();
+    await old.logged("serving client traffic", 2, startMs);
+    await old.logged("this member has learned again what it had forgotten, and counts", 1, startMs);
+    await ctl("put", "afterwards", "1");
+    // Its own answer, from what it holds itself.
+    const own = cluster.endpoints.split(",")[0] ?? "";
+    const held = await etcdctl(own, ["--command-timeout=30s", "get", "", "--prefix", "--keys-only"]);
+    expect(held.stdout.split("\n").filter((key) => key !== "")).toEqual([
+      ...Array.from({ length: 6 }, (_none, number) => `after/${number}`),
+      ...["afterwards", ...Array.from({ length: 5 }, (_none, number) => `before/${number}`), "while-it-is-down"],
+    ]);
+    const [said, held3] = [await statuses(), await hashes()];
+    expect(said).toHaveLength(3);
+    expect(
+      new Set(said.map(({ Status }) => `${Status.leader} ${Status.raftTerm} ${Status.header.revision}`)).size,
+    ).toBe(1);
+    expect(held3).toHaveLength(3);
+    expect(new Set(held3.map(({ HashKV }) => `${HashKV.hash} ${HashKV.header.revision}`)).size).toBe(1);
+    // It counts again: with another member down the two of them are a majority.
+    await cluster.members[2]?.end("SIGKILL");
+    expect(await ctl("put", "the two of us", "1")).toBe("OK\n");
   });
 
   test("peers change from plain text to TLS, member by member, with a quorum all the while", {
