@@ -37,8 +37,13 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Which program a member runs: `faultline etcd`, or the etcd binary at that path. */
-export type Program = "ours" | { readonly etcd: string };
+/** Which program a member runs: `faultline etcd`, the etcd binary at that path, or a script of the shell that becomes ours. */
+export type Program = "ours" | { readonly etcd: string } | { readonly shell: string };
+
+function commandOf(program: Program): readonly [string, ...string[]] {
+  if (program === "ours") return [process.execPath, builtProgram, "etcd"];
+  return "etcd" in program ? [program.etcd] : ["/bin/sh", "-c", program.shell, "sh"];
+}
 
 /** One process of `faultline etcd`, or of a stock etcd. */
 export class RealMember {
@@ -71,8 +76,7 @@ export class RealMember {
   }
 
   start(): void {
-    const command = this.#program === "ours" ? process.execPath : this.#program.etcd;
-    const leading = this.#program === "ours" ? [builtProgram, "etcd"] : [];
+    const [command, ...leading] = commandOf(this.#program);
     const child = spawn(
       command,
       [...leading, ...this.args],
@@ -139,10 +143,14 @@ export interface RealCluster {
   close(): Promise<void>;
 }
 
-/** A cluster of its own on free ports, started but perhaps not ready yet. */
+/**
+ * A cluster of its own on free ports, started but perhaps not ready yet.
+ *
+ * @param extraArgs of every member, or of that at a position, from 0
+ */
 export async function startCluster(
   size: number,
-  extraArgs: readonly string[] = [],
+  extraArgs: readonly string[] | ((position: number) => readonly string[]) = [],
   program: Program = "ours",
   schemes: { readonly client: "http" | "https"; readonly peer: "http" | "https" } = { client: "http", peer: "http" },
 ): Promise<RealCluster> {
@@ -165,7 +173,7 @@ export async function startCluster(
         ...["--listen-client-urls", clientUrl, "--advertise-client-urls", clientUrl],
         ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
         ...["--initial-cluster", initialCluster, "--initial-cluster-token", "compat"],
-        ...extraArgs,
+        ...(typeof extraArgs === "function" ? extraArgs(position) : extraArgs),
       ],
       program,
     });
@@ -179,7 +187,7 @@ export async function startCluster(
     directory,
     async ready(times = 1) {
       const text =
-        program !== "ours"
+        program !== "ours" && "etcd" in program
           ? "serving insecure client requests on"
           : `serving client traffic ${schemes.client === "https" ? "securely" : "insecurely"}`;
       await Promise.all(members.map((member) => member.logged(text, times)));
