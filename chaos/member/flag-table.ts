@@ -67,7 +67,11 @@ export const flagTable = {
   "max-txn-ops": used("whole", "128", "Most operations in a transaction."),
   "max-request-bytes": used("whole", "1572864", "Largest request that is replicated, in bytes."),
   "max-concurrent-streams": used("whole", "4294967295", "Most open calls on one client connection."),
-  "grpc-keepalive-min-time": fixed("duration", "5s", "clients may send keep-alive probes as often as they like"),
+  "grpc-keepalive-min-time": used(
+    "duration",
+    "5s",
+    "Least time between keep-alive probes of a client with calls open; one that sends many sooner is disconnected. 0: 5m.",
+  ),
   "grpc-keepalive-interval": used("duration", "2h", "Idle time after which a client connection is probed; 0: never."),
   "grpc-keepalive-timeout": used("duration", "20s", "Time after which an unanswered probe closes the connection."),
   "socket-reuse-port": fixed(

@@ -48,6 +48,8 @@ export interface MemberFlags extends MemberSources {
   readonly concurrentCallsMax: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Least time between pings of a client with calls open. */
+  readonly keepaliveLeastMs: number;
   /** An entry that takes longer to apply is worth a warning. */
   readonly warnApplyMs: number;
   /** A unary call above it is worth a warning. */
@@ -195,6 +197,7 @@ function interpret(given: Given): MemberFlags {
     concurrentCallsMax: whole("max-concurrent-streams"),
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
+    keepaliveLeastMs: duration("grpc-keepalive-min-time", 5_000) || grpcLeastMs,
     warnApplyMs: duration("warning-apply-duration", 100),
     warnUnaryMs: duration("warning-unary-request-duration", 300),
     extensiveMetrics: metricsLevelOf(text("metrics")) === "extensive",
@@ -237,6 +240,9 @@ function schemeWarnings({
     ...idleFlags(clientTls),
   ];
 }
+
+/** What gRPC itself takes when nothing is said. */
+const grpcLeastMs = 300_000;
 
 /** Stages of the end of release 2's store; here it ended before it began. */
 const oldStoreStages = ["not-yet", "write-only", "write-only-skip-check", "write-only-drop-data", "gone"];

@@ -5,6 +5,8 @@
 import type { Server as HttpServer } from "node:http";
 import type { MemberFlags } from "./flags.ts";
 import type { Log } from "./log.ts";
+import { handleLimit } from "./metrics/metrics.ts";
+import { Places } from "./places.ts";
 import { Port, type PortTls, type Protocol } from "./port.ts";
 import type { TlsSide } from "./tls-flags.ts";
 import { addressOf, type ListenAddress } from "./urls.ts";
@@ -35,12 +37,14 @@ export class Front {
     const { flags, entrances } = options;
     const isSplit = flags.listenClientHttp.length > 0;
     this.#peers = new Port({ secure: entrances.peer, protocols: [options.peers], http: options.peerHttp });
+    const places = new Places(handleLimit(), options.log);
     this.#clients = new Port({
+      places,
       secure: entrances.client,
       protocols: [options.grpc],
       http: isSplit ? undefined : options.clientHttp,
     });
-    this.#http = new Port({ secure: entrances.client, protocols: [], http: options.clientHttp });
+    this.#http = new Port({ places, secure: entrances.client, protocols: [], http: options.clientHttp });
     this.#metrics = new Port({ secure: entrances.client, protocols: [], http: options.metricsHttp });
   }
 

@@ -8,6 +8,7 @@ import type { Server as HttpServer } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Log } from "./log.ts";
+import type { Places } from "./places.ts";
 import { TlsEntrance } from "./tls-entrance.ts";
 import type { TlsOptions } from "./tls-flags.ts";
 import type { TlsMaterial } from "./tls-material.ts";
@@ -38,16 +39,20 @@ export class Port {
   readonly #protocols: readonly Protocol[];
   readonly #http: HttpServer | undefined;
   readonly #entrance: TlsEntrance | undefined;
+  readonly #places: Places | undefined;
 
   /**
    * @param options.http undefined: a connection of no known protocol is closed
    * @param options.secure undefined: no https address is ever listened on
+   * @param options.places undefined: any number of connections is taken
    */
   constructor(options: {
     readonly protocols: readonly Protocol[];
     readonly http: HttpServer | undefined;
     readonly secure?: PortTls | undefined;
+    readonly places?: Places;
   }) {
+    this.#places = options.places;
     this.#protocols = options.protocols;
     this.#http = options.http;
     this.#entrance =
@@ -64,6 +69,7 @@ export class Port {
     const entrance = address.secure ? this.#entrance : undefined;
     if (address.secure && entrance === undefined) throw new Error(`cannot listen on TLS for ${address.url}`);
     const server = createServer({ noDelay: true }, (socket) => {
+      if (this.#places?.take(socket) === false) return;
       if (entrance === undefined) return this.#sort(socket);
       this.#keep(socket);
       entrance.accept(socket);

@@ -30,12 +30,13 @@ import { addedMemberId } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
-import { Metrics } from "./metrics/metrics.ts";
+import { handleLimit, Metrics } from "./metrics/metrics.ts";
 import { Narrator } from "./narrator.ts";
 import { type PeerAddress, PeerNetwork } from "./network.ts";
 import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
+import { ownHandles } from "./places.ts";
 import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
 import { Seam, statusOf } from "./seam.ts";
@@ -88,6 +89,11 @@ export class MemberProcess {
   static async start(start: ProcessStart): Promise<MemberProcess> {
     const { flags, directory, log } = start;
     const { memberId, clusterId, members, incarnation } = directory.identity;
+    const handles = handleLimit();
+    if (handles !== undefined && handles <= ownHandles) {
+      const text = `file descriptor limit of etcd process is too low; please set higher than ${ownHandles} (ulimit -n), not ${handles}`;
+      throw new StartProblem("cannot start", text);
+    }
     log.info("starting an etcd server", {
       "etcd-version": etcdVersion,
       name: flags.name,
@@ -276,6 +282,7 @@ export class MemberProcess {
       concurrentCallsMax: flags.concurrentCallsMax,
       keepaliveIntervalMs: flags.keepaliveIntervalMs,
       keepaliveTimeoutMs: flags.keepaliveTimeoutMs,
+      keepaliveLeastMs: flags.keepaliveLeastMs,
       certificateUsers: flags.clientTls.clientCertAuth,
     });
     const probes = {

@@ -13,7 +13,7 @@ afterEach(() => server?.close());
 
 const limits = {
   ...{ requestBytesMax: 1_000, concurrentCallsMax: 100, certificateUsers: false },
-  ...{ keepaliveIntervalMs: 0, keepaliveTimeoutMs: 50 },
+  ...{ keepaliveIntervalMs: 0, keepaliveTimeoutMs: 50, keepaliveLeastMs: 5_000 },
 };
 
 async function listen(transport: GrpcTransport): Promise<number> {

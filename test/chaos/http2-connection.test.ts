@@ -7,13 +7,16 @@ import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { Connection } from "../../chaos/member/grpc/connection.ts";
+import { Holding } from "../../chaos/member/grpc/holding.ts";
 import { encodeHeaders, type HeaderMap } from "../../chaos/member/grpc/hpack.ts";
+import { PingPolicy } from "../../chaos/member/grpc/ping-policy.ts";
 import type { Stream } from "../../chaos/member/grpc/stream.ts";
 
 const head = encodeHeaders([[":status", "200"]]);
 const trailers = encodeHeaders([["grpc-status", "0"]]);
 const options = {
   ...{ streamsMax: 100, windowBytes: { stream: 100_000, connection: 400_000 }, headerListBytesMax: 16_384 },
+  ...{ pingLeastMs: 5_000, holding: new Holding() },
   onClose: () => {},
 };
 
@@ -333,8 +336,8 @@ test("a client that resets without end is sent away", async () => {
 test("a client that asks and does not take is not read any more until it does", async () => {
   const socket = new FakeSocket();
   socket.takes = false;
-  new Connection(socket, { ...options, onStream: echo });
-  socket.push(Buffer.concat([preface, settings]));
+  new Connection(socket, { ...options, pingLeastMs: 0, onStream: echo });
+  socket.push(Buffer.concat([preface, settings, frame(1, 4, 1, request)]));
   const pings = Buffer.concat(Array.from({ length: 10_000 }, () => frame(6, 0, 0, "0102030405060708")));
   for (let round = 0; round < 100 && !socket.isPaused(); round++) {
     socket.push(pings);
@@ -345,6 +348,35 @@ test("a client that asks and does not take is not read any more until it does", 
   socket.release();
   await new Promise((resolve) => setImmediate(resolve));
   expect(socket.isPaused()).toBe(false);
+});
+
+const ping = frame(6, 0, 0, "0102030405060708");
+const open = frame(1, 4, 1, request);
+test.each([
+  ["without a call", [], 4, true],
+  ["without a call, as often as is forgiven", [], 3, false],
+  ["with one", [open], 4, true],
+  ["with one, as often as is forgiven", [open], 3, false],
+])("pings in a row %s", async (_what, before, count, isTooMany) => {
+  const silent = (stream: Stream): void => {
+    stream.handler = { data() {}, end() {}, gone() {}, drained() {} };
+  };
+  const pings = Array.from({ length: count }, () => ping);
+  const { frames } = await exchange(Buffer.concat([preface, settings, ...before, ...pings]), silent);
+  expect(frames.filter(({ type, flags }) => type === 6 && flags === 1)).toHaveLength(count);
+  const goAway = frames.find(({ type }) => type === 7);
+  expect(goAway === undefined ? undefined : [goAwayOf(frames), goAway.payload.subarray(8).toString()]).toEqual(
+    isTooMany ? [11, "too_many_pings"] : undefined,
+  );
+});
+
+test("pings are forgiven with every answer, and cost nothing when enough time lies between", async () => {
+  const rounds = Array.from({ length: 20 }, () => [ping, ping, ping, frame(0, 0, 1, "00")]).flat();
+  const { frames } = await exchange(Buffer.concat([preface, settings, open, ...rounds]));
+  expect(goAwayOf(frames)).toBeUndefined();
+  const policy = new PingPolicy(5_000);
+  expect([0, 5_000, 10_000, 15_000, 20_000].map((nowMs) => policy.ping(nowMs, true))).not.toContain(false);
+  expect([24_999, 29_998, 34_997].map((nowMs) => policy.ping(nowMs, true))).toEqual([true, true, false]);
 });
 
 test("a client that takes no answers may ask no further than its window", async () => {

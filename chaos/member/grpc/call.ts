@@ -4,8 +4,8 @@
  */
 import { rpcCodeNumbers } from "../../../core/index.ts";
 import type { CallTarget } from "../calls.ts";
-import type { CallStatus, OpenStream } from "../seam.ts";
-import { framed, MessageReader } from "./messages.ts";
+import { type CallStatus, type OpenStream, statusOf } from "../seam.ts";
+import { framed, MessageReader, prefixOf } from "./messages.ts";
 import { answerHead, type CallHead, refusalHead, trailersOf } from "./metadata.ts";
 import type { Stream } from "./stream.ts";
 
@@ -16,6 +16,9 @@ export interface IncomingCall {
   readonly stream: Stream;
   readonly messageBytesMax: number;
 }
+
+/** Up to here a message is copied behind its prefix: one frame costs less than two. */
+const copiedBytesMax = 4_096;
 
 /** Node's timers go no further; a call with more time than that has no bound. */
 const timerMsMax = 2 ** 31 - 1;
@@ -51,7 +54,8 @@ export function serveUnary({ target, path, head, stream, messageBytesMax }: Inco
   });
   stream.handler = {
     data(piece) {
-      const problem = ended ? undefined : reader.add(piece);
+      if (ended) return;
+      const problem = reader.add(piece) ?? unfinishedProblem(stream, reader);
       if (problem !== undefined) fail(problem, true);
     },
     end() {
@@ -93,7 +97,9 @@ export function serveStream(
     send(bytes, taken) {
       if (ended || stream.isOver) return;
       if (!stream.headersSent) stream.respond(answerHead, false);
-      if (stream.write(framed(bytes))) taken();
+      const isTaken =
+        bytes.length > copiedBytesMax ? stream.write(prefixOf(bytes), bytes) : stream.write(framed(bytes));
+      if (isTaken) taken();
       else waiting.push(taken);
     },
     end,
@@ -105,7 +111,8 @@ export function serveStream(
   });
   stream.handler = {
     data(piece) {
-      const problem = ended ? undefined : reader.add(piece);
+      if (ended) return;
+      const problem = reader.add(piece) ?? unfinishedProblem(stream, reader);
       if (problem === undefined) return;
       end(problem);
       to?.gone();
@@ -128,6 +135,13 @@ export function serveStream(
       for (const each of taken) each();
     },
   };
+}
+
+/** Notes what is there of a message; a status when its client keeps too many waiting. */
+function unfinishedProblem(stream: Stream, reader: MessageReader): CallStatus | undefined {
+  if (stream.isOver) return undefined;
+  stream.holdRequest(reader.heldBytes);
+  return reader.heldBytes > 0 && stream.holdsTooMuch ? statusOf("tooManyRequests") : undefined;
 }
 
 function startTimer(timeoutMs: number | undefined, late: () => void): NodeJS.Timeout | undefined {

@@ -22,7 +22,9 @@ import {
   windowBytesLimit,
   windowBytesStandard,
 } from "./frames.ts";
+import { Held, type Holding } from "./holding.ts";
 import { type HeaderBlock, type HeaderMap, HpackDecoder, HpackProblem } from "./hpack.ts";
+import { PingPolicy } from "./ping-policy.ts";
 import { Stream, type StreamConnection } from "./stream.ts";
 
 export interface ConnectionOptions {
@@ -31,6 +33,9 @@ export interface ConnectionOptions {
   readonly windowBytes: { readonly stream: number; readonly connection: number };
   /** Names and values of one request. */
   readonly headerListBytesMax: number;
+  /** Least time between pings of the client while calls are open. */
+  readonly pingLeastMs: number;
+  readonly holding: Holding;
   /** A request; its handler is set before this returns, or it was answered. */
   readonly onStream: (stream: Stream, headers: HeaderMap) => void;
   readonly onClose: () => void;
@@ -67,10 +72,14 @@ export class Connection implements StreamConnection {
   #isEnding = false;
   #isClosed = false;
   #pongs: (() => void)[] = [];
+  readonly #held: Held;
+  readonly #pings: PingPolicy;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#held = new Held(options.holding);
+    this.#pings = new PingPolicy(options.pingLeastMs);
     this.#receiveWindow = options.windowBytes.connection;
     this.#decoder = new HpackDecoder(options.headerListBytesMax);
     const isOpen = (): boolean => !this.#isClosed;
@@ -152,8 +161,20 @@ export class Connection implements StreamConnection {
     this.send(frameOf({ type: frameTypes.reset, flags: 0, streamId }, number32(code)));
   }
 
+  hold(bytes: number): void {
+    this.#held.add(bytes);
+  }
+
+  get holdsTooMuch(): boolean {
+    return this.#held.isTooMuch;
+  }
+
+  answers(): void {
+    this.#pings.forgive();
+  }
+
   closed(stream: Stream): void {
-    this.#streams.delete(stream.id);
+    if (this.#streams.delete(stream.id)) this.#held.endCall();
     this.#waiting.delete(stream);
     this.#maybeEnd();
   }
@@ -280,7 +301,7 @@ export class Connection implements StreamConnection {
         mustBe(streamId === 0, "a ping names a stream");
         mustHaveSize(payload.length === 8, "a ping is not of 8 bytes");
         if ((flags & flagBits.ack) !== 0) this.#pong(payload);
-        else this.send(frameOf({ type: frameTypes.ping, flags: flagBits.ack, streamId: 0 }, payload));
+        else this.#pinged(payload);
         return;
       case frameTypes.goAway:
         mustBe(streamId === 0, "a GOAWAY names a stream");
@@ -291,6 +312,12 @@ export class Connection implements StreamConnection {
       default:
       // Frames of other kinds are there to be ignored.
     }
+  }
+
+  #pinged(payload: Buffer): void {
+    this.send(frameOf({ type: frameTypes.ping, flags: flagBits.ack, streamId: 0 }, payload));
+    if (this.#pings.ping(performance.now(), this.#streams.size > 0)) return;
+    throw new ConnectionProblem(errorCodes.enhanceYourCalm, "too_many_pings");
   }
 
   #pong(payload: Buffer): void {
@@ -373,7 +400,7 @@ export class Connection implements StreamConnection {
       this.reset(streamId, errorCodes.protocol);
       return;
     }
-    if (this.#streams.size >= this.#options.streamsMax) {
+    if (this.#streams.size >= this.#options.streamsMax || !this.#held.takeCall()) {
       this.reset(streamId, errorCodes.refusedStream);
       return;
     }

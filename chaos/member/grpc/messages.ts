@@ -7,6 +7,7 @@ import { rpcCodeNumbers } from "../../../core/index.ts";
 import type { CallStatus } from "../seam.ts";
 
 const prefixBytes = 5;
+const copiedBytesMax = 4_096;
 
 /** How the client may compress: what metadata `grpc-encoding` names; `identity`: not at all. */
 export type Encoding = "identity" | "gzip" | "deflate";
@@ -36,11 +37,16 @@ export class MessageReader {
     return this.#restBytes === 0;
   }
 
+  /** What is there of a message that is not whole. */
+  get heldBytes(): number {
+    return this.#restBytes;
+  }
+
   /** @returns why the stream has to end, when it has */
   add(piece: Buffer): CallStatus | undefined {
     let bytes = piece;
     if (this.#restBytes > 0) {
-      this.#rest.push(piece);
+      this.#rest.push(alone(piece));
       this.#restBytes += piece.length;
       if (this.#restBytes < this.#wantedBytes()) return this.#restBytes < prefixBytes ? undefined : this.#refusal();
       bytes = Buffer.concat(this.#rest, this.#restBytes);
@@ -58,7 +64,7 @@ export class MessageReader {
       at = end;
     }
     if (at < bytes.length) {
-      this.#rest = [at === 0 ? bytes : bytes.subarray(at)];
+      this.#rest = [alone(bytes.subarray(at))];
       this.#restBytes = bytes.length - at;
     }
     return undefined;
@@ -111,6 +117,9 @@ export class MessageReader {
   }
 }
 
+/** Small pieces are copied: one byte that waits would keep the whole buffer it arrived in. */
+const alone = (piece: Buffer): Buffer => (piece.length < copiedBytesMax ? Buffer.from(piece) : piece);
+
 /** A copy: what arrives lies in large buffers of the connection, which a message that is kept would keep too. */
 function kept(bytes: Buffer): Uint8Array {
   const copy = Buffer.allocUnsafe(bytes.length);
@@ -122,6 +131,13 @@ const tooLarge = (length: number, bytesMax: number): CallStatus => ({
   code: rpcCodeNumbers.RESOURCE_EXHAUSTED,
   text: `grpc: received message larger than max (${length} vs. ${bytesMax})`,
 });
+
+/** What stands before a message that is not compressed. */
+export function prefixOf(message: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(prefixBytes);
+  bytes.writeUInt32BE(message.length, 1);
+  return bytes;
+}
 
 /** The message with its prefix in front, uncompressed. */
 export function framed(message: Uint8Array): Buffer {

@@ -33,6 +33,12 @@ export interface StreamConnection {
   send(frames: Buffer): void;
   /** More bytes wait to be taken by the client than should. */
   readonly isFull: boolean;
+  /** So many bytes more are kept for the client; below 0: less. */
+  hold(bytes: number): void;
+  /** No more should be kept for it. */
+  readonly holdsTooMuch: boolean;
+  /** Something of an answer is sent. */
+  answers(): void;
   reset(streamId: number, code: number): void;
   /** Both sides have ended, or one has given up. */
   closed(stream: Stream): void;
@@ -54,8 +60,12 @@ export class Stream {
   isReadEnded = false;
   #headersSent = false;
   /** Data on its way, and how far the first piece has gone. */
-  #queue: Buffer[] = [];
+  #queue: Uint8Array[] = [];
   #queueAt = 0;
+  /** Bytes of data on its way. */
+  #queued = 0;
+  /** Bytes of a request that is not whole. */
+  #unfinished = 0;
   /** The block that ends the stream once all data is gone. */
   #trailers: Buffer | undefined;
   #isOver = false;
@@ -78,6 +88,17 @@ export class Stream {
     return this.#queue.length > 0 || this.#trailers !== undefined;
   }
 
+  /** What is there of a request that is not whole; 0: it is, or nobody wants it any more. */
+  holdRequest(bytes: number): void {
+    this.#connection.hold(bytes - this.#unfinished);
+    this.#unfinished = bytes;
+  }
+
+  /** The client makes this process keep more than it should. */
+  get holdsTooMuch(): boolean {
+    return this.#connection.holdsTooMuch;
+  }
+
   /** A header block; with `isLast` it is all of the answer. */
   respond(block: Buffer, isLast: boolean): void {
     if (this.#isOver || this.#headersSent) return;
@@ -86,10 +107,17 @@ export class Stream {
     if (isLast) this.#finish();
   }
 
-  /** @returns false: it waits, and `drained` will be called */
-  write(bytes: Buffer): boolean {
+  /**
+   * @param pieces not changed from here on, and not copied while they wait: many streams may wait with the same bytes
+   * @returns false: it waits, and `drained` will be called
+   */
+  write(...pieces: readonly Uint8Array[]): boolean {
     if (this.#isOver || this.#trailers !== undefined) return true;
-    this.#queue.push(bytes);
+    for (const piece of pieces) {
+      this.#queue.push(piece);
+      this.#queued += piece.length;
+      this.#connection.hold(piece.length);
+    }
     this.pump();
     if (!this.isWaiting && !this.#connection.isFull) return true;
     this.#connection.waits(this);
@@ -152,13 +180,15 @@ export class Stream {
   /** Sends what the windows allow. */
   pump(): void {
     while (this.#queue.length > 0) {
-      const first = this.#queue[0] as Buffer;
+      const first = this.#queue[0] as Uint8Array;
       const length = Math.min(first.length - this.#queueAt, this.#room);
       if (length <= 0 && first.length > 0) return;
       const frame = Buffer.allocUnsafe(frameHeadBytes + length);
       writeFrameHead(frame, 0, { length, type: frameTypes.data, flags: 0, streamId: this.id });
-      first.copy(frame, frameHeadBytes, this.#queueAt, this.#queueAt + length);
+      frame.set(first.subarray(this.#queueAt, this.#queueAt + length), frameHeadBytes);
       this.#spend(length);
+      this.#queued -= length;
+      this.#connection.hold(-length);
       this.#connection.send(frame);
       this.#queueAt += length;
       if (this.#queueAt < first.length) continue;
@@ -177,10 +207,12 @@ export class Stream {
   #spend(bytes: number): void {
     this.sendWindow -= bytes;
     this.#connection.spend(bytes);
+    this.#connection.answers();
   }
 
   #sendBlock(block: Buffer, isLast: boolean): void {
     this.#connection.send(headerFrames(this.id, block, isLast));
+    this.#connection.answers();
   }
 
   /** A client that goes on sending after the end is told that nobody listens. */
@@ -199,6 +231,9 @@ export class Stream {
 
   #drop(): void {
     this.#isOver = true;
+    this.#connection.hold(-this.#queued);
+    this.#queued = 0;
+    this.holdRequest(0);
     this.#queue = [];
     this.#trailers = undefined;
   }

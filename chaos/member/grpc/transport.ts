@@ -7,11 +7,12 @@ import { rpcCodeNumbers } from "../../../core/index.ts";
 import { type CallTarget, Switchboard } from "../calls.ts";
 import { commonNameOf } from "../certificate-rules.ts";
 import { http2Preface, type Protocol } from "../port.ts";
-import type { CallStatus } from "../seam.ts";
+import { type CallStatus, statusOf } from "../seam.ts";
 import { services } from "../services.ts";
 import { refuse, serveStream, serveUnary } from "./call.ts";
 import { Connection } from "./connection.ts";
 import { healthPrograms } from "./health-service.ts";
+import { Holding } from "./holding.ts";
 import type { HeaderMap } from "./hpack.ts";
 import { type CallHead, headOf, unsupportedHead } from "./metadata.ts";
 import type { Stream } from "./stream.ts";
@@ -22,6 +23,8 @@ export interface GrpcLimits {
   /** 0: no pings. */
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Least time between pings of a client that has calls open. */
+  readonly keepaliveLeastMs: number;
   /** The common name of a client's certificate is its user, where it brings no token. */
   readonly certificateUsers: boolean;
 }
@@ -42,6 +45,7 @@ export class GrpcTransport implements Protocol {
   readonly #limits: GrpcLimits;
   readonly #connections = new Set<Connection>();
   readonly #kinds = callKinds();
+  readonly #holding = new Holding();
   #onEmpty: (() => void) | undefined;
 
   constructor(target: CallTarget, limits: GrpcLimits) {
@@ -80,6 +84,8 @@ export class GrpcTransport implements Protocol {
       streamsMax: this.#limits.concurrentCallsMax,
       windowBytes,
       headerListBytesMax: headerBytesMax,
+      pingLeastMs: this.#limits.keepaliveLeastMs,
+      holding: this.#holding,
       onStream: (stream, headers) => {
         if (known?.headers !== headers) known = { headers, head: headOf(headers, user) };
         this.#serve(stream, headers, known.head);
@@ -126,6 +132,10 @@ export class GrpcTransport implements Protocol {
     }
     if ("code" in head) {
       refuse(stream, head);
+      return;
+    }
+    if (stream.holdsTooMuch) {
+      refuse(stream, statusOf("tooManyRequests"));
       return;
     }
     const { requestBytesMax } = this.#limits;
