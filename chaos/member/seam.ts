@@ -99,8 +99,6 @@ interface Stream {
   /** Keep-alives asked for and not answered; a half-closed stream ends when it is 0. */
   unanswered: number;
   halfClosed: boolean;
-  /** Replies that left since the member was told last. */
-  drained: number;
 }
 
 export const statusOf = (refusal: RefusalName): CallStatus => ({
@@ -116,7 +114,8 @@ export class Seam {
   #lastRequest = 0;
   #lastStream = 0;
   #stopped = false;
-  #drainScheduled = false;
+  /** Streams of which replies left since the member was told last. */
+  #drained = new Map<StreamId, number>();
   #idle: (() => void) | undefined;
 
   constructor(options: SeamOptions) {
@@ -186,7 +185,7 @@ export class Seam {
     this.#lastStream += 1;
     const streamId = streamIdOf(this.#lastStream);
     const fragments = new Fragments(this.#options.fragmentBytesMax ?? Number.MAX_SAFE_INTEGER);
-    this.#streams.set(streamId, { call, to, fragments, unanswered: 0, halfClosed: false, drained: 0 });
+    this.#streams.set(streamId, { call, to, fragments, unanswered: 0, halfClosed: false });
     this.#options.submit({
       type: "streamOpened",
       streamId,
@@ -267,11 +266,11 @@ export class Seam {
       for (let position = 0; position <= last; position++) {
         const bytes = this.#sharedReplies.bytesOf(pieces[position] ?? reply, stream.call.encodeReply);
         // The member counts replies, not pieces.
-        stream.to.send(bytes, position === last ? () => this.#drained(streamId) : nothing);
+        stream.to.send(bytes, position === last ? () => this.#noteDrained(streamId) : nothing);
       }
       return;
     }
-    stream.to.send(stream.call.encodeReply(reply), () => this.#drained(streamId));
+    stream.to.send(stream.call.encodeReply(reply), () => this.#noteDrained(streamId));
     stream.unanswered -= 1;
     // Not now: the member is in the middle of its outputs.
     if (stream.halfClosed) setImmediate(() => this.#endWhenAnswered(streamId, stream));
@@ -285,21 +284,18 @@ export class Seam {
   }
 
   /** Many replies leave in one turn; the member is told once. */
-  #drained(streamId: StreamId): void {
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined) return;
-    stream.drained += 1;
-    if (this.#drainScheduled) return;
-    this.#drainScheduled = true;
-    setImmediate(() => {
-      this.#drainScheduled = false;
-      for (const [openId, open] of this.#streams) {
-        if (open.drained === 0) continue;
-        const replies = open.drained;
-        open.drained = 0;
-        this.#options.submit({ type: "streamDrained", streamId: openId, replies });
-      }
-    });
+  #noteDrained(streamId: StreamId): void {
+    if (!this.#streams.has(streamId)) return;
+    if (this.#drained.size === 0) setImmediate(() => this.#tellDrained());
+    this.#drained.set(streamId, (this.#drained.get(streamId) ?? 0) + 1);
+  }
+
+  #tellDrained(): void {
+    const drained = this.#drained;
+    this.#drained = new Map();
+    for (const [streamId, replies] of drained) {
+      if (this.#streams.has(streamId)) this.#options.submit({ type: "streamDrained", streamId, replies });
+    }
   }
 
   // ---- the end ---------------------------------------------------------------------------------------------------

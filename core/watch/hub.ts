@@ -52,8 +52,8 @@ interface WatchStream {
   behind: number;
   /** A progress request that waits until all watches are synced. */
   progressAsked: boolean;
-  /** undefined until the first tick. */
-  progressDueMs: number | undefined;
+  /** Infinite until the first tick. */
+  progressDueMs: number;
 }
 
 /** A part of history, read once for all watches that are about equally far behind. */
@@ -88,6 +88,9 @@ export class WatchHub {
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
+  /** Not later than the first progress notice that is due; streams opened since the last tick have no time yet. */
+  #progressDueMs = Number.POSITIVE_INFINITY;
+  #opened: WatchStream[] = [];
   // Scratch lists of notify, empty between calls.
   readonly #found: (readonly Watcher<WatchStream>[])[] = [];
   readonly #touched: Watcher<WatchStream>[] = [];
@@ -122,10 +125,11 @@ export class WatchHub {
       live: 0,
       behind: 0,
       progressAsked: false,
-      progressDueMs: undefined,
+      progressDueMs: Number.POSITIVE_INFINITY,
     };
     this.#streams.set(streamId, stream);
     this.#streamsInOrder.splice(positionById(this.#streamsInOrder, streamId), 0, stream);
+    this.#opened.push(stream);
   }
 
   /** Ends all its watches without a reply. */
@@ -191,12 +195,15 @@ export class WatchHub {
       this.#catchUpDueMs = nowMs + this.#config.watchCatchUpMs;
       this.#catchUp(this.#nextRound());
     }
+    for (const stream of this.#opened) this.#planProgress(stream, nowMs);
+    this.#opened = [];
+    if (nowMs < this.#progressDueMs) return;
+    this.#progressDueMs = Number.POSITIVE_INFINITY;
     for (const stream of this.#streamsInOrder) {
-      if (stream.progressDueMs === undefined) stream.progressDueMs = nowMs + this.#progressInterval(stream);
-      else if (nowMs >= stream.progressDueMs) {
-        stream.progressDueMs = nowMs + this.#progressInterval(stream);
+      if (nowMs >= stream.progressDueMs) {
+        this.#planProgress(stream, nowMs);
         this.#notifyProgress(stream);
-      }
+      } else this.#progressDueMs = Math.min(this.#progressDueMs, stream.progressDueMs);
     }
   }
 
@@ -418,6 +425,11 @@ export class WatchHub {
       stream.progressAsked = false;
       this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId: noWatchId });
     }
+  }
+
+  #planProgress(stream: WatchStream, nowMs: number): void {
+    stream.progressDueMs = nowMs + this.#progressInterval(stream);
+    this.#progressDueMs = Math.min(this.#progressDueMs, stream.progressDueMs);
   }
 
   /** A notice for each watch that asked for them, is synced and has begun, and was sent nothing since the last time. */
