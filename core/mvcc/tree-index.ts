@@ -1,8 +1,9 @@
 /*
- * All keys with their revisions: by name in a Map, in byte order in blocks of sorted keys (a two-level B-tree: a point
- * look-up never touches the blocks, only a new key and a scan do). Keys are texts of one character a byte, which compare
- * as their bytes do and hash faster. A key stays until a compaction drops its last revision. Growth is bounded by the
- * space limit on the backend, which holds an entry for every revision here.
+ * All keys with their revisions, in byte order in blocks of sorted keys (a two-level B-tree), and by name in a Map, so that
+ * a look-up does not search. Keys that were loaded together get into the Map when they are first asked for: most are not
+ * soon, and a start need not wait for a Map of a million keys. Keys are texts of one character a byte, which compare as
+ * their bytes do and hash faster. A key stays until a compaction drops its last revision. Growth is bounded by the space
+ * limit on the backend, which holds an entry for every revision here.
  */
 import { assert } from "../assert.ts";
 import { textOfBytes } from "../bytes.ts";
@@ -34,24 +35,47 @@ export const isSingleKey = (range: KeyRange): boolean => range.rangeEnd === unde
 
 export class TreeIndex {
   private readonly byName = new Map<string, KeyIndex>();
+  /** Keys that are in a block and not in the Map. */
+  private unnamed = 0;
   /** Never empty blocks, but for the very first; ascending, as are the keys inside each. */
   private readonly blocks: KeyIndex[][] = [[]];
 
   get size(): number {
-    return this.byName.size;
+    return this.byName.size + this.unnamed;
   }
 
   get(text: string): KeyIndex | undefined {
-    return this.byName.get(text);
+    const known = this.byName.get(text);
+    if (known !== undefined || this.unnamed === 0) return known;
+    const block = this.blocks[this.blockFor(text)] as KeyIndex[];
+    const key = block[lowerBound(block, text)];
+    if (key?.text !== text) return undefined;
+    this.byName.set(text, key);
+    this.unnamed -= 1;
+    return key;
+  }
+
+  /** Takes all keys of an index that is empty; they ascend. */
+  load(keys: readonly KeyIndex[]): void {
+    assert(this.size === 0, "keys are loaded into an empty index", this.size);
+    if (keys.length === 0) return;
+    for (let position = 1; position < keys.length; position++) {
+      const [before, key] = [keys[position - 1] as KeyIndex, keys[position] as KeyIndex];
+      assert(before.text < key.text, "keys that are loaded ascend", position);
+    }
+    this.blocks.length = 0;
+    for (let from = 0; from < keys.length; from += blockKeysMax)
+      this.blocks.push(keys.slice(from, from + blockKeysMax));
+    this.unnamed = keys.length;
   }
 
   /** The key must not be present. */
   add(key: KeyIndex): void {
-    assert(!this.byName.has(key.text), "a key is added to the index once");
-    this.byName.set(key.text, key);
     const blockNumber = this.blockFor(key.text);
     const block = this.blocks[blockNumber] as KeyIndex[];
     const position = lowerBound(block, key.text);
+    assert(block[position]?.text !== key.text, "a key is added to the index once");
+    this.byName.set(key.text, key);
     if (position === block.length) block.push(key);
     else block.splice(position, 0, key);
     if (block.length > blockKeysMax) {
@@ -63,17 +87,18 @@ export class TreeIndex {
 
   /** The key must be present. */
   remove(text: string): void {
-    assert(this.byName.delete(text), "a key is removed from the index once");
     const blockNumber = this.blockFor(text);
     const block = this.blocks[blockNumber] as KeyIndex[];
     const position = lowerBound(block, text);
-    assert(block[position]?.text === text, "a named key has its place in the order");
+    assert(block[position]?.text === text, "a key that is removed has its place in the order");
+    if (!this.byName.delete(text)) this.unnamed -= 1;
     block.splice(position, 1);
     if (block.length === 0 && this.blocks.length > 1) this.blocks.splice(blockNumber, 1);
   }
 
   clear(): void {
     this.byName.clear();
+    this.unnamed = 0;
     this.blocks.length = 0;
     this.blocks.push([]);
   }

@@ -137,6 +137,44 @@ describe("all keys in byte order", () => {
     );
   });
 
+  test("an index whose keys were loaded together is the one they were added to one by one", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(names, { maxLength: 600 }), steps, intervals, (loaded, script, interval) => {
+        const [tree, reference] = [new TreeIndex(), new TreeIndex()];
+        const present = new Set(loaded);
+        tree.load([...loaded].sort((a, b) => (a < b ? -1 : 1)).map((name) => new KeyIndex(name)));
+        for (const name of loaded) reference.add(new KeyIndex(name));
+        for (const [number, { add, name }] of script.entries()) {
+          // Some keys are changed that nobody asked for before.
+          if (number % 3 === 0 && tree.get(name)?.text !== reference.get(name)?.text)
+            throw new Error(`${name} differs`);
+          if (present.has(name) === add) continue;
+          if (add) present.add(name);
+          else present.delete(name);
+          for (const index of [tree, reference]) {
+            if (add) index.add(new KeyIndex(name));
+            else index.remove(name);
+          }
+          if (tree.size !== present.size) throw new Error(`${tree.size} keys, not ${present.size}`);
+        }
+        expect(scanned(tree, interval)).toEqual(scanned(reference, interval));
+        expect(loaded.map((name) => tree.get(name)?.text)).toEqual(loaded.map((name) => reference.get(name)?.text));
+        expect(tree.size).toBe(present.size);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("keys that do not ascend are not loaded, nor are any into an index that has some", () => {
+    const tree = new TreeIndex();
+    const keys = ["b", "a"].map((name) => new KeyIndex(name));
+    expect(() => tree.load(keys)).toThrow("ascend");
+    expect(() => tree.load([new KeyIndex("a"), new KeyIndex("a")])).toThrow("ascend");
+    tree.load([new KeyIndex("a")]);
+    expect(() => tree.load([new KeyIndex("b")])).toThrow("empty");
+    expect(() => tree.add(new KeyIndex("a"))).toThrow("once");
+  });
+
   test("keys added in ascending order, and all removed again, leave nothing behind", () => {
     const tree = new TreeIndex();
     const all = Array.from({ length: 2_000 }, (_, number) => `k${String(number).padStart(5, "0")}`);
