@@ -2,10 +2,11 @@
  * What floods ask of a member: calls of a few kinds as bytes, and what the member says of itself meanwhile.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { leaseIdOf, revisionOf, type WatchCreateRequest, watchIdOf } from "../../core/index.ts";
+import { leaseIdOf, watchIdOf } from "../../core/index.ts";
 import { streamCalls, unaryCalls } from "../../core/wire/calls.ts";
 import type { FloodClient } from "./flood-client.ts";
-import { bytes, putOf, rangeOf } from "./member-kit.ts";
+import { bytes } from "./member-kit.ts";
+import { putOf, rangeOf, watchFrom } from "./requests.ts";
 
 export const watchPath = streamCalls.watch.path;
 export const keepAlivePath = streamCalls.leaseKeepAlive.path;
@@ -78,12 +79,8 @@ function forEachField(message: Buffer, see: (field: number, value: number) => vo
   }
 }
 
-const plainWatch: Omit<WatchCreateRequest, "key"> = {
-  ...{ type: "watchCreate", rangeEnd: undefined, startRevision: revisionOf(0), progressNotify: false },
-  ...{ noPut: false, noDelete: false, prevKv: false, watchId: watchIdOf(0n), fragment: false },
-};
 export const watchBytes = (key: string, watchId = 0n): Uint8Array =>
-  streamCalls.watch.encodeRequest({ ...plainWatch, key: bytes(key), watchId: watchIdOf(watchId) });
+  streamCalls.watch.encodeRequest({ ...watchFrom(key), watchId: watchIdOf(watchId) });
 
 export const cancelBytes = (watchId: number): Uint8Array =>
   streamCalls.watch.encodeRequest({ type: "watchCancel", watchId: watchIdOf(BigInt(watchId)) });

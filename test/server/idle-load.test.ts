@@ -3,10 +3,10 @@
  * streams or all watches. Counted, not timed: every walk over a collection is seen, and how long the collection was.
  */
 import { expect, test } from "vitest";
-import { leaseIdOf, revisionOf, watchIdOf } from "../../core/ids.ts";
+import { leaseIdOf } from "../../core/ids.ts";
 import type { Request } from "../../core/request.ts";
 import { TestCluster } from "../kit/cluster.ts";
-import { bytes, putOf } from "../kit/member-kit.ts";
+import { putOf, watchFrom } from "../kit/requests.ts";
 
 type Walk = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -65,14 +65,10 @@ test("ticks, writes, renewals and expiries with 100,000 leases, 5,000 streams an
       Array.from({ length: 2_000 }, (_none, place) => grant(BigInt(first + place), 3_600)),
     );
   }
-  const watch = {
-    ...{ type: "watchCreate" as const, rangeEnd: undefined, startRevision: revisionOf(0), progressNotify: false },
-    ...{ noPut: false, noDelete: false, prevKv: false, watchId: watchIdOf(0n), fragment: false },
-  };
   for (let place = 0; place < 5_000; place++) cluster.openStream(member, "watch");
   const { id: streamId } = cluster.openStream(member, "watch");
   for (let place = 0; place < 20_000; place++) {
-    cluster.send(member, streamId, { ...watch, key: bytes(`w${place}`) });
+    cluster.send(member, streamId, watchFrom(`w${place}`));
   }
   const { id: keepAliveId, stream } = cluster.openStream(member, "leaseKeepAlive");
   // Those that were opened a moment ago get their turns.
