@@ -2,6 +2,7 @@
  * What the records of the log mean, and their payload bytes. Not here: the frame (record.ts), and the order in which
  * records make sense (recovery.ts).
  */
+import { assert } from "../assert.ts";
 import { ByteWriter, writeId } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
 import { crc32c } from "../crc32c.ts";
@@ -12,6 +13,7 @@ import {
   type LogIndex,
   type MemberId,
   memberIdOf,
+  noIndex,
   type Term,
   termOf,
 } from "../ids.ts";
@@ -153,16 +155,23 @@ export function encodeWrite(
   return endRecord(writer, seal);
 }
 
-/** What a write says before its entries; as many of them follow. `reader` may have failed, and is behind it. */
-export function readWriteHead(reader: UntrustedReader): {
-  readonly hardState: HardState | undefined;
-  readonly count: number;
+/** What a write says before its entries. One object reads many of them: it is the head it read last. */
+export class WriteHead {
+  /** Where the hard state begins; −1: the write has none. */
+  hardStateFrom = -1;
+  /** So many entries follow. */
+  count = 0;
   /** 0 when there are no entries. */
-  readonly firstIndex: LogIndex;
-} {
-  const hardState = reader.flag() ? readHardState(reader) : undefined;
-  const count = reader.count();
-  return { hardState, count, firstIndex: indexOf(count > 0 ? reader.varint() : 0) };
+  firstIndex: LogIndex = noIndex;
+
+  /** `reader` may have failed, and is behind it. */
+  read(reader: UntrustedReader): void {
+    const hasHardState = reader.flag();
+    this.hardStateFrom = hasHardState ? reader.position : -1;
+    if (hasHardState) passHardState(reader);
+    this.count = reader.count();
+    this.firstIndex = indexOf(this.count > 0 ? reader.varint() : 0);
+  }
 }
 
 /** One entry of a write; undefined when none can be read there. Its data are a copy, a piece of the reader's slab. */
@@ -188,14 +197,16 @@ export function decodeWrite(
   slab: ByteSlab,
 ): LogWrite | undefined {
   const reader = new UntrustedReader(bytes, payload, slab);
-  const { hardState, count, firstIndex } = readWriteHead(reader);
+  const head = new WriteHead();
+  head.read(reader);
   const entries: Entry[] = [];
-  for (let position = 0; position < count; position++) {
-    const entry = readEntry(reader, indexOf(firstIndex + position));
+  for (let position = 0; position < head.count; position++) {
+    const entry = readEntry(reader, indexOf(head.firstIndex + position));
     if (entry === undefined) return undefined;
     entries.push(entry);
   }
-  return reader.complete ? { hardState, entries } : undefined;
+  if (!reader.complete) return undefined;
+  return { hardState: head.hardStateFrom < 0 ? undefined : hardStateAt(bytes, head.hardStateFrom), entries };
 }
 
 export function encodeBaseMoved(moved: BaseMoved, seal: Seal): SealedRecord {
@@ -267,6 +278,28 @@ function readHardState(reader: UntrustedReader): HardState {
   const votedFor = (flags & hasVote) !== 0 ? memberIdOf(reader.id()) : undefined;
   const registrations = (flags & hasList) !== 0 ? readRegistrations(reader) : noRegistrations;
   return { term, votedFor, commitIndex, registrations, isRecovering: (flags & recovering) !== 0 };
+}
+
+/** The hard state of a write that was read once. */
+export function hardStateAt(bytes: Uint8Array, from: number): HardState {
+  const reader = new UntrustedReader(bytes, { from, to: bytes.length });
+  const hardState = readHardState(reader);
+  assert(!reader.failed, "a hard state that was read once can be read again", from);
+  return hardState;
+}
+
+/** Passes by a hard state without making it: fails where {@link readHardState} does. */
+function passHardState(reader: UntrustedReader): void {
+  reader.varint();
+  reader.varint();
+  const flags = reader.byte();
+  if (flags > (hasVote | hasList | recovering)) reader.reject();
+  if ((flags & hasVote) !== 0) reader.passId();
+  if ((flags & hasList) === 0) return;
+  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
+    reader.passId();
+    reader.varint();
+  }
 }
 
 function readRegistrations(reader: UntrustedReader): readonly Registration[] {

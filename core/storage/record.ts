@@ -14,7 +14,7 @@
  * and has no empty sector, were written completely: if their sums are wrong they were damaged later. That is how a torn
  * write is told from bit rot. Only a last record whose payload has a whole sector of zeros can be taken for torn.
  */
-import { crc32cOfSlice } from "../crc32c.ts";
+import { crc32cOfSlice, crc32cOfView } from "../crc32c.ts";
 
 /** A place in the log: `offset` bytes into the segment of that sequence. Ordered by sequence, then offset. */
 export interface LogPosition {
@@ -72,7 +72,11 @@ export function sealRecord(bytes: Uint8Array, seal: Seal): number {
   write32(bytes, payloadSumOffset, crc32cOfSlice(bytes, payload));
   write32(bytes, solidOffset, seal.solid.sequence);
   write32(bytes, solidOffset + 4, seal.solid.offset);
-  const sum = crc32cOfSlice(bytes, { from: lengthOffset, to: sumOffset }, seedOf(seal.place, kind, seal.owner));
+  const sum = crc32cOfSlice(
+    bytes,
+    { from: lengthOffset, to: sumOffset },
+    seedOf(seal.place.sequence, seal.place.offset, kind, seal.owner),
+  );
   write32(bytes, sumOffset, sum);
   bytes[markOffset] = mark;
   bytes[payload.to] = mark;
@@ -92,31 +96,73 @@ export interface FoundRecord {
 
 /** The record that stands whole and undamaged at that place of the owner's log; undefined when there is none. */
 export function recordAt(bytes: Uint8Array, place: LogPosition, owner: number): FoundRecord | undefined {
-  const at = place.offset;
-  const payload = soundHeader(bytes, place, owner);
-  if (payload === undefined || payload.to >= bytes.length || bytes[payload.to] !== mark) return undefined;
-  if (crc32cOfSlice(bytes, payload) !== read32(bytes, at + payloadSumOffset)) return undefined;
-  return {
-    kind: kindOfByte(bytes[at] as number) ?? "write",
-    payload,
-    link: read32(bytes, at + linkOffset),
-    solid: { sequence: read32(bytes, at + solidOffset), offset: read32(bytes, at + solidOffset + 4) },
-    sum: read32(bytes, at + sumOffset),
-    next: payload.to + 1,
-  };
+  const reader = new RecordReader(bytes, place.sequence);
+  return reader.read(place.offset, owner) ? reader : undefined;
 }
 
-/**
- * A record of which only the header is looked at, for passing by many of them: its kind, where it begins and where the
- * next one would. undefined when no sound header is there.
- */
-export function frameAt(
-  bytes: Uint8Array,
-  place: LogPosition,
-  owner: number,
-): { readonly kind: RecordKind | undefined; readonly from: number; readonly next: number } | undefined {
-  const payload = soundHeader(bytes, place, owner);
-  return payload && { kind: kindOfByte(bytes[place.offset] as number), from: place.offset, next: payload.to + 1 };
+/** Reads the records of one segment, however many, without an object for each: it is the record it read last. */
+export class RecordReader implements FoundRecord {
+  kind: RecordKind = "write";
+  /** The payload is at payloadFrom ≤ offset < payloadTo. */
+  payloadFrom = 0;
+  payloadTo = 0;
+  link = 0;
+  solidSequence = 0;
+  solidOffset = 0;
+  sum = 0;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #sequence: number;
+
+  constructor(bytes: Uint8Array, sequence: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#sequence = sequence;
+  }
+
+  get payload(): { readonly from: number; readonly to: number } {
+    return { from: this.payloadFrom, to: this.payloadTo };
+  }
+  get solid(): LogPosition {
+    return { sequence: this.solidSequence, offset: this.solidOffset };
+  }
+  get next(): number {
+    return this.payloadTo + 1;
+  }
+
+  /** Whether a record of that owner stands whole and undamaged there. When none does, the fields mean nothing. */
+  read(offset: number, owner: number): boolean {
+    if (!this.readHeader(offset, owner)) return false;
+    const view = this.#view;
+    const { payloadFrom, payloadTo } = this;
+    if (payloadTo >= view.byteLength || this.#bytes[payloadTo] !== mark) return false;
+    if (crc32cOfView(view, payloadFrom, payloadTo) !== view.getUint32(offset + payloadSumOffset)) return false;
+    this.link = view.getUint32(offset + linkOffset);
+    this.solidSequence = view.getUint32(offset + solidOffset);
+    this.solidOffset = view.getUint32(offset + solidOffset + 4);
+    return true;
+  }
+
+  /**
+   * Whether a sound header stands there, for passing by many: kind, payload and next are what it says, and may lie
+   * beyond the bytes.
+   */
+  readHeader(offset: number, owner: number): boolean {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    if (offset + headerBytes > view.byteLength) return false;
+    const kindByte = bytes[offset] as number;
+    const kind = kindOfByte(kindByte);
+    if (kind === undefined || bytes[offset + markOffset] !== mark) return false;
+    const seed = seedOf(this.#sequence, offset, kindByte, owner);
+    const sum = crc32cOfView(view, offset + lengthOffset, offset + sumOffset, seed);
+    if (sum !== view.getUint32(offset + sumOffset)) return false;
+    this.kind = kind;
+    this.payloadFrom = offset + headerBytes;
+    this.payloadTo = offset + headerBytes + view.getUint32(offset + lengthOffset);
+    this.sum = sum;
+    return true;
+  }
 }
 
 /**
@@ -144,15 +190,16 @@ export function endsAt(bytes: Uint8Array, offset: number): boolean {
  */
 export function looksTorn(bytes: Uint8Array, place: LogPosition, owner: number): boolean {
   const at = place.offset;
-  const payload = soundHeader(bytes, place, owner);
-  if (payload === undefined) {
+  const record = new RecordReader(bytes, place.sequence);
+  if (!record.readHeader(at, owner)) {
     const end = at + headerBytes;
     return end > bytes.length || bytes[end - 1] === 0 || hasEmptySector(bytes, at, end);
   }
-  if (payload.to >= bytes.length || bytes[payload.to] === 0) return true;
+  const { payloadFrom, payloadTo } = record;
+  if (payloadTo >= bytes.length || bytes[payloadTo] === 0) return true;
   // The header is sound, so its last sector was written: only whole sectors after it may be missing.
-  const afterHeader = Math.ceil(payload.from / sectorBytes) * sectorBytes;
-  return hasEmptySector(bytes, afterHeader, payload.to + 1);
+  const afterHeader = Math.ceil(payloadFrom / sectorBytes) * sectorBytes;
+  return hasEmptySector(bytes, afterHeader, payloadTo + 1);
 }
 
 /** Whether any whole record from that place to the end of the segment says that `place` was durable, and more. */
@@ -161,34 +208,19 @@ export function saysDurable(
   from: LogPosition,
   { owner, place }: { readonly owner: number; readonly place: LogPosition },
 ): boolean {
+  const record = new RecordReader(bytes, from.sequence);
   for (let offset = from.offset; offset + recordOverheadBytes <= bytes.length; ) {
     const kind = kindOfByte(bytes[offset] as number);
-    const record = kind && recordAt(bytes, { sequence: from.sequence, offset }, kind === "segment" ? 0 : owner);
-    if (record && comparePositions(record.solid, place) > 0) return true;
-    offset = record ? record.next : offset + 1;
+    const isWhole = kind !== undefined && record.read(offset, kind === "segment" ? 0 : owner);
+    if (isWhole && comparePositions(record.solid, place) > 0) return true;
+    offset = isWhole ? record.next : offset + 1;
   }
   return false;
 }
 
-/** Where the payload would be by a header that is sound; it may end beyond the bytes. */
-function soundHeader(
-  bytes: Uint8Array,
-  place: LogPosition,
-  owner: number,
-): { readonly from: number; readonly to: number } | undefined {
-  const at = place.offset;
-  if (at + headerBytes > bytes.length) return undefined;
-  const kind = bytes[at] as number;
-  if (kindOfByte(kind) === undefined || bytes[at + markOffset] !== mark) return undefined;
-  const seed = seedOf(place, kind, owner);
-  const sum = crc32cOfSlice(bytes, { from: at + lengthOffset, to: at + sumOffset }, seed);
-  if (sum !== read32(bytes, at + sumOffset)) return undefined;
-  return { from: at + headerBytes, to: at + headerBytes + read32(bytes, at + lengthOffset) };
-}
-
 /** Different for every kind, every offset of a segment and (as far as 32 bits reach) every segment and owner. */
-function seedOf(place: LogPosition, kind: number, owner: number): number {
-  return (owner ^ Math.imul(place.sequence + 1, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b) ^ place.offset) >>> 0;
+function seedOf(sequence: number, offset: number, kind: number, owner: number): number {
+  return (owner ^ Math.imul(sequence + 1, 0x9e3779b1) ^ Math.imul(kind, 0x85ebca6b) ^ offset) >>> 0;
 }
 
 /** Is some part of from ≤ offset < to that lies in one sector all zero? */

@@ -23,7 +23,7 @@ import {
   ownerOf,
   parseSegmentName,
 } from "./log-record.ts";
-import { endsAt, frameAt, type LogPosition, looksTorn, recordAt, saysDurable } from "./record.ts";
+import { endsAt, type LogPosition, looksTorn, RecordReader, recordAt, saysDurable } from "./record.ts";
 import { type NamedSegment, Replay, type SegmentState } from "./replay.ts";
 
 export interface RecoveredLog {
@@ -229,12 +229,10 @@ function neededFrom(segments: readonly NamedSegment[], owner: number): number | 
     const start = startOf(segment);
     if (start?.identity === undefined) continue;
     let needed = start.neededFrom;
-    let frame = frameAt(bytes, { sequence, offset: 0 }, 0);
-    while (frame !== undefined) {
-      const record = frame.kind === "base" ? recordAt(bytes, { sequence, offset: frame.from }, owner) : undefined;
-      const moved = record && decodeBaseMoved(bytes, record.payload);
-      if (moved !== undefined) needed = moved.neededFrom;
-      frame = frameAt(bytes, { sequence, offset: frame.next }, owner);
+    const record = new RecordReader(bytes, sequence);
+    for (let offset = 0; record.readHeader(offset, offset === 0 ? 0 : owner); offset = record.next) {
+      if (record.kind !== "base" || !record.read(offset, owner)) continue;
+      needed = decodeBaseMoved(bytes, record.payload)?.neededFrom ?? needed;
     }
     return needed;
   }
@@ -279,8 +277,8 @@ function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadP
   for (let position = 0; position < segments.length; position++) {
     const segment = segments[position] as NamedSegment;
     const sequence = segment.sequence;
-    const record = recordAt(segment.bytes, { sequence, offset: 0 }, 0);
-    if (record === undefined) {
+    const record = new RecordReader(segment.bytes, sequence);
+    if (!record.read(0, 0)) {
       const torn = looksTorn(segment.bytes, { sequence, offset: 0 }, 0);
       return { position, offset: 0, torn, text: "the segment has no readable beginning" };
     }
@@ -304,16 +302,17 @@ function replaySegments(segments: readonly NamedSegment[], replay: Replay): BadP
 /** The records of one segment after its beginning. */
 function replayRecords(segment: NamedSegment, position: number, replay: Replay): BadPlace | string | undefined {
   const { bytes, sequence } = segment;
-  for (;;) {
-    const { offset } = replay.end;
-    const record = recordAt(bytes, replay.end, replay.owner);
-    if (record === undefined) {
+  const { owner } = replay;
+  const record = new RecordReader(bytes, sequence);
+  for (let { offset } = replay.end; ; offset = record.next) {
+    if (!record.read(offset, owner)) {
       if (endsAt(bytes, offset)) return undefined;
-      return { position, offset, torn: looksTorn(bytes, replay.end, replay.owner), text: "no whole record is there" };
+      const torn = looksTorn(bytes, { sequence, offset }, owner);
+      return { position, offset, torn, text: "no whole record is there" };
     }
     if (record.link !== replay.link)
       return { position, offset, torn: false, text: "a record of another past is there" };
-    const wrong = replay.addRecord(bytes, record);
+    const wrong = replay.addRecord(record);
     if (wrong !== undefined) return cannotRead(segment, offset, wrong);
     replay.pass(record, sequence);
   }

@@ -4,21 +4,23 @@
  * not (recovery.ts).
  */
 import { unreachable } from "../assert.ts";
+import { emptyBytes } from "../bytes.ts";
 import { indexOf, type LogIndex, noIndex, noTerm, type Term } from "../ids.ts";
 import { blankHardState } from "../raft/hard-state.ts";
 import type { EntryList, HardState } from "../raft/message.ts";
 import { EntryPlaces } from "./found-entries.ts";
 import {
   decodeBaseMoved,
+  hardStateAt,
   type LogBase,
   type LogIdentity,
   type LogSegment,
   passEntry,
-  readWriteHead,
   type SegmentStart,
   segmentName,
+  WriteHead,
 } from "./log-record.ts";
-import { comparePositions, type FoundRecord, type LogPosition } from "./record.ts";
+import type { LogPosition, RecordReader } from "./record.ts";
 import { UntrustedReader } from "./untrusted-reader.ts";
 
 const unreadable = "a record that cannot be read";
@@ -49,10 +51,6 @@ export class Replay {
   segments: SegmentState[] = [];
   /** Header sum of the last record. */
   link = 0;
-  /** Behind the last record. */
-  end: LogPosition = { sequence: 0, offset: 0 };
-  /** Everything before it was durable, as the records so far say. */
-  solid: LogPosition = { sequence: 0, offset: 0 };
   /** Segments of a lower sequence are needed no more, as the records so far say. */
   neededFrom = 0;
   /** The last entry, or the oldest segment's base. */
@@ -62,16 +60,40 @@ export class Replay {
   #base: LogBase = this.last;
   readonly #entries = new EntryPlaces();
   #hardState: HardState = blankHardState;
+  /** Where in the segment a newer one begins; −1: nowhere. */
+  #hardStateFrom = -1;
+  readonly #head = new WriteHead();
+  /** Of the segment that is read. */
+  #bytes: Uint8Array = emptyBytes;
+  #reader = new UntrustedReader(emptyBytes);
+  #sequence = 0;
+  #endOffset = 0;
+  #solidSequence = 0;
+  #solidOffset = 0;
+
+  /** Behind the last record. */
+  get end(): LogPosition {
+    return { sequence: this.#sequence, offset: this.#endOffset };
+  }
+  /** Everything before it was durable, as the records so far say. */
+  get solid(): LogPosition {
+    return { sequence: this.#solidSequence, offset: this.#solidOffset };
+  }
 
   /** The log goes on behind this record. */
-  pass(record: FoundRecord, sequence: number): void {
+  pass(record: RecordReader, sequence: number): void {
     this.link = record.sum;
-    this.end = { sequence, offset: record.next };
-    if (comparePositions(record.solid, this.solid) > 0) this.solid = record.solid;
+    this.#sequence = sequence;
+    this.#endOffset = record.next;
+    const { solidSequence, solidOffset } = record;
+    if (solidSequence < this.#solidSequence) return;
+    if (solidSequence === this.#solidSequence && solidOffset <= this.#solidOffset) return;
+    this.#solidSequence = solidSequence;
+    this.#solidOffset = solidOffset;
   }
 
   /** What is wrong with it, undefined when it is accepted. */
-  beginSegment(segment: NamedSegment, start: SegmentStart, record: FoundRecord): string | undefined {
+  beginSegment(segment: NamedSegment, start: SegmentStart, record: RecordReader): string | undefined {
     if (start.sequence !== segment.sequence || start.base.index + 1 !== segment.firstIndex) {
       return `the segment was written as ${segmentName(start.sequence, start.base.index + 1)}: it was renamed or copied`;
     }
@@ -84,7 +106,10 @@ export class Replay {
       return `the segment follows entry ${start.base.index} of term ${start.base.term}, but the log before it ends at entry ${last.index} of term ${last.term}`;
     }
     this.#entries.enter(segment.bytes);
+    this.#bytes = segment.bytes;
+    this.#reader = new UntrustedReader(segment.bytes);
     this.#hardState = start.hardState;
+    this.#hardStateFrom = -1;
     this.neededFrom = start.neededFrom;
     this.segments.push({
       name: segment.name,
@@ -96,13 +121,13 @@ export class Replay {
     return undefined;
   }
 
-  /** What is wrong with it, undefined when it is accepted. */
-  addRecord(bytes: Uint8Array, record: FoundRecord): string | undefined {
+  /** A record of the segment begun last: what is wrong with it, undefined when it is accepted. */
+  addRecord(record: RecordReader): string | undefined {
     switch (record.kind) {
       case "segment":
         return "a second beginning of a segment";
       case "base": {
-        const moved = decodeBaseMoved(bytes, record.payload);
+        const moved = decodeBaseMoved(this.#bytes, record.payload);
         if (moved === undefined) return unreadable;
         const { index, term } = moved.base;
         if (index > this.last.index) return `a base at index ${index}, beyond the last entry ${this.last.index}`;
@@ -112,17 +137,19 @@ export class Replay {
         return undefined;
       }
       case "write":
-        return this.#addWrite(new UntrustedReader(bytes, record.payload));
+        this.#reader.enter(record.payloadFrom, record.payloadTo);
+        return this.#addWrite(this.#reader);
       default:
         return unreachable(record.kind);
     }
   }
 
   #addWrite(reader: UntrustedReader): string | undefined {
-    const { hardState, count, firstIndex } = readWriteHead(reader);
-    if (hardState !== undefined) this.#hardState = hardState;
-    if (count > 0 && !reader.failed) {
-      const wrong = this.#addEntries(reader, firstIndex, count);
+    const head = this.#head;
+    head.read(reader);
+    if (head.hardStateFrom >= 0) this.#hardStateFrom = head.hardStateFrom;
+    if (head.count > 0 && !reader.failed) {
+      const wrong = this.#addEntries(reader, head.firstIndex, head.count);
       if (wrong !== undefined) return wrong;
     }
     return reader.complete ? undefined : unreadable;
@@ -160,14 +187,15 @@ export class Replay {
 
   /** The commit index is a hint written before the entries it speaks of: it is brought into the log's range. */
   result(): { hardState: HardState; base: LogBase; entries: EntryList } {
-    const { commitIndex } = this.#hardState;
+    const hardState = this.#hardStateFrom < 0 ? this.#hardState : hardStateAt(this.#bytes, this.#hardStateFrom);
+    const { commitIndex } = hardState;
     const base = this.#base;
     const clamped = Math.max(base.index, Math.min(commitIndex, this.last.index));
     const skipped = base.index - this.#oldest.index;
     return {
       base,
       entries: this.#entries.entriesFrom(skipped, indexOf(base.index + 1)),
-      hardState: { ...this.#hardState, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
+      hardState: { ...hardState, commitIndex: clamped === commitIndex ? commitIndex : indexOf(clamped) },
     };
   }
 }

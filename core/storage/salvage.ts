@@ -23,7 +23,7 @@ import { blankHardState } from "../raft/hard-state.ts";
 import type { Entry, EntryList, HardState } from "../raft/message.ts";
 import { decodeSegmentStart, decodeWrite, type LogBase, type LogIdentity, ownerOf } from "./log-record.ts";
 import { type LogStore, replaceLog } from "./log-store.ts";
-import { recordAt, recordKindAt } from "./record.ts";
+import { RecordReader, recordKindAt } from "./record.ts";
 import type { Damage } from "./recovery.ts";
 
 export interface SalvagedLog {
@@ -104,10 +104,10 @@ function readBehind({ found, position, offset }: Damage, owner: number): Behind 
     const segment = found[turn];
     if (segment === undefined) continue;
     const { bytes, sequence } = segment;
+    const record = new RecordReader(bytes, sequence);
     for (let at = turn === position ? offset : 0; at < bytes.length; ) {
       const kind = recordKindAt(bytes, at);
-      const record = kind && recordAt(bytes, { sequence, offset: at }, kind === "segment" ? 0 : owner);
-      if (record === undefined) {
+      if (kind === undefined || !record.read(at, kind === "segment" ? 0 : owner)) {
         at += 1;
         continue;
       }

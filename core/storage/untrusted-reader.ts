@@ -12,7 +12,7 @@ export class UntrustedReader {
   failed = false;
   position: number;
   readonly #bytes: Uint8Array;
-  readonly #end: number;
+  #end: number;
   readonly #slab: ByteSlab | undefined;
 
   /**
@@ -24,6 +24,13 @@ export class UntrustedReader {
     this.#slab = slab;
     this.position = slice?.from ?? 0;
     this.#end = slice?.to ?? bytes.length;
+  }
+
+  /** Begins again, with other bytes of the same: from ≤ position < to. */
+  enter(from: number, to: number): void {
+    this.failed = false;
+    this.position = from;
+    this.#end = to;
   }
 
   /** Everything was read, and nothing failed. */
@@ -83,6 +90,12 @@ export class UntrustedReader {
     }
     const high = this.fixed32();
     return (BigInt(high) << 32n) | BigInt(this.fixed32());
+  }
+
+  /** Goes on behind such a number. */
+  passId(): void {
+    if (this.remaining < 8) this.#fail();
+    else this.position += 8;
   }
 
   /** Four big-endian bytes as an unsigned number. */
