@@ -6,6 +6,7 @@
 export interface MemberConfig {
   readonly tickMs: number;
   readonly electionTicks: number;
+  readonly soleVoterAtOnce: boolean;
   readonly preVote: boolean;
   readonly checkQuorum: boolean;
   readonly leaseReads: boolean;
@@ -98,6 +99,12 @@ export const memberConfigFields = {
     [2, 500],
     "Ticks without a leader before a campaign; the actual wait is drawn from [E, 2E).",
   ),
+  soleVoterAtOnce: {
+    kind: "switch",
+    default: true,
+    meaning:
+      "A member that is the only voter campaigns at its first tick, not after an election timeout (etcd: initial-election-tick-advance).",
+  },
   preVote: { kind: "switch", default: true, meaning: "Ask whether an election could be won before raising the term." },
   checkQuorum: {
     kind: "switch",

@@ -309,6 +309,10 @@ export class Member {
   get alarms(): readonly AlarmRecord[] {
     return this.#machine.alarms.records;
   }
+  /** The part of {@link counts} that costs nothing to ask for. */
+  get readCounts(): MemberCounts["reads"] {
+    return this.#reads.counts;
+  }
   /** What happened here in this life. */
   get counts(): MemberCounts {
     const { store, counts: keys, lessor, auth } = this.#machine;

@@ -31,7 +31,6 @@ const fixed = (kind: FlagKind, standard: string, why: string): FlagRow => ({
 const noOldDiscovery =
   "it would need a server of API v2; put the size into any etcd and give --discovery-token and --discovery-endpoints";
 const noTracer = "there is no tracer; --metrics=extensive tells how long calls take";
-const signsOfLife = "connections between members are watched by signs of life, twice a second";
 
 export const flagTable = {
   // Member.
@@ -42,7 +41,11 @@ export const flagTable = {
   "snapshot-catchup-entries": used("whole", "5000", "Entries kept behind a compaction for slow followers."),
   "heartbeat-interval": used("whole", "100", "Milliseconds between heartbeats; one Raft tick."),
   "election-timeout": used("whole", "1000", "Milliseconds without a leader before an election; 5 heartbeats at least."),
-  "initial-election-tick-advance": fixed("switch", "true", "it decides by itself when its first election may begin"),
+  "initial-election-tick-advance": used(
+    "switch",
+    "true",
+    "A member that is alone elects itself at its first tick; without it, after an election timeout, as all others do.",
+  ),
   "listen-peer-urls": used("list", "http://localhost:2380", "URLs to listen on for other members."),
   "listen-client-urls": used("list", "http://localhost:2379", "URLs to listen on for clients: gRPC and HTTP."),
   "listen-client-http-urls": used(
@@ -85,8 +88,16 @@ export const flagTable = {
     "Listen on an address whose last connections are not quite gone; always done.",
   ),
   "enable-grpc-gateway": used("switch", "true", "Serve the API as JSON below /v3 too."),
-  "raft-read-timeout": fixed("duration", "5s", signsOfLife),
-  "raft-write-timeout": fixed("duration", "5s", signsOfLife),
+  "raft-read-timeout": used(
+    "duration",
+    "5s",
+    "Time after which a connection of another member that brings nothing is closed; 5s at least.",
+  ),
+  "raft-write-timeout": used(
+    "duration",
+    "5s",
+    "Time after which a connection to another member that takes nothing is closed; 5s at least.",
+  ),
   "memory-mlock": fixed("switch", "false", "this runtime cannot lock its memory; turn swap off on the machine"),
   "feature-gates": used("text", "", "Features on or off: A=true,B=false."),
   "experimental-enable-lease-checkpoint": used(

@@ -14,6 +14,7 @@ import type { ClusterEntry } from "./identity.ts";
 import { initialClusterOf } from "./initial-cluster.ts";
 import type { LogFormat } from "./log.ts";
 import { type LogRotation, logRotationOf } from "./log-rotation.ts";
+import { peerTimeoutLeastMs } from "./network.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
 import { checkSchemes, idleFlags, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
@@ -50,6 +51,8 @@ export interface MemberFlags extends MemberSources {
   readonly keepaliveTimeoutMs: number;
   /** Least time between pings of a client with calls open. */
   readonly keepaliveLeastMs: number;
+  /** Of connections between members. */
+  readonly peerTimeouts: { readonly readMs: number; readonly writeMs: number };
   /** An entry that takes longer to apply is worth a warning. */
   readonly warnApplyMs: number;
   /** A unary call above it is worth a warning. */
@@ -88,7 +91,7 @@ export function readFlags(argv: readonly string[], environment: Environment, ver
   try {
     const { given, warnings } = readSources(argv, environment, version);
     const flags = interpret(given);
-    return { kind: "start", flags, warnings: [...warnings, ...schemeWarnings(flags)] };
+    return { kind: "start", flags, warnings: [...warnings, ...schemeWarnings(flags), ...raisedTimeouts(given)] };
   } catch (error) {
     if (error instanceof FlagProblem) return error.result;
     throw error;
@@ -148,6 +151,7 @@ function interpret(given: Given): MemberFlags {
     tickMs: heartbeatMs,
     electionTicks,
     preVote: switchOf(text("pre-vote")) === true,
+    soleVoterAtOnce: switchOf(text("initial-election-tick-advance")) === true,
     promoteLearners: switchOf(text("promote-learners")) === true,
     leaseReads: switchOf(text("lease-reads")) === true,
     leaseAllowanceTicks: whole("lease-allowance-ticks"),
@@ -198,6 +202,10 @@ function interpret(given: Given): MemberFlags {
     keepaliveIntervalMs: duration("grpc-keepalive-interval", 7_200_000),
     keepaliveTimeoutMs: duration("grpc-keepalive-timeout", 20_000),
     keepaliveLeastMs: duration("grpc-keepalive-min-time", 5_000) || grpcLeastMs,
+    peerTimeouts: {
+      readMs: Math.max(peerTimeoutLeastMs, duration("raft-read-timeout", peerTimeoutLeastMs)),
+      writeMs: Math.max(peerTimeoutLeastMs, duration("raft-write-timeout", peerTimeoutLeastMs)),
+    },
     warnApplyMs: duration("warning-apply-duration", 100),
     warnUnaryMs: duration("warning-unary-request-duration", 300),
     extensiveMetrics: metricsLevelOf(text("metrics")) === "extensive",
@@ -219,6 +227,13 @@ function interpret(given: Given): MemberFlags {
     peerDial: peerDialOf(text("peer-dial")),
     explicit: new Set(given.keys()),
   };
+}
+
+/** Where less than the least was asked for. */
+function raisedTimeouts(given: Given): string[] {
+  return (["raft-read-timeout", "raft-write-timeout"] as const)
+    .filter((name) => (durationMs(given.get(name) ?? "") ?? peerTimeoutLeastMs) < peerTimeoutLeastMs)
+    .map((name) => `${name} increased to minimum value: ${peerTimeoutLeastMs / 1_000}s`);
 }
 
 /** @throws FlagProblem where a URL needs files that were not given */

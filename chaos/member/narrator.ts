@@ -16,8 +16,10 @@ import type { Log } from "./log.ts";
 export interface NarratorOptions {
   readonly log: Log;
   readonly clusterId: ClusterId;
-  readonly member: Pick<Member, "raft" | "members" | "clusterVersion" | "compactedPhysically">;
+  readonly member: Pick<Member, "raft" | "members" | "clusterVersion" | "compactedPhysically" | "readCounts">;
   readonly tickMs: number;
+  readonly readRetryMs: number;
+  readonly requestTimeoutMs: number;
   /** Of the backend; below 0: none. */
   readonly quotaBytes: number;
   /** Whether the disk, not the quota, is what is full. */
@@ -45,6 +47,7 @@ export class Narrator {
   #alarms = "";
   #clusterVersion: string | undefined;
   #compacted: number;
+  #reads = { slow: 0, failed: 0 };
   #lookedMs: number | undefined;
 
   constructor(options: NarratorOptions) {
@@ -115,6 +118,23 @@ export class Narrator {
       this.#compacted = member.compactedPhysically;
       this.#log.info("finished scheduled compaction", { "compact-revision": this.#compacted });
     }
+    this.#tellReads(member.readCounts);
+  }
+
+  /** Counts of this life, which only grow. */
+  #tellReads({ slow, failed }: { readonly slow: number; readonly failed: number }): void {
+    const { readRetryMs, requestTimeoutMs } = this.#options;
+    if (slow > this.#reads.slow) {
+      this.#log.warn("waiting for ReadIndex response took too long, retrying", {
+        "retry-timeout": `${readRetryMs}ms`,
+      });
+    }
+    if (failed > this.#reads.failed) {
+      this.#log.warn("timed out waiting for read index response (local node might have slow network)", {
+        timeout: `${requestTimeoutMs / 1_000}s`,
+      });
+    }
+    this.#reads = { slow, failed };
   }
 
   // ---- raft ------------------------------------------------------------------------------------------------------

@@ -20,9 +20,11 @@ import type { Socket } from "node:net";
 import { type ClusterId, clusterIdOf, hexOf, type MemberId, memberIdOf, type PeerMessage } from "../../core/index.ts";
 import type { Log } from "./log.ts";
 import { type Connect, connectPlain } from "./peer-dial.ts";
+import { dialError, PeerHealth } from "./peer-health.ts";
 import { releaseProblem } from "./peer-release.ts";
 import { PeerTraffic } from "./peer-traffic.ts";
 import type { Protocol } from "./port.ts";
+import { addressOf } from "./urls.ts";
 import { etcdVersion } from "./version.ts";
 
 export interface PeerAddress {
@@ -52,7 +54,14 @@ export interface PeerNetworkOptions {
   readonly onLink?: (memberId: MemberId, connected: boolean) => void;
   /** What may wait for one member; when reached, the oldest message goes: the newest knows most. */
   readonly queuedBytesMax?: number;
+  /** A connection of another member that brings nothing for so long is closed. */
+  readonly readTimeoutMs?: number;
+  /** So is one to another member that takes nothing for so long, while something waits to be taken. */
+  readonly writeTimeoutMs?: number;
 }
+
+/** Of both, and the least of both that can be asked for, as in etcd. */
+export const peerTimeoutLeastMs = 5_000;
 
 /** By which a member's connection is known, whatever form of greeting follows. */
 const peerName = Buffer.from("FAULTLINE-PEER ");
@@ -180,6 +189,7 @@ export class PeerNetwork implements Protocol {
       meet: (memberId, peerUrls) => this.#meetStranger(memberId, peerUrls),
     });
     socket.on("data", (piece: Buffer) => reader.take(piece));
+    socket.setTimeout(this.#options.readTimeoutMs ?? peerTimeoutLeastMs, () => reader.silent());
   }
 }
 
@@ -208,11 +218,13 @@ class Link {
   #dropped = 0;
   #lastRefusal = "";
   #lastProblem = "";
+  #health: PeerHealth;
 
   constructor(peer: PeerAddress, options: PeerNetworkOptions, traffic: PeerTraffic) {
     this.#peer = peer;
     this.#options = options;
     this.#traffic = traffic;
+    this.#health = new PeerHealth(peer.memberId, options.log, performance.now());
   }
 
   get connected(): boolean {
@@ -247,6 +259,7 @@ class Link {
   }
 
   start(): void {
+    this.#health = new PeerHealth(this.#peer.memberId, this.#options.log, performance.now());
     this.#dial();
     this.#lifeTimer = setInterval(() => this.#askForLife(), askForLifeMs);
   }
@@ -301,6 +314,7 @@ class Link {
   }
 
   #askForLife(): void {
+    this.#health.look(performance.now(), this.#connectedSinceMs !== undefined);
     if (this.#dropped > 0) {
       this.#options.log.warn("dropped internal Raft message since sending buffer is full", {
         "remote-peer-id": hexOf(this.#peer.memberId),
@@ -311,6 +325,7 @@ class Link {
     const socket = this.#socket;
     if (socket === undefined) return;
     if (performance.now() - this.#lastLifeMs > silenceMaxMs) {
+      this.#health.error = `no sign of life on the connection for ${silenceMaxMs}ms`;
       this.#noteLife(false);
       this.#dial();
     }
@@ -326,7 +341,11 @@ class Link {
     const address = this.#peer.addresses[this.#attempts++ % this.#peer.addresses.length] ?? "";
     const { socket, ready, explain } = (this.#options.connect ?? connectPlain)(address);
     this.#dialling = socket;
-    const timer = setTimeout(() => socket.destroy(), dialTimeoutMs);
+    const place = addressOf(address);
+    const timer = setTimeout(() => {
+      this.#health.error = `dial tcp ${place}: i/o timeout`;
+      socket.destroy();
+    }, dialTimeoutMs);
     socket.once(ready, () => {
       clearTimeout(timer);
       this.#dialling = undefined;
@@ -337,6 +356,7 @@ class Link {
         "remote-peer-id": hexOf(this.#peer.memberId),
         error: error.message,
       });
+      this.#health.error = explain(error) ?? dialError(place, error);
       this.#noteProblem(explain(error));
     });
     socket.once("close", () => {
@@ -360,6 +380,17 @@ class Link {
     socket.write(emptyFrame);
     socket.on("drain", () => this.#flush());
     socket.on("data", (piece: Buffer) => this.#hear(piece));
+    // Something is written twice a second: only one that takes nothing is idle for so long.
+    socket.setTimeout(this.#options.writeTimeoutMs ?? peerTimeoutLeastMs, () => this.#stuck(socket));
+  }
+
+  #stuck(socket: Socket): void {
+    this.#health.error = "write: i/o timeout";
+    this.#options.log.warn("closed connection to a peer that takes nothing", {
+      "remote-peer-id": hexOf(this.#peer.memberId),
+      "write-timeout": `${this.#options.writeTimeoutMs ?? peerTimeoutLeastMs}ms`,
+    });
+    socket.destroy();
   }
 
   #hear(piece: Buffer): void {
@@ -374,7 +405,8 @@ class Link {
     if (piece[0] !== refused) {
       this.#lastLifeMs = performance.now();
       if (this.#askedMs !== undefined) {
-        this.#traffic.noteRoundTrip(this.#peer.memberId, this.#lastLifeMs - this.#askedMs);
+        this.#health.roundTripMs = this.#lastLifeMs - this.#askedMs;
+        this.#traffic.noteRoundTrip(this.#peer.memberId, this.#health.roundTripMs);
         this.#askedMs = undefined;
       }
       this.#retryMs = retryMinMs;
@@ -385,6 +417,7 @@ class Link {
     }
     const reason = piece.subarray(1).toString("utf8");
     this.#retryMs = retryMaxMs;
+    this.#health.error = reason;
     if (reason !== this.#lastRefusal) {
       const cause = Object.entries(refusalCauses).find(([start]) => reason.startsWith(start))?.[1] ?? "";
       this.#options.log.warn(`request sent was ignored by remote peer${cause}`, {
@@ -479,6 +512,17 @@ class FrameReader {
     while (!this.#ended && rest.length >= this.#wanted) rest = this.#consume(rest);
     this.#held = rest.length;
     if (rest.length > 0) this.#pieces.push(rest);
+  }
+
+  /** Nothing came for too long; a member that lives asks for signs of life twice a second. */
+  silent(): void {
+    this.#ended = true;
+    const from = this.#from === undefined ? "" : hexOf(this.#from);
+    this.#options.log.warn("closed connection of a peer that brings nothing", {
+      "remote-peer-id": from,
+      "read-timeout": `${this.#options.readTimeoutMs ?? peerTimeoutLeastMs}ms`,
+    });
+    this.#socket.destroy();
   }
 
   #consume(bytes: Buffer): Buffer {

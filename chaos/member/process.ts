@@ -190,6 +190,8 @@ export class MemberProcess {
       decode: decodePeerMessage,
       onMessage: (message) => this.#loop.step({ type: "peerMessage", message }),
       log,
+      readTimeoutMs: flags.peerTimeouts.readMs,
+      writeTimeoutMs: flags.peerTimeouts.writeMs,
     });
     const { config } = flags;
     this.#metrics = new Metrics({
@@ -226,6 +228,8 @@ export class MemberProcess {
       clusterId,
       member,
       tickMs: flags.config.tickMs,
+      readRetryMs: flags.config.readRetryMs,
+      requestTimeoutMs: flags.config.requestTimeoutMs,
       quotaBytes: flags.config.quotaBytes,
       isDiskFull: () => directory.room.isFull,
     });

@@ -33,7 +33,8 @@ export function stepFollower(state: RaftState, message: RaftMessage): void {
 }
 
 export function tickFollower(state: RaftState): void {
-  if (!state.isSoleVoter && !state.electionTimeoutReached()) return;
+  const isAtOnce = state.isSoleVoter && state.config.soleVoterAtOnce;
+  if (!isAtOnce && !state.electionTimeoutReached()) return;
   if (state.isVoter && state.standing === "sound") campaign(state, { transfer: false });
   // One that cannot campaign at least stops sending its clients' requests to a leader that is gone, and being loyal to it.
   if (state.role === "follower") state.changeLeader(undefined);

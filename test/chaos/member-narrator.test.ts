@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Log, LogFields } from "../../chaos/member/log.ts";
 import { Narrator, type NarratorOptions } from "../../chaos/member/narrator.ts";
 import { clusterIdOf, type MemberEvent, type MemberRecord, memberIdOf } from "../../core/index.ts";
+import { startCluster } from "../kit/real-members.ts";
 
 const own = memberIdOf(0xan);
 const other = memberIdOf(0xbn);
@@ -33,12 +34,13 @@ function told(options: Partial<NarratorOptions> = {}) {
     members: [recordOf(own), recordOf(other)],
     clusterVersion: undefined as string | undefined,
     compactedPhysically: -1,
+    readCounts: { slow: 0, failed: 0 },
   };
   const narrator = new Narrator({
     log,
     clusterId: clusterIdOf(0xcn),
     member: member as unknown as NarratorOptions["member"],
-    tickMs: 100,
+    ...{ tickMs: 100, readRetryMs: 500, requestTimeoutMs: 7_000 },
     quotaBytes: 1_000,
     isDiskFull: () => false,
     ...options,
@@ -163,3 +165,43 @@ test("a compaction that is done is told", () => {
   narrator.lookAround(0);
   expect([lines, fields]).toEqual([["info finished scheduled compaction"], [{ "compact-revision": 12 }]]);
 });
+
+test("reads that wait for a proof of leadership are told when it is asked for again, and when they are given up", () => {
+  const { narrator, member, lines, fields } = told();
+  narrator.lookAround(0);
+  member.readCounts.slow = 1;
+  narrator.lookAround(100);
+  narrator.lookAround(200);
+  member.readCounts.slow = 2;
+  member.readCounts.failed = 40;
+  narrator.lookAround(300);
+  const again = "warn waiting for ReadIndex response took too long, retrying";
+  expect(lines).toEqual([
+    again,
+    again,
+    "warn timed out waiting for read index response (local node might have slow network)",
+  ]);
+  expect([fields[0], fields[2]]).toEqual([{ "retry-timeout": "500ms" }, { timeout: "7s" }]);
+});
+
+test("a member whose others are gone says that reads wait, and that nobody is reached", async () => {
+  const cluster = await startCluster(3);
+  try {
+    await cluster.ready();
+    const [alone, ...others] = cluster.members;
+    await Promise.all(others.map((member) => member.end("SIGKILL")));
+    const asking = fetch(`http://127.0.0.1:${cluster.clientPorts[0]}/v3/kv/range`, {
+      method: "POST",
+      body: JSON.stringify({ key: "YQ==" }),
+    });
+    await alone?.logged('"msg":"waiting for ReadIndex response took too long, retrying"', 2, 60_000);
+    await alone?.logged('"msg":"prober detected unhealthy status"', 2, 60_000);
+    expect(alone?.log).toMatch(
+      /prober detected unhealthy status.*"error":"dial tcp 127.0.0.1:\d+: connect: connection refused"/,
+    );
+    expect((await asking).status).toBe(503);
+    await alone?.logged('"msg":"timed out waiting for read index response', 1, 60_000);
+  } finally {
+    await cluster.close();
+  }
+}, 180_000);
