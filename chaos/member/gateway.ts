@@ -7,7 +7,8 @@ import { TLSSocket } from "node:tls";
 import type { MemberRecord } from "../../core/index.ts";
 import { commonNameOf } from "./certificate-rules.ts";
 import { checksAt, type HealthOptions, health, runChecks } from "./health.ts";
-import { type JsonGatewayOptions, serveJson, serveWebSocket } from "./json-gateway.ts";
+import { type JsonGatewayOptions, serveJson } from "./json-gateway.ts";
+import { serveWebSocket } from "./json-web-socket.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { Profiles } from "./profiles.ts";
 import { etcdVersion, storageVersion } from "./version.ts";
@@ -66,6 +67,7 @@ export function clientHttp(options: ClientHttpOptions): Server {
     const served =
       url !== undefined &&
       options.gateway !== undefined &&
+      apiPath(url).startsWith("/v3/") &&
       serveWebSocket(options.gateway, apiPath(url), request, socket);
     if (!served) socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
   });

@@ -4,15 +4,14 @@
  * Source: etcd v3 HTTP surface, JSON gateway.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
-import { fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
+import type { JsonValue } from "@bufbuild/protobuf";
 import { rpcCodeNumbers } from "../../core/index.ts";
 import type { CallTarget } from "./calls.ts";
+import { badRequest, bytesOfJson, errorBody, jsonOfBytes, optionsOf } from "./json-messages.ts";
 import { jsonRoutes } from "./json-routes.ts";
 import { JsonValues } from "./json-values.ts";
-import { type CallOptions, type CallStatus, credentialOf, type OpenStream } from "./seam.ts";
+import type { CallStatus } from "./seam.ts";
 import type { Method } from "./services.ts";
-import { asksForWebSocket, WebSocketSide } from "./web-socket.ts";
 
 export interface JsonGatewayOptions {
   readonly target: CallTarget;
@@ -65,13 +64,13 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   const values = new JsonValues(messageBytesMax);
-  let first: { readonly value: unknown } | undefined;
+  let first: string | undefined;
   request.on("data", (piece: Buffer) => {
     // What stands behind the first value is nobody's.
     if (response.headersSent || first !== undefined) return;
     try {
       for (const value of values.push(piece)) {
-        first = { value };
+        first = value;
         break;
       }
     } catch (error) {
@@ -83,7 +82,7 @@ function serveUnary(
     let bytes: Uint8Array;
     try {
       if (first === undefined) values.end();
-      bytes = bytesOfJson(route, first === undefined ? {} : first.value);
+      bytes = bytesOfJson(route, first ?? "{}");
     } catch (error) {
       return fail(response, badRequest(error));
     }
@@ -188,81 +187,9 @@ function serveStream(
   });
 }
 
-/** A stream over a WebSocket: one request or answer a message. @returns false: there is no stream on that path */
-export function serveWebSocket(
-  { target, messageBytesMax }: JsonGatewayOptions,
-  pathname: string,
-  request: IncomingMessage,
-  socket: Duplex,
-): boolean {
-  const route = jsonRoutes.get(pathname);
-  if (route === undefined || route.kind === "unary" || !asksForWebSocket(request)) return false;
-  let waiting: (() => void)[] = [];
-  let ended = false;
-  let stream: OpenStream | undefined;
-  const end = (status: CallStatus | undefined): void => {
-    if (ended) return;
-    ended = true;
-    if (status !== undefined) side.send(JSON.stringify({ error: errorBody(status) }));
-    side.close();
-  };
-  const side = new WebSocketSide(request, socket, {
-    messageBytesMax,
-    handlers: {
-      message(text) {
-        if (ended) return;
-        try {
-          const values = new JsonValues(messageBytesMax);
-          for (const value of values.push(text)) stream?.message(bytesOfJson(route, value));
-          values.end();
-        } catch (error) {
-          stream?.gone();
-          end(badRequest(error));
-        }
-      },
-      closed() {
-        ended = true;
-        stream?.gone();
-      },
-      drained() {
-        const taken = waiting;
-        waiting = [];
-        for (const each of taken) each();
-      },
-    },
-  });
-  stream = target.open(route.path, optionsOf(request), {
-    send(bytes, taken) {
-      if (ended) return;
-      if (side.send(JSON.stringify({ result: jsonOfBytes(route, bytes) }))) taken();
-      else waiting.push(taken);
-    },
-    end,
-  });
-  return true;
-}
-
 const line = (value: JsonValue): string => `${JSON.stringify(value)}\n`;
 
-// ---- messages ------------------------------------------------------------------------------------------------
-
-function bytesOfJson(route: Method, value: unknown): Uint8Array {
-  return toBinary(route.input, fromJson(route.input, value as JsonValue, { ignoreUnknownFields: true }));
-}
-
-const jsonOfBytes = (route: Method, bytes: Uint8Array): JsonValue =>
-  toJson(route.output, fromBinary(route.output, bytes), { useProtoFieldName: true });
-
-function optionsOf({ headers }: IncomingMessage): CallOptions {
-  const requireLeader = headers["grpc-metadata-hasleader"] === "true";
-  const token = headers["grpc-metadata-token"] ?? headers.authorization;
-  const version = headers["grpc-metadata-client-api-version"];
-  return {
-    requireLeader,
-    ...(typeof token === "string" ? { credential: credentialOf(token) } : {}),
-    ...(typeof version === "string" ? { clientApiVersion: version } : {}),
-  };
-}
+// ---- time ----------------------------------------------------------------------------------------------------
 
 const timeoutUnits: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
@@ -276,16 +203,6 @@ function grpcTimeoutMs(text: string | string[] | undefined): number | "malformed
 }
 
 // ---- answers -------------------------------------------------------------------------------------------------
-
-const errorBody = (status: CallStatus): { code: number; message: string } => ({
-  code: status.code,
-  message: status.text,
-});
-
-const badRequest = (error: unknown): CallStatus => ({
-  code: rpcCodeNumbers.INVALID_ARGUMENT,
-  text: error instanceof Error ? error.message : String(error),
-});
 
 function fail(response: ServerResponse, status: CallStatus): void {
   if (response.headersSent) return;

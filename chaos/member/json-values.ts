@@ -23,18 +23,18 @@ export class JsonValues {
   }
 
   /**
-   * Takes the next piece of the body and gives the values it completes, one by one: who stops after the first does not
-   * hear of what is wrong behind it.
+   * Takes the next piece of the body and gives the texts of the values it completes, one by one: who stops after the first
+   * does not hear of what is wrong behind it.
    *
-   * @throws SyntaxError on text that is no JSON, or larger than the bound
+   * @throws SyntaxError on text that is no object or list, or larger than the bound
    */
-  *push(piece: Uint8Array): Generator<unknown, void> {
+  *push(piece: Uint8Array): Generator<string, void> {
     try {
       this.#text += this.#decoder.decode(piece, { stream: true });
     } catch {
       throw new SyntaxError("the body is not UTF-8");
     }
-    for (let value = this.#next(); value !== undefined; value = this.#next()) yield value.value;
+    for (let value = this.#next(); value !== undefined; value = this.#next()) yield value;
     if (this.#text.length > this.#bytesMax) throw new SyntaxError("a value of the body is too large");
   }
 
@@ -44,7 +44,7 @@ export class JsonValues {
   }
 
   /** The first complete object or list in the text. */
-  #next(): { readonly value: unknown } | undefined {
+  #next(): string | undefined {
     const text = this.#text;
     for (let at = this.#position; at < text.length; at++) {
       const letter = text[at];
@@ -64,13 +64,16 @@ export class JsonValues {
       if (this.#depth === 0 && (letter === "}" || letter === "]")) {
         this.#text = text.slice(at + 1);
         this.#position = 0;
-        return { value: JSON.parse(quoteLongNumbers(text.slice(0, at + 1))) };
+        return text.slice(0, at + 1).trimStart();
       }
     }
     this.#position = text.length;
     return undefined;
   }
 }
+
+/** What the text says. @throws SyntaxError when it is no JSON */
+export const parseValue = (text: string): unknown => JSON.parse(quoteLongNumbers(text));
 
 /** The same JSON with every whole number of more than 15 digits as a string. */
 export function quoteLongNumbers(json: string): string {

@@ -1,6 +1,7 @@
 /*
- * The server's half of a WebSocket, as far as the JSON gateway needs it: text messages both ways. Binary messages and
- * extensions are refused. Source: RFC 6455.
+ * The server's half of a WebSocket, as far as the JSON gateway needs it: messages of either kind come in, text goes out.
+ * Extensions are refused. This side ends by closing the connection, as etcd's does; a client's word of the end is answered.
+ * Source: RFC 6455.
  */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -15,8 +16,8 @@ export interface WebSocketHandlers {
 }
 
 const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const opcodes = { continuation: 0, text: 1, close: 8, ping: 9, pong: 10 } as const;
-const closeCodes = { normal: 1000, protocol: 1002, notText: 1003, tooLarge: 1009 } as const;
+const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+const closeCodes = { protocol: 1002, tooLarge: 1009 } as const;
 
 /** What the client asked for is a WebSocket of the only version there is. */
 export const asksForWebSocket = ({ method, headers }: IncomingMessage): boolean =>
@@ -44,9 +45,12 @@ export class WebSocketSide {
     this.#messageBytesMax = options.messageBytesMax;
     this.#handlers = options.handlers;
     const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}${acceptSuffix}`).digest("base64");
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-    );
+    const bearer = request.headers["sec-websocket-protocol"]?.startsWith("Bearer") === true;
+    const lines = [
+      ...["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"],
+      ...[`Sec-WebSocket-Accept: ${accept}`, ...(bearer ? ["Sec-WebSocket-Protocol: Bearer"] : []), "\r\n"],
+    ];
+    socket.write(lines.join("\r\n"));
     socket.on("data", (piece: Buffer) => this.#take(piece));
     socket.on("drain", () => this.#handlers.drained());
     socket.on("error", () => this.#gone());
@@ -59,8 +63,11 @@ export class WebSocketSide {
     return this.#open && this.#frame(opcodes.text, Buffer.from(text));
   }
 
+  /** Nothing is sent after what was sent before. */
   close(): void {
-    this.#end(closeCodes.normal);
+    if (!this.#open) return;
+    this.#open = false;
+    this.#socket.end();
   }
 
   #take(piece: Buffer): void {
@@ -91,6 +98,7 @@ export class WebSocketSide {
   #handle(opcode: number, isLast: boolean, content: Buffer): boolean {
     switch (opcode) {
       case opcodes.text:
+      case opcodes.binary:
       case opcodes.continuation: {
         this.#pieces.push(content);
         this.#pieceBytes += content.length;
@@ -107,11 +115,13 @@ export class WebSocketSide {
       case opcodes.pong:
         return true;
       case opcodes.close:
-        this.#end(closeCodes.normal);
+        // Its code, not its reason.
+        this.#frame(opcodes.close, content.subarray(0, 2));
+        this.close();
         this.#handlers.closed();
         return false;
       default:
-        return this.#end(closeCodes.notText);
+        return this.#end(closeCodes.protocol);
     }
   }
 
@@ -136,10 +146,9 @@ export class WebSocketSide {
     const content = Buffer.alloc(2);
     content.writeUInt16BE(code);
     this.#frame(opcodes.close, content);
-    this.#open = false;
-    this.#socket.end();
+    this.close();
     // A fault of the client's is the end of its stream too.
-    if (code !== closeCodes.normal) this.#handlers.closed();
+    this.#handlers.closed();
     return false;
   }
 

@@ -3,7 +3,9 @@
  */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { JsonValues, quoteLongNumbers } from "../../chaos/member/json-values.ts";
+import { refuseRepeats } from "../../chaos/member/json-repeats.ts";
+import { JsonValues, parseValue, quoteLongNumbers } from "../../chaos/member/json-values.ts";
+import { TxnRequestSchema } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 
 const bound = 1 << 20;
 
@@ -21,7 +23,7 @@ describe("values of a body", () => {
     const reader = new JsonValues(bound);
     const read = split(bytes, cuts).flatMap((piece) => [...reader.push(piece)]);
     reader.end();
-    expect(read).toEqual(values.map((value) => JSON.parse(quoteLongNumbers(JSON.stringify(value)))));
+    expect(read.map(parseValue)).toEqual(values.map((value) => JSON.parse(quoteLongNumbers(JSON.stringify(value)))));
   });
 
   test("a 64-bit number keeps every digit, outside strings only", () => {
@@ -37,7 +39,8 @@ describe("values of a body", () => {
   test("what is no object, ends early, is too large or no UTF-8 is refused", () => {
     const refused = (text: string | Uint8Array, bytesMax = bound) => {
       const reader = new JsonValues(bytesMax);
-      for (const _value of reader.push(typeof text === "string" ? new TextEncoder().encode(text) : text));
+      for (const value of reader.push(typeof text === "string" ? new TextEncoder().encode(text) : text))
+        parseValue(value);
       reader.end();
     };
     for (const text of ["nothing", "}", '{"a"', '"text', "{]", '{"a":1}x'])
@@ -45,5 +48,39 @@ describe("values of a body", () => {
     expect(() => refused('{"a":"bbbbbbbbbbbbbbb', 8)).toThrow("too large");
     expect(() => refused(new Uint8Array([0x7b, 0xff]))).toThrow("UTF-8");
     expect(() => refused("")).not.toThrow();
+  });
+});
+
+describe("a field that stands twice in one object", () => {
+  const refusal = (text: string): string => {
+    try {
+      refuseRepeats(TxnRequestSchema, text);
+      return "taken";
+    } catch (error) {
+      return error instanceof SyntaxError ? error.message : String(error);
+    }
+  };
+
+  test.each([
+    ['{"compare":[],"compare":[]}', 'proto: (line 1:15): duplicate field "compare"'],
+    ['{"compare":[{"key":"YQ==","result":"EQUAL","key":"Yg=="}]}', 'proto: (line 1:44): duplicate field "key"'],
+    ['{"compare":[{"range_end":"YQ==","rangeEnd":"YQ=="}]}', 'proto: (line 1:33): duplicate field "rangeEnd"'],
+    ['{\n "success": null,\n  "succ\\u0065ss": []}', 'proto: (line 3:3): duplicate field "succ\\u0065ss"'],
+    ['{"success":[{"request_put":{"key":"YQ==","é":1,"key":"YQ=="}}]}', 'proto: (line 1:48): duplicate field "key"'],
+  ])("is refused by name and place: %s", (text, words) => expect(refusal(text)).toBe(words));
+
+  test.each([
+    '{"success":[{"request_put":{"key":"YQ=="}},{"request_put":{"key":"YQ=="}}]}',
+    '{"unknown":1,"unknown":{"key":1,"key":[{"a":1,"a":"}"}]},"compare":[{"key":"\\"key\\":","result":"EQUAL"}]}',
+    '[{"compare":[]}]',
+    "{}",
+  ])("is no repetition in several objects, or where nobody knows it: %s", (text) =>
+    expect(refusal(text)).toBe("taken"),
+  );
+
+  test.prop([fc.dictionary(fc.string(), fc.jsonValue())])("nothing is read wrongly in any JSON", (value) => {
+    // Read as a message that knows none of its fields, it holds no repetition, however it looks.
+    expect(refusal(JSON.stringify({ zz: value }))).toBe("taken");
+    expect(refusal(`{"zz":${JSON.stringify(value)},"failure":[], "failure":[]}`)).toMatch(/duplicate field "failure"$/);
   });
 });

@@ -2,71 +2,11 @@
  * A watch over a WebSocket: frames of any size and split, and an end from either side that leaves no stream behind.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RealCluster, startCluster, until } from "../kit/real-members.ts";
+import { WebSocketClient } from "../kit/web-socket-client.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
-
-/** The client's half, byte by byte. */
-class Client {
-  readonly socket: Socket;
-  received = Buffer.alloc(0);
-  ended = false;
-
-  constructor(port: number, path: string, key: string) {
-    this.socket = connect(port, "127.0.0.1");
-    this.socket.on("data", (piece: Buffer) => {
-      this.received = Buffer.concat([this.received, piece]);
-    });
-    this.socket.on("close", () => {
-      this.ended = true;
-    });
-    this.socket.on("error", () => {});
-    this.socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
-    );
-  }
-
-  frame(opcode: number, content: Buffer, isLast = true): Buffer {
-    const mask = randomBytes(4);
-    const head = content.length < 126 ? Buffer.alloc(2) : Buffer.alloc(4);
-    head[0] = (isLast ? 0x80 : 0) | opcode;
-    head[1] = 0x80 | (content.length < 126 ? content.length : 126);
-    if (content.length >= 126) head.writeUInt16BE(content.length, 2);
-    return Buffer.concat([head, mask, content.map((byte, at) => byte ^ (mask[at & 3] ?? 0))]);
-  }
-
-  /** The head of the answer, then what came as frames: opcode and content. */
-  get answer(): { head: string; frames: [number, string][] } {
-    const end = this.received.indexOf("\r\n\r\n");
-    const frames: [number, string][] = [];
-    let at = end + 4;
-    while (end >= 0 && at + 2 <= this.received.length) {
-      const short = (this.received[at + 1] ?? 0) & 127;
-      const headBytes = short === 126 ? 4 : short === 127 ? 10 : 2;
-      const length =
-        short === 126
-          ? this.received.readUInt16BE(at + 2)
-          : short === 127
-            ? Number(this.received.readBigUInt64BE(at + 2))
-            : short;
-      if (at + headBytes + length > this.received.length) break;
-      const content = this.received.subarray(at + headBytes, at + headBytes + length);
-      frames.push([(this.received[at] ?? 0) & 15, content.toString("latin1")]);
-      at += headBytes + length;
-    }
-    return { head: this.received.subarray(0, Math.max(0, end)).toString(), frames };
-  }
-
-  frames(count: number): Promise<void> {
-    return until(
-      () => this.answer.frames.length >= count,
-      10_000,
-      () => `${count} frames: ${JSON.stringify(this.answer).slice(0, 500)}`,
-    );
-  }
-}
 
 describe("a WebSocket", () => {
   let cluster: RealCluster;
@@ -91,7 +31,7 @@ describe("a WebSocket", () => {
 
   test("carries a watch: requests in any split, answers of any size, pings, and an end by the client", async () => {
     const key = randomBytes(16).toString("base64");
-    const client = new Client(port, "/v3/watch", key);
+    const client = new WebSocketClient(port, "/v3/watch", key);
     const bytes = Buffer.concat([
       client.frame(1, create.subarray(0, 10), false),
       client.frame(9, Buffer.from("still there?")),
@@ -121,26 +61,82 @@ describe("a WebSocket", () => {
     expect(await openStreams()).toBe(0);
   });
 
-  test("ends with an error on a message that is none, and on a connection that breaks", async () => {
-    const client = new Client(port, "/v3/watch", randomBytes(16).toString("base64"));
-    client.socket.write(client.frame(1, Buffer.from("{no json")));
+  const key = (): string => randomBytes(16).toString("base64");
+  const ended = (client: WebSocketClient): Promise<void> =>
+    until(
+      () => client.ended,
+      10_000,
+      () => "the connection to end",
+    );
+
+  test("takes its values from messages of either kind, cut between their parts", async () => {
+    const client = new WebSocketClient(port, "/v3/watch", key());
+    const middle = create.indexOf(":") + 1;
+    client.socket.write(client.frame(2, create.subarray(0, middle)));
+    client.socket.write(client.frame(1, Buffer.concat([create.subarray(middle), create])));
     await client.frames(2);
+    for (const [, text] of client.answer.frames) expect(JSON.parse(text)).toMatchObject({ result: { created: true } });
+    client.socket.destroy();
+    while ((await openStreams()) !== 0);
+  });
+
+  test("ends after an error and says no more, on a message that is none; a connection that breaks leaves nothing", async () => {
+    const client = new WebSocketClient(port, "/v3/watch", key());
+    client.socket.write(client.frame(1, Buffer.from("{no json}")));
+    await ended(client);
+    expect(client.answer.frames).toHaveLength(1);
     expect(JSON.parse(client.answer.frames[0]?.[1] ?? "")).toMatchObject({ error: { code: 3 } });
-    expect(client.answer.frames[1]?.[0]).toBe(8);
-    const broken = new Client(port, "/v3/watch", randomBytes(16).toString("base64"));
+    const broken = new WebSocketClient(port, "/v3/watch", key());
     broken.socket.write(broken.frame(1, create));
     await broken.frames(1);
     broken.socket.destroy();
     while ((await openStreams()) !== 0);
   });
 
-  test("is refused where there is no stream", async () => {
-    const client = new Client(port, "/v3/kv/put", randomBytes(16).toString("base64"));
-    await until(
-      () => client.ended,
-      10_000,
-      () => "the connection to end",
-    );
-    expect(client.answer.head).toMatch(/^HTTP\/1.1 404 /);
+  test("carries one call with one answer, too, and names a path that is none", async () => {
+    const client = new WebSocketClient(port, "/v3/kv/range", key());
+    client.socket.write(client.frame(1, Buffer.from('{"key":"YQ==","key":"YQ=="}')));
+    await ended(client);
+    expect(client.answer.frames.map(([, text]) => JSON.parse(text))).toEqual([
+      { code: 3, message: 'proto: (line 1:15): duplicate field "key"' },
+    ]);
+    const nowhere = new WebSocketClient(port, "/v3/nowhere", key());
+    await ended(nowhere);
+    expect(nowhere.answer.frames.map(([, text]) => JSON.parse(text))).toEqual([{ code: 5, message: "Not Found" }]);
+    const outside = new WebSocketClient(port, "/metrics", key());
+    await ended(outside);
+    expect(outside.answer.head).toMatch(/^HTTP\/1.1 404 /);
   });
+});
+
+test("a browser's token comes in a cookie or as the name of a protocol", async () => {
+  const cluster = await startCluster(1, ["--bcrypt-cost=4"]);
+  try {
+    await cluster.ready();
+    const port = cluster.clientPorts[0] ?? 0;
+    const call = async (path: string, body: object): Promise<{ token?: string }> =>
+      (
+        await fetch(`http://127.0.0.1:${port}/v3/${path}`, { method: "POST", body: JSON.stringify(body) })
+      ).json() as Promise<{ token?: string }>;
+    await call("auth/user/add", { name: "root", password: "secret" });
+    await call("auth/role/add", { name: "root" });
+    await call("auth/user/grant", { user: "root", role: "root" });
+    await call("auth/enable", {});
+    const { token } = await call("auth/authenticate", { name: "root", password: "secret" });
+    const answerWith = async (headers: string): Promise<{ readonly head: string; readonly code: number }> => {
+      const client = new WebSocketClient(port, "/v3/kv/range", randomBytes(16).toString("base64"), headers);
+      client.socket.write(client.frame(1, Buffer.from('{"key":"YQ=="}')));
+      await client.frames(1);
+      const { head, frames } = client.answer;
+      return { head, code: JSON.parse(frames[0]?.[1] ?? "").code ?? 0 };
+    };
+    expect((await answerWith("")).code).toBe(3);
+    const named = await answerWith(`Sec-WebSocket-Protocol: Bearer, ${token}\r\n`);
+    expect([named.code, named.head]).toEqual([0, expect.stringContaining("Sec-WebSocket-Protocol: Bearer")]);
+    expect((await answerWith(`Cookie: a=b; token=${token}\r\n`)).code).toBe(0);
+    // The cookie counts before the protocol.
+    expect((await answerWith(`Cookie: token=x\r\nSec-WebSocket-Protocol: Bearer, ${token}\r\n`)).code).toBe(16);
+  } finally {
+    await cluster.close();
+  }
 });

@@ -3,12 +3,14 @@
  * body, which release 3.6 made shorter.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
-import { freePorts, type RealCluster, startCluster } from "../kit/real-members.ts";
+import { freePorts, type RealCluster, startCluster, until } from "../kit/real-members.ts";
+import { WebSocketClient } from "../kit/web-socket-client.ts";
 
 const suite = whyNoStockEtcd === undefined ? describe : describe.skip;
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
@@ -141,4 +143,50 @@ suite(`JSON beside etcd 3.4${whyNoStockEtcd === undefined ? "" : `: skipped, ${w
     }
     expect(answered).toEqual(asked);
   });
+
+  /** Path, and what the client sends: text, or a frame's kind and content. */
+  const conversations: readonly [string, ...(string | [number, Buffer])[]][] = [
+    ["kv/range", '{"key":"YQ=="}'],
+    ["kv/range", "{}"],
+    ["maintenance/snapshot", "{}"],
+    ["watch", '{"create_request":', '{"key":"YQ=="}}', [8, Buffer.from([3, 232])]],
+    ["watch", [2, Buffer.from('{"create_request":{"key":"YQ=="}}')], [8, Buffer.alloc(0)]],
+    ["lease/keepalive", '{"ID":"5"}', [8, Buffer.from("\x03\xe9going", "latin1")]],
+    ["nothing", "{}"],
+  ];
+
+  test.each(conversations)(
+    "over a WebSocket %s says as much, in as many words, and ends in the same way",
+    async (path, ...said) => {
+      const heard = async (port: number): Promise<unknown> => {
+        const client = new WebSocketClient(port, `/v3/${path}`, randomBytes(16).toString("base64"));
+        await client.opened();
+        for (const each of said) {
+          client.socket.write(typeof each === "string" ? client.frame(1, Buffer.from(each)) : client.frame(...each));
+          // Words of WebSocket's come once those before are answered.
+          if (typeof each !== "string" || each.endsWith("}}")) await client.frames(1);
+        }
+        await until(
+          () => client.ended,
+          20_000,
+          () => JSON.stringify(client.answer),
+        );
+        const frames = client.answer.frames.map(([kind, text]) => `${kind} ${kind === 1 ? shapeOf(text) : text}`);
+        // A snapshot has as many pieces as its size wants.
+        return frames.filter((each, position) => each !== frames[position - 1]);
+      };
+      expect(await heard(cluster.clientPorts[0] ?? 0)).toEqual(await heard(stockPort));
+    },
+  );
+
+  /** What kind of message it is: releases and members differ in the rest, and 3.4 names an unknown path in plain text. */
+  const shapeOf = (text: string): string => {
+    if (text === "Not Found") return "code";
+    const { result, code } = JSON.parse(text) as Json;
+    return result !== undefined
+      ? `result ${Object.hasOwn(result as Json, "created")}`
+      : code === undefined
+        ? "answer"
+        : "code";
+  };
 });
