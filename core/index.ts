@@ -19,6 +19,7 @@ export { type MemberCounts, ttlPowerMax } from "./counts.ts";
 export { crc32c } from "./crc32c.ts";
 export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers } from "./errors.ts";
 export * from "./ids.ts";
+export { nextIncarnation } from "./incarnation.ts";
 export type { HashMessage, Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
 export { type Member, type MemberIdentity, type MemberStart, type MemberStarted, startMember } from "./member.ts";
 export { hashOfStoredKeys } from "./mvcc/stored-hash.ts";

@@ -72,7 +72,7 @@ export interface MemberStart {
   /** Members of a new cluster, this one among them; ignored when the backend holds a member list already. */
   readonly members: readonly MemberRecord[];
   readonly random: Random;
-  /** Different in every life of this member on one disk, and rising. */
+  /** The number of this life, from {@link nextIncarnation}: different in every life of this member, and rising. */
   readonly incarnation: number;
   readonly nowMs: number;
   /** Told of every operation on keys, leases, alarms and users right after it was applied, so that a world can time it. */
@@ -544,6 +544,8 @@ export class Member {
       // What waited for a leader is proposed when one is noticed, and that makes more ready.
     } while (this.#noteRole() && this.#raft.hasReady());
     this.#news.lookForStanding(this.members);
+    const { outlivedBy } = this.#raft;
+    if (outlivedBy > 0) this.#outbox.push({ type: "outlived", incarnation: outlivedBy });
   }
 
   #carryOut(ready: Ready): void {

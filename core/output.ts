@@ -68,5 +68,10 @@ export type Output =
   /** Compare the password with the hash and answer `passwordChecked`. */
   | { readonly type: "checkPassword"; readonly requestId: RequestId; readonly password: string; readonly hash: string }
   | { readonly type: "event"; readonly event: MemberEvent }
+  /**
+   * Others have met a later life of this member, numbered `incarnation`: its disk is an old copy and its clock is wrong. The
+   * world ends it, and starts it with an incarnation above that. Nothing comes after this output.
+   */
+  | { readonly type: "outlived"; readonly incarnation: number }
   /** The member cannot go on. The world ends it; nothing more is stepped. `removed`: in good order, but for ever. */
   | { readonly type: "stop"; readonly reason: string; readonly removed: boolean };

@@ -17,6 +17,7 @@ import failingSyncs from "./disk/failing-syncs.ts";
 import quotaReached from "./disk/quota-reached.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
+import staleDiskAndClock from "./disk/stale-disk-and-clock.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
 import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
 import wipedMember from "./disk/wiped-member.ts";
@@ -78,6 +79,7 @@ export const scenarios: readonly Scenario[] = [
   silentCorruption,
   slowDisks,
   slowFollowerSnapshot,
+  staleDiskAndClock,
   staleDuringElection,
   staleSnapshotRestored,
   steady,

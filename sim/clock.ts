@@ -1,7 +1,7 @@
 /*
  * A member's own clock in simulated time: offset, speed and jumps. What it shows never falls: after a jump back it
- * stands still until it is caught up, as a monotonic clock under a stepped wall clock would be read. Ticks follow its
- * speed but not its jumps, as timers do. All times are whole microseconds.
+ * stands still until it is caught up, as a monotonic clock under a stepped wall clock would be read, or until another
+ * process begins to read it. Ticks follow its speed but not its jumps, as timers do. All times are whole microseconds.
  */
 
 const million = 1_000_000;
@@ -11,6 +11,8 @@ export class SimClock {
   #originLocalUs: number;
   #driftPpm: number;
   #shownUs: number;
+  /** What the processes that read this clock do not know: how far before its beginning the wall clock was put. */
+  #wallBehindUs = 0;
 
   constructor(start: { readonly timeUs: number; readonly offsetMs: number; readonly driftPpm: number }) {
     this.#originUs = start.timeUs;
@@ -19,12 +21,24 @@ export class SimClock {
     this.#shownUs = this.#originLocalUs;
   }
 
-  /** What the member reads at that simulated time, whole milliseconds, never less than it read before. */
+  /** What the member reads at that simulated time, whole milliseconds, never less than this process read before. */
   nowMs(timeUs: number): number {
-    const elapsedUs = timeUs - this.#originUs;
-    const localUs = this.#originLocalUs + elapsedUs + Math.floor((elapsedUs * this.#driftPpm) / million);
+    const localUs = this.#localUs(timeUs);
     if (localUs > this.#shownUs) this.#shownUs = localUs;
     return Math.floor(this.#shownUs / 1_000);
+  }
+
+  /** Another process reads it from now on, and knows nothing of what the one before it read. */
+  beginProcess(timeUs: number): void {
+    this.#rebase(timeUs);
+    this.#wallBehindUs -= Math.min(0, this.#originLocalUs);
+    this.#originLocalUs = Math.max(0, this.#originLocalUs);
+    this.#shownUs = this.#originLocalUs;
+  }
+
+  /** The wall clock at that simulated time, which jumps as it is told; never before its beginning. */
+  wallMs(timeUs: number): number {
+    return Math.max(0, Math.floor((this.#localUs(timeUs) - this.#wallBehindUs) / 1_000));
   }
 
   /** Moves the clock; forwards at once, backwards by standing still. */
@@ -46,8 +60,12 @@ export class SimClock {
   }
 
   #rebase(timeUs: number): void {
-    const elapsedUs = timeUs - this.#originUs;
-    this.#originLocalUs += elapsedUs + Math.floor((elapsedUs * this.#driftPpm) / million);
+    this.#originLocalUs = this.#localUs(timeUs);
     this.#originUs = timeUs;
+  }
+
+  #localUs(timeUs: number): number {
+    const elapsedUs = timeUs - this.#originUs;
+    return this.#originLocalUs + elapsedUs + Math.floor((elapsedUs * this.#driftPpm) / million);
   }
 }

@@ -14,6 +14,7 @@ import { combine32 } from "./random.ts";
 export interface DiskCopy {
   readonly disk: SimDisk;
   readonly backend: SimBackend;
+  readonly incarnation: number;
 }
 
 export interface HostDiskOptions {
@@ -34,6 +35,8 @@ export class HostDisk {
   readonly #options: HostDiskOptions;
   #disk = new SimDisk();
   #backend = new SimBackend();
+  /** Number of the last life on it; 0: none yet. Durable as soon as it is set. */
+  incarnation = 0;
   #slowByUs = 0;
   #syncRunning = false;
   /** Highest write that asked for a sync and is not covered by the running one; 0: none. */
@@ -139,19 +142,21 @@ export class HostDisk {
   }
 
   copy(): DiskCopy {
-    return { disk: this.#disk.copy(), backend: this.#backend.copy() };
+    return { disk: this.#disk.copy(), backend: this.#backend.copy(), incarnation: this.incarnation };
   }
 
   /** No process may be running. */
   restore(copy: DiskCopy): void {
     this.#disk = copy.disk.copy();
     this.#backend = copy.backend.copy();
+    this.incarnation = copy.incarnation;
   }
 
   /** No process may be running. */
   wipe(): void {
     this.#disk = new SimDisk();
     this.#backend = new SimBackend();
+    this.incarnation = 0;
   }
 
   // ---- what a member asks for ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import {
   type MemberEvent,
   type MemberId,
   type MemberStart,
+  nextIncarnation,
   type Output,
   type WriteId,
   writeIdOf,
@@ -119,6 +120,12 @@ export class MemberHost {
     this.life += 1;
     this.lastRequestId = 0;
     this.lastStreamId = 0;
+    this.clock.beginProcess(this.#world.timeUs);
+    this.#disk.incarnation = nextIncarnation({
+      previous: this.#disk.incarnation,
+      wallClockMs: this.clock.wallMs(this.#world.timeUs),
+      random: options.random.fork(`incarnation/${this.life}`),
+    });
     const started = this.#guard(() =>
       options.startMember({
         identity: this.#identity(),
@@ -127,7 +134,7 @@ export class MemberHost {
         backend: this.#disk.backend,
         members: options.members,
         random: options.random.fork(`life/${this.life}`),
-        incarnation: this.life,
+        incarnation: this.#disk.incarnation,
         nowMs: this.nowMs,
       }),
     );
@@ -365,6 +372,11 @@ export class MemberHost {
         return;
       case "event":
         this.#note(output.event);
+        return;
+      case "outlived":
+        this.kill({ powerLoss: false }, "stopped: others have met a later life of it");
+        this.#disk.incarnation = output.incarnation;
+        this.start();
         return;
       case "stop":
         if (!output.removed) world.memberFailed(this, "member-stopped", output.reason);

@@ -10,7 +10,7 @@ import { walDirectoryOf } from "../member/data-directory.ts";
 import { LogDisk } from "../member/disk.ts";
 import { etcdBuckets } from "../member/etcd-backend.ts";
 import type { MemberFlags } from "../member/flags.ts";
-import { bootstrapMembers, clusterIdFor, memberIdFor, nextIncarnation, writeIdentity } from "../member/identity.ts";
+import { beginIncarnation, bootstrapMembers, clusterIdFor, memberIdFor, writeIdentity } from "../member/identity.ts";
 import { bootstrapProblem } from "../member/initial-cluster.ts";
 import { syncDirectory } from "../member/sync.ts";
 import { type SnapshotFile, SnapshotProblem } from "./snapshot-file.ts";
@@ -59,7 +59,7 @@ export async function restore(file: SnapshotFile, { flags, bumpRevisions }: Rest
     await writeLog(walDirectory, operations);
     const { name, clusterToken } = flags;
     // Last, so that without it there is no member.
-    const incarnation = nextIncarnation(0, Date.now());
+    const incarnation = beginIncarnation(0);
     writeIdentity(memberDirectory, { ...identity, name, clusterToken, members, contacts: [], incarnation });
     syncDirectory(dataDirectory);
   } catch (error) {

@@ -22,11 +22,11 @@ import { readSegments, type SegmentFile } from "./disk.ts";
 import { FaultPoints, faultPointsVariable } from "./fault-points.ts";
 import type { MemberFlags } from "./flags.ts";
 import {
+  beginIncarnation,
   bootstrapMembers,
   type ClusterEntry,
   clusterIdFor,
   foreignDirectory,
-  nextIncarnation,
   readIdentity,
   type StoredIdentity,
   writeIdentity,
@@ -135,7 +135,7 @@ export async function openDataDirectory(
       );
     }
     const { backend } = openBackend(backendDirectory);
-    const identity = { ...found, incarnation: nextIncarnation(found.incarnation, Date.now()) };
+    const identity = { ...found, incarnation: beginIncarnation(found.incarnation) };
     writeIdentity(memberDirectory, identity);
     return { identity, backend, segments, walDirectory, lock, room, points };
   } catch (error) {
@@ -171,7 +171,7 @@ async function newIdentity(
       clusterToken: flags.clusterToken,
       members: joined.founders,
       contacts: joined.members,
-      incarnation: nextIncarnation(0, Date.now()),
+      incarnation: beginIncarnation(0),
     };
   }
   const members = bootstrapMembers(cluster, flags.clusterToken);
@@ -187,7 +187,7 @@ async function newIdentity(
     clusterToken: flags.clusterToken,
     members,
     contacts: [],
-    incarnation: nextIncarnation(0, Date.now()),
+    incarnation: beginIncarnation(0),
   };
 }
 

@@ -7,7 +7,16 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MemberRecord } from "../../core/index.ts";
-import { type ClusterId, clusterIdOf, compareIds, hexOf, type MemberId, memberIdOf } from "../../core/index.ts";
+import {
+  type ClusterId,
+  clusterIdOf,
+  compareIds,
+  hexOf,
+  type MemberId,
+  memberIdOf,
+  nextIncarnation,
+} from "../../core/index.ts";
+import { realRandom } from "./random.ts";
 import { syncDirectory } from "./sync.ts";
 
 /** One entry of `--initial-cluster`: a name and every URL it was given. */
@@ -65,7 +74,7 @@ export interface StoredIdentity {
   readonly members: readonly MemberRecord[];
   /** Of a member that joined: where the others were then, until it has caught up so far that it knows itself. */
   readonly contacts: readonly MemberRecord[];
-  /** Lives so far of this member on this directory; rises with each start. */
+  /** Number of the life that began last on this directory: see core/incarnation.ts. */
   readonly incarnation: number;
 }
 
@@ -129,11 +138,9 @@ export function writeIdentity(memberDirectory: string, identity: StoredIdentity)
   syncDirectory(memberDirectory);
 }
 
-/**
- * Rising from life to life, and different even when an older copy of the directory was put back: the wall clock stands
- * in for the lives that copy does not know of.
- */
-export const nextIncarnation = (previous: number, wallClockMs: number): number => Math.max(previous + 1, wallClockMs);
+/** Of the life that begins now; `previous` is the last one that the directory knows of, 0 for none. */
+export const beginIncarnation = (previous: number): number =>
+  nextIncarnation({ previous, wallClockMs: Date.now(), random: realRandom() });
 
 /**
  * Flags that were given by hand and contradict the directory: it belongs to another member or another cluster.

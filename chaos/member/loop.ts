@@ -37,6 +37,8 @@ export interface LoopOptions {
   readonly onEvent: (event: MemberEvent) => void;
   /** The member cannot go on; called at most once, and nothing is stepped afterwards. */
   readonly onStop: (reason: StopReason) => void;
+  /** Others have met that later life of the member; called at most once, and nothing is stepped afterwards. */
+  readonly onOutlived: (incarnation: number) => void;
   readonly onCommit?: (durationMs: number) => void;
   /** A step begins. */
   readonly onStep?: (nowMs: number) => void;
@@ -172,6 +174,10 @@ export class Loop {
         case "event":
           this.#options.onEvent(output.event);
           break;
+        case "outlived":
+          this.stop();
+          this.#options.onOutlived(output.incarnation);
+          return;
         case "stop":
           this.fail({ kind: output.removed ? "removed" : "invariant", text: output.reason });
           return;

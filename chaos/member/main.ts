@@ -20,6 +20,7 @@ import { etcdVersion } from "./version.ts";
 /** What other members may take to say whether their cluster runs. */
 const askTimeoutMs = 1_000;
 const lingerMs = 1_000;
+const againMs = 10_000;
 
 const versionLines = [
   `etcd Version: ${etcdVersion}`,
@@ -52,8 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   for (const warning of read.warnings) log.warn(warning);
   log.info("Running: ", { args: ["etcd", ...argv] });
   try {
-    const member = await startProcess(read.flags, log);
-    return await endOf(member);
+    return await runMember(read.flags, log);
   } catch (error) {
     if (!(error instanceof StartProblem || error instanceof BackendProblem)) throw error;
     const cause = error instanceof StartProblem ? error.error : error.message;
@@ -65,6 +65,23 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     log.fatal(error instanceof StartProblem ? error.message : "failed to open the backend", { error: cause });
     return 1;
+  }
+}
+
+/** A member may have to begin again: soon after it did, only if another process speaks under its id. */
+async function runMember(flags: MemberFlags, log: Log): Promise<number> {
+  let isAgain = false;
+  for (;;) {
+    const startedMs = performance.now();
+    const end = await endOf(await startProcess(flags, log));
+    if (end !== "again") return end;
+    if (isAgain && performance.now() - startedMs < againMs) {
+      throw new StartProblem(
+        "cannot start",
+        "other members know a later start of this one, again and again: another process runs under its id",
+      );
+    }
+    isAgain = true;
   }
 }
 
@@ -127,7 +144,7 @@ async function withDiscovery(flags: MemberFlags, log: Log): Promise<MemberFlags>
 }
 
 /** Waits for a signal or for the member's own end. A signal ends the process as it would have without a handler. */
-async function endOf(member: MemberProcess): Promise<number> {
+async function endOf(member: MemberProcess): Promise<number | "again"> {
   let signalled: NodeJS.Signals | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
     signalled ??= signal;
@@ -135,9 +152,11 @@ async function endOf(member: MemberProcess): Promise<number> {
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  const exitCode = await member.ended;
+  const end = await member.ended;
   process.off("SIGTERM", onSignal);
   process.off("SIGINT", onSignal);
+  if (end === "again" && signalled === undefined) return end;
+  const exitCode = end === "again" ? 0 : end;
   // Whatever still holds the event loop is of no use to anyone.
   setTimeout(() => process.exit(exitCode), lingerMs).unref();
   if (signalled !== undefined && process.pid !== 1) process.kill(process.pid, signalled);

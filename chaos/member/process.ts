@@ -3,6 +3,7 @@
  * the client port only when the cluster knows this member, and takes them down in the opposite order.
  */
 import type { IncomingMessage } from "node:http";
+import { join } from "node:path";
 import {
   decodePeerMessage,
   encodePeerMessage,
@@ -26,7 +27,7 @@ import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport, grpcOverheadBytes } from "./grpc/transport.ts";
-import { addedMemberId } from "./identity.ts";
+import { addedMemberId, writeIdentity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { maintenancePrograms } from "./maintenance.ts";
@@ -68,8 +69,8 @@ const exitCodeOf = {
 const graceMs = 2_000;
 
 export class MemberProcess {
-  /** Resolves with the exit code when everything is closed. */
-  readonly ended: Promise<number>;
+  /** Resolves with the exit code when everything is closed; "again": the member has to be started once more. */
+  readonly ended: Promise<number | "again">;
   readonly #start: ProcessStart;
   readonly #member: Member;
   readonly #loop: Loop;
@@ -82,7 +83,7 @@ export class MemberProcess {
   readonly #grpc: GrpcTransport;
   readonly #front: Front;
   readonly #narrator: Narrator;
-  #end: (exitCode: number) => void = () => {};
+  #end: (exitCode: number | "again") => void = () => {};
   #ending = false;
 
   /** @throws StartProblem when the directory's content does not allow it, or a port is taken */
@@ -252,6 +253,7 @@ export class MemberProcess {
       points: directory.points,
       onEvent: (event) => this.#note(event),
       onStop: (reason) => (reason.kind === "removed" ? void this.#leave(reason.text) : this.#fail(reason)),
+      onOutlived: (life) => void this.#beginAgain(life),
       onCommit: (durationMs) => this.#metrics.noteCommit(durationMs),
       onStep: (atMs) => this.#metrics.noteStep(atMs),
       onTicked: (atMs, tookMs) => {
@@ -442,6 +444,24 @@ export class MemberProcess {
     log.warn("data-dir used by this member must be removed");
     this.#front.stopListening();
     this.#end(await this.#close());
+  }
+
+  /** The number of this life says nothing to the others. The next one will be above that of any they know. */
+  async #beginAgain(life: number): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { log, directory, flags } = this.#start;
+    log.warn(
+      "starting again: other members know a later start of this one; its data are an old copy and its clock is wrong",
+      {
+        start: directory.identity.incarnation,
+        "later-start": life,
+      },
+    );
+    writeIdentity(join(flags.dataDirectory, "member"), { ...directory.identity, incarnation: life });
+    this.#front.stopListening();
+    const exitCode = await this.#close();
+    this.#end(exitCode === exitCodes.asked ? "again" : exitCode);
   }
 
   /** @returns the exit code */

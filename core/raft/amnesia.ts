@@ -49,7 +49,8 @@
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import { votersOf } from "./confchange.ts";
-import { registeredLife, withRegistration } from "./hard-state.ts";
+import { withRegistration } from "./hard-state.ts";
+import { latestLife } from "./lives.ts";
 import type {
   Append,
   Configuration,
@@ -77,6 +78,8 @@ export class Witness {
   heldIndex: LogIndex = noIndex;
   /** Term of that entry; 0 when it is not known. */
   heldTerm: Term = noTerm;
+  /** The latest of its lives that asked this member; 0: none. */
+  life = 0;
 
   constructor(id: MemberId) {
     this.id = id;
@@ -171,19 +174,22 @@ export function noteWord(state: RaftState, message: RaftMessage): void {
 
 /** A stranger is answered too: by its own list, or a newer one, this member's word may count. */
 export function handleHello(state: RaftState, message: Hello): void {
-  const witness = state.witnessFor(message.from);
-  // What that member's earlier lives acknowledged counts no more from here on.
-  state.leadership?.progressOf(message.from)?.meetLife(message.incarnation);
+  meetLife(state, message);
+  answerHello(state, message.from);
+}
+
+function answerHello(state: RaftState, to: MemberId): void {
+  const witness = state.witnessFor(to);
   state.sendOnTerm({
     type: "helloReply",
     from: state.id,
-    to: message.from,
+    to,
     term: state.term,
-    incarnation: message.incarnation,
+    incarnation: latestLife(state, to),
     seenTerm: witness.seenTerm,
     heldIndex: witness.heldIndex,
     heldTerm: witness.heldTerm,
-    hasServed: state.hasServed(message.from),
+    hasServed: state.hasServed(to),
     leads: state.leadership !== undefined,
     roll: { index: state.log.appliedIndex, configuration: state.configuration },
   });
@@ -206,15 +212,27 @@ export function handleHelloReply(state: RaftState, message: HelloReply): void {
   maybeSound(state, recall);
 }
 
+function meetLife(state: RaftState, { from, incarnation }: Hello | Register): void {
+  const witness = state.witnessFor(from);
+  if (incarnation > witness.life) witness.life = incarnation;
+  // What that member's earlier lives acknowledged counts no more from here on.
+  state.leadership?.progressOf(from)?.meetLife(incarnation);
+}
+
 /**
  * Only who is sound itself can vouch for what was promised. And only who has the other in its list keeps its registration:
  * one that has just joined, and knows nobody yet, would promise what it does not do.
  */
 export function handleRegister(state: RaftState, message: Register): void {
   const { from, incarnation } = message;
+  meetLife(state, message);
+  if (incarnation < latestLife(state, from)) {
+    // A question from long ago, or of a member whose clock was set back: it has to begin anew.
+    answerHello(state, from);
+    return;
+  }
   state.recall?.forgetful.add(from);
   if (state.standing !== "sound" || !state.isMember(from)) return;
-  if (incarnation < registeredLife(state.registrations, from)) return;
   learnRegistration(state, { memberId: from, incarnation });
   state.messagesAfterPersist.push({
     type: "registerReply",

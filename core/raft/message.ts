@@ -212,7 +212,7 @@ export interface Hello extends Addressed {
 }
 export interface HelloReply extends Addressed {
   readonly type: "helloReply";
-  /** Of the member that asked. */
+  /** The latest life of the member that asked, as far as the sender knows: the one that asked, or a later one. */
   readonly incarnation: number;
   /** Highest term in which the asking member ever spoke to this one; 0: never, as far as is remembered. */
   readonly seenTerm: Term;

@@ -41,6 +41,7 @@ import {
   tickFarewell,
   tickLeader,
 } from "./leader.ts";
+import { noteOwnLives } from "./lives.ts";
 import type {
   Configuration,
   Entry,
@@ -113,6 +114,7 @@ export class Raft implements RaftView {
     const state = this.state;
     if (!this.isForMe(message)) return;
     noteWord(state, message);
+    noteOwnLives(state, message);
     if (this.stepRecall(message)) return;
     if (message.type === "voteReply" || message.type === "preVoteReply" || message.type === "timeoutNow") {
       state.learnCommitted(message.committed);
@@ -411,6 +413,9 @@ export class Raft implements RaftView {
     const silent = votersToAsk(this.state, recall).filter((voter) => voter !== id && !recall.answered.has(voter));
     const forgetful = silent.filter((voter) => recall.forgetful.has(voter));
     return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent, forgetful };
+  }
+  get outlivedBy(): number {
+    return this.state.outlivedBy;
   }
   /** As it stands now; what is on the disk may be older. */
   get hardState(): HardState {

@@ -63,6 +63,8 @@ export interface RaftView {
   readonly standing: Standing;
   /** What it has forgotten and whose answers it waits for; undefined when it is sound. */
   readonly recall: RecallView | undefined;
+  /** A life of this member that began later than this one, as others say; 0: none. See lives.ts. */
+  readonly outlivedBy: number;
   readonly commitIndex: LogIndex;
   /** First index still held in memory; entries before it are compacted. */
   readonly firstIndex: LogIndex;

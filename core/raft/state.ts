@@ -71,6 +71,8 @@ export class RaftState {
   readonly id: MemberId;
   readonly config: MemberConfig;
   readonly incarnation: number;
+  /** A later life of this member than this one, as others say: see lives.ts. 0: nobody says so. */
+  outlivedBy = 0;
   readonly log: RaftLog;
   private readonly random: Random;
 

@@ -9,7 +9,6 @@ import {
   clusterIdFor,
   foreignDirectory,
   memberIdFor,
-  nextIncarnation,
   type StoredIdentity,
 } from "../../chaos/member/identity.ts";
 import { bootstrapProblem } from "../../chaos/member/initial-cluster.ts";
@@ -328,11 +327,6 @@ describe("identity", () => {
       "etcd-cluster",
     );
     expect(members.map((member) => member.memberId)).toEqual([6457751258351014977n, 7059799375513725458n]);
-  });
-
-  test("incarnations rise, also when an older copy of the directory was put back", () => {
-    expect(nextIncarnation(0, 1_000)).toBe(1_000);
-    expect(nextIncarnation(5_000, 1_000)).toBe(5_001);
   });
 
   test("a directory of another member or cluster is told apart from outdated flags", () => {

@@ -360,6 +360,8 @@ export class TestCluster {
         case "event":
           each.events.push(output.event);
           break;
+        case "outlived":
+          throw new Error(`${each.name} was outlived by its life ${output.incarnation}`);
         case "stop":
           if (!output.removed) throw new Error(`${each.name} stopped: ${output.reason}`);
           each.removedBecause = output.reason;

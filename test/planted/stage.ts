@@ -46,6 +46,7 @@ const copied = [
   "core",
   "chaos/member",
   "chaos/client",
+  "test/core",
   "test/kit",
   "test/raft",
   "test/storage",

@@ -154,9 +154,9 @@ export class Cluster {
     node.writes = [];
   }
 
-  restart(node: Node): void {
+  restart(node: Node, life = node.incarnation + 1): void {
     node.isUp = true;
-    node.incarnation++;
+    node.incarnation = life;
     node.applied = node.disk.state.slice();
     node.raft = this.newRaft(node);
     this.carryOut(node);
@@ -226,6 +226,10 @@ export class Cluster {
 
   private carryOut(node: Node): void {
     while (node.raft.hasReady()) this.carryOutReady(node, node.raft.takeReady());
+    const { outlivedBy } = node.raft;
+    if (outlivedBy === 0) return;
+    this.crash(node);
+    this.say(node, `ends in its life ${node.incarnation}: others have met its life ${outlivedBy}`);
   }
 
   private carryOutReady(node: Node, ready: Ready): void {

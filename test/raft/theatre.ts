@@ -18,7 +18,7 @@
  *   forge TYPE from=9 to=1 term=5 [last=3/7] [index=7] [prev=1/1] [entries=(1/2)] [life=1] [transfer]
  *                          a message that nobody sent just now is in flight
  *   persist 1 [times=1]    finishes writes of a slow disk
- *   crash 1 / restart 1    compact 1 index=4      snapshot 1 to=3      fail 1 to=3 (a transfer)
+ *   crash 1 / restart 1 [life=2]    compact 1 index=4      snapshot 1 to=3      fail 1 to=3 (a transfer)
  *   disk 1 as=old          keeps a copy of a disk;  restore 1 as=old: the member goes down, its disk is that copy
  *   status / log 1 / progress 1       who is what; what a log holds; how a leader sees the others
  */
@@ -165,7 +165,7 @@ export class Theatre {
         cluster.crash(this.node(command));
         return [];
       case "restart":
-        cluster.restart(this.node(command));
+        cluster.restart(this.node(command), numberOf(command, "life", this.node(command).incarnation + 1));
         return [];
       case "disk":
         this.disks.set(wordOf(command, "as"), cluster.copyDisk(this.node(command)));

@@ -53,3 +53,18 @@ test("a jump forward shows at once; after a jump back the clock stands still unt
   expect(clock.nowMs(3_500_000)).toBe(6_000);
   expect(clock.nowMs(4_500_000)).toBe(6_500);
 });
+
+test("a process that begins after a jump back reads the clock as it is", () => {
+  const clock = new SimClock({ timeUs: 0, offsetMs: 0, driftPpm: 0 });
+  expect(clock.nowMs(5_000_000)).toBe(5_000);
+  clock.jump(5_000_000, -4_000);
+  expect(clock.wallMs(5_000_000)).toBe(1_000);
+  clock.beginProcess(6_000_000);
+  expect(clock.nowMs(6_000_000)).toBe(2_000);
+  clock.jump(6_000_000, -60_000);
+  clock.beginProcess(6_000_000);
+  // Far back it is only the wall clock that stands still: a process sees its own time pass.
+  expect([clock.nowMs(6_000_000), clock.wallMs(6_000_000)]).toEqual([0, 0]);
+  expect([clock.nowMs(7_000_000), clock.wallMs(7_000_000)]).toEqual([1_000, 0]);
+  expect([clock.nowMs(65_000_000), clock.wallMs(65_000_000)]).toEqual([59_000, 1_000]);
+});

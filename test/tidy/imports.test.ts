@@ -75,7 +75,20 @@ test("other folders enter core only through its index", () => {
 
 /** Rooms of core from left to right: each imports only rooms to its left, or itself. */
 const rooms: readonly (readonly string[])[] = [
-  ["ids", "errors", "assert", "bytes", "byte-io", "byte-slab", "crc32c", "config", "counts", "ports", "request"],
+  [
+    "ids",
+    "errors",
+    "assert",
+    "bytes",
+    "byte-io",
+    "byte-slab",
+    "crc32c",
+    "config",
+    "counts",
+    "ports",
+    "incarnation",
+    "request",
+  ],
   ["raft", "mvcc", "lease", "auth"],
   ["input", "output"],
   ["storage", "watch"],
