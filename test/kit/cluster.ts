@@ -21,6 +21,7 @@ import type { Random } from "../../core/ports.ts";
 import type { MemberRecord, Reply, Request, StreamReply, StreamRequest } from "../../core/request.ts";
 import type { LogSegment } from "../../core/storage/log-store.ts";
 import { MemoryBackend } from "./memory-backend.ts";
+import type { NarrowLinks } from "./narrow-links.ts";
 
 /** Small integers in a fixed order: enough for election timeouts and lease ids of a test. */
 function countingRandom(seed: number): Random {
@@ -89,6 +90,8 @@ export class TestCluster {
   readonly versions: string[];
   /** Messages that wait for one member are stepped together. */
   gathersMessages = false;
+  /** Carry all messages from now on; without them each arrives at once. */
+  links: NarrowLinks | undefined;
 
   constructor(options: {
     readonly size: number;
@@ -194,6 +197,7 @@ export class TestCluster {
     while (this.nowMs < endMs) {
       this.nowMs += this.config.tickMs;
       for (const each of this.members) this.#step(each, { type: "tick", nowMs: this.nowMs });
+      this.#inbox.push(...(this.links?.tick() ?? []));
       this.#deliver();
     }
   }
@@ -330,7 +334,8 @@ export class TestCluster {
       each.left.set(kind, (each.left.get(kind) ?? 0) + 1);
       switch (output.type) {
         case "sendMessage":
-          this.#inbox.push(output.message);
+          if (this.links === undefined) this.#inbox.push(output.message);
+          else this.links.send(output.message);
           break;
         case "writeLog":
           for (const operation of output.operations) applyLogOperation(each.segments, operation);
