@@ -6,7 +6,7 @@
 import { expect } from "vitest";
 import { TestCluster } from "../../kit/cluster.ts";
 import { NarrowLinks } from "../../kit/narrow-links.ts";
-import { accepted, put, range } from "../../kit/requests.ts";
+import { accepted, putOf, rangeOf } from "../../kit/requests.ts";
 
 const chunkBytes = 4_096;
 const keys = 100;
@@ -21,7 +21,7 @@ export function witness(): void {
   const [away, third] = cluster.followers;
   if (away === undefined || third === undefined) throw new Error("three members have two followers");
   away.isCutOff = true;
-  for (let key = 0; key < keys; key++) accepted(cluster.call(leader, put(`${key}`, "v".repeat(chunkBytes))));
+  for (let key = 0; key < keys; key++) accepted(cluster.call(leader, putOf(`${key}`, "v".repeat(chunkBytes))));
   cluster.stop(third);
   away.isCutOff = false;
   // The whole snapshot takes five election timeouts.
@@ -30,7 +30,7 @@ export function witness(): void {
   const isInstalled = (): boolean => away.events.some(({ type }) => type === "snapshotInstalled");
   // As it leaves together with the first chunks, the next heartbeat is the first that has to wait behind them.
   cluster.pass(2 * tickMs);
-  const read = cluster.submit(leader, range("7"));
+  const read = cluster.submit(leader, rangeOf("7"));
   cluster.pass((electionTicks / 2) * tickMs);
   expect(cluster.reply(leader, read)).toMatchObject({ ok: true });
   expect(isInstalled()).toBe(false);
@@ -41,7 +41,7 @@ export function witness(): void {
   }
   expect(isInstalled()).toBe(true);
   expect(ticks).toBeGreaterThan(3 * electionTicks);
-  const request = cluster.submit(leader, put("after", "it"));
+  const request = cluster.submit(leader, putOf("after", "it"));
   cluster.pass(electionTicks * tickMs);
   expect(cluster.reply(leader, request)).toMatchObject({ ok: true });
 }
