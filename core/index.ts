@@ -21,7 +21,8 @@ export { type Refusal, type RefusalName, type RpcCode, refusals, rpcCodeNumbers 
 export * from "./ids.ts";
 export { nextIncarnation } from "./incarnation.ts";
 export type { HashMessage, Input, LeaseForward, PeerMessage, StreamKind } from "./input.ts";
-export { type Member, type MemberIdentity, type MemberStart, type MemberStarted, startMember } from "./member.ts";
+export type { Member } from "./member.ts";
+export type { MemberIdentity } from "./member-identity.ts";
 export { hashOfStoredKeys } from "./mvcc/stored-hash.ts";
 export type { LogOperation, MemberEvent, Output, Retention } from "./output.ts";
 export {
@@ -41,5 +42,6 @@ export { Raft, type RaftOptions } from "./raft/raft.ts";
 export type * from "./raft/ready.ts";
 export type * from "./request.ts";
 export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
+export { type MemberStart, type MemberStarted, startMember } from "./start.ts";
 export type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
 export { frameEnd } from "./storage/record.ts";

@@ -7,18 +7,18 @@
  *
  * A promise never leaves before the write it stands on is durable; nothing is applied that is not in the own log.
  */
-import { compareReleases, releaseOf, releaseText } from "./apply/cluster-version.ts";
+import { releaseText } from "./apply/cluster-version.ts";
 import { encodeCommand } from "./apply/command.ts";
-import { foundAlone } from "./apply/found-alone.ts";
-import { type Applied, Machine } from "./apply/machine.ts";
+import type { Applied, Machine } from "./apply/machine.ts";
 import { unreachable } from "./assert.ts";
 import { refusalOfRoot } from "./auth/access.ts";
 import type { Credential } from "./auth/identity.ts";
-import { checkMemberConfig, type MemberConfig } from "./config.ts";
+import type { MemberConfig } from "./config.ts";
 import type { MemberCounts } from "./counts.ts";
 import type { RefusalName } from "./errors.ts";
-import type { ClusterId, LogIndex, MemberId, Revision, StreamId, WriteId } from "./ids.ts";
+import type { LogIndex, MemberId, Revision, StreamId, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
+import { type MemberIdentity, versionOf } from "./member-identity.ts";
 import type { Output } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
 import type { Entry } from "./raft/message.ts";
@@ -45,79 +45,20 @@ import { Space } from "./server/space.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
-import type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
-import { noPlace, type OpenedLog, openLog } from "./storage/open-log.ts";
+import { noPlace, type OpenedLog } from "./storage/open-log.ts";
 import { WatchHub } from "./watch/hub.ts";
 
-export interface MemberIdentity {
-  readonly name: string;
-  readonly memberId: MemberId;
-  readonly clusterId: ClusterId;
-  /** Published through the log, so that clients find this member. */
-  readonly clientUrls: readonly string[];
-  /** The release this member runs, as semver; absent: {@link defaultVersion}. */
-  readonly version?: string;
-}
-
-/** The release of etcd whose behaviour members keep. */
-export const defaultVersion = "3.6.14";
-const versionOf = (identity: MemberIdentity): string => identity.version ?? defaultVersion;
-
-export interface MemberStart {
+/** What a member is given for its life. */
+export interface MemberSurroundings {
   readonly identity: MemberIdentity;
   readonly config: MemberConfig;
-  /** Log segments as found on the disk, in any order; empty for a new member. */
-  readonly segments: readonly LogSegment[];
   readonly backend: Backend;
-  /** Members of a new cluster, this one among them; ignored when the backend holds a member list already. */
-  readonly members: readonly MemberRecord[];
   readonly random: Random;
   /** The number of this life, from {@link nextIncarnation}: different in every life of this member, and rising. */
   readonly incarnation: number;
   readonly nowMs: number;
   /** Told of every operation on keys, leases, alarms and users right after it was applied, so that a world can time it. */
   readonly onApplied?: (operation: string, ok: boolean) => void;
-  /** By an operator's decree: remove every other member and go on alone (etcd: force-new-cluster). */
-  readonly forceNewCluster?: boolean;
-}
-
-export type MemberStarted =
-  | {
-      readonly ok: true;
-      readonly member: Member;
-      readonly outputs: readonly Output[];
-      /** Of the log, as it was found: to be written again and synced before any output, unless that is sure already. */
-      readonly doubtful: readonly DoubtfulBytes[];
-    }
-  /** The disk does not allow it: the reason names the thing, the place and the remedy. Nothing was changed. */
-  | { readonly ok: false; readonly reason: string };
-
-/** Recovery: open the backend at its consistent index, read the log, and replay what follows as it commits again. */
-export function startMember(start: MemberStart): MemberStarted {
-  const wrong = checkMemberConfig(start.config);
-  if (wrong !== undefined) return { ok: false, reason: `configuration: ${wrong}` };
-  const machine = new Machine({ backend: start.backend, config: start.config, bootstrapMembers: start.members });
-  const own = releaseOf(versionOf(start.identity));
-  if (own === undefined) return { ok: false, reason: `${versionOf(start.identity)} is no version such as 3.6.14` };
-  const { version } = machine.cluster;
-  if (version !== undefined && compareReleases(own, version) < 0) {
-    return { ok: false, reason: "invalid downgrade; server version is lower than determined cluster version" };
-  }
-  const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
-  const { segments, identity, config } = start;
-  const { configuration } = machine.membership;
-  const isVoterElsewhere = (id: MemberId): boolean => id !== identity.memberId;
-  const canBeFilledUp =
-    start.forceNewCluster !== true &&
-    machine.membership.records.some(({ memberId }) => memberId === identity.memberId) &&
-    configuration.voters.some(isVoterElsewhere);
-  const opened = openLog({ segments, identity, config, applied, canBeFilledUp });
-  if (!opened.ok) return opened;
-  const { memberId } = identity;
-  const log =
-    start.forceNewCluster === true ? foundAlone({ memberId, membership: machine.membership, log: opened }) : opened;
-  if (!log.ok) return log;
-  return { ok: true, ...Member.start(start, machine, log), doubtful: log.doubtful };
 }
 
 /** One member. A world steps it with one input after the other and carries out what each step returns. */
@@ -148,10 +89,10 @@ export class Member {
   readonly #news: News;
   readonly #publication: Publication;
   readonly #farewell: Farewell;
-  readonly #onApplied: MemberStart["onApplied"];
+  readonly #onApplied: MemberSurroundings["onApplied"];
   #nowMs: number;
 
-  private constructor(start: MemberStart, machine: Machine, log: OpenedLog) {
+  private constructor(start: MemberSurroundings, machine: Machine, log: OpenedLog) {
     this.#identity = start.identity;
     this.#incarnation = start.incarnation;
     this.#config = start.config;
@@ -269,8 +210,12 @@ export class Member {
     this.#farewell = new Farewell({ outbox, electionTicks: config.electionTicks });
   }
 
-  /** Only {@link startMember} calls this. */
-  static start(start: MemberStart, machine: Machine, log: OpenedLog): { member: Member; outputs: readonly Output[] } {
+  /** Only startMember calls this. */
+  static start(
+    start: MemberSurroundings,
+    machine: Machine,
+    log: OpenedLog,
+  ): { member: Member; outputs: readonly Output[] } {
     const member = new Member(start, machine, log);
     for (const text of log.notes) member.#outbox.log("warn", text);
     member.#writer.writeHousekeeping(log.operations);

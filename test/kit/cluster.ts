@@ -15,10 +15,11 @@ import {
   type WriteId,
 } from "../../core/ids.ts";
 import type { Input, PeerMessage, StreamKind } from "../../core/input.ts";
-import { type Member, startMember } from "../../core/member.ts";
+import type { Member } from "../../core/member.ts";
 import type { MemberEvent, Output } from "../../core/output.ts";
 import type { Random } from "../../core/ports.ts";
 import type { MemberRecord, Reply, Request, StreamReply, StreamRequest } from "../../core/request.ts";
+import { startMember } from "../../core/start.ts";
 import type { LogSegment } from "../../core/storage/log-store.ts";
 import { MemoryBackend } from "./memory-backend.ts";
 import type { NarrowLinks } from "./narrow-links.ts";

@@ -87,6 +87,7 @@ const rooms: readonly (readonly string[])[] = [
     "counts",
     "ports",
     "incarnation",
+    "member-identity",
     "request",
   ],
   ["raft", "mvcc", "lease", "auth"],
@@ -95,6 +96,7 @@ const rooms: readonly (readonly string[])[] = [
   ["apply"],
   ["server"],
   ["member"],
+  ["start"],
   ["wire", "index"],
 ];
 
