@@ -5,7 +5,7 @@
 import type { RunSummary } from "../scenarios/run.ts";
 import { style } from "./assets/style.ts";
 import { countText, durationText, escapeHtml } from "./html.ts";
-import { repeatLine, worstFirst } from "./verdict.ts";
+import { findingOf, repeatLine, worstFirst } from "./verdict.ts";
 
 export interface OverviewRow {
   readonly summary: RunSummary;
@@ -63,6 +63,8 @@ function runTable(sorted: readonly OverviewRow[]): string {
       const broken = worstFirst(summary.checks)
         .filter(({ verdict }) => verdict !== "holds")
         .map((check) => `<b>${escapeHtml(check.name)}</b>: ${escapeHtml(check.detail)}`);
+      const finding = findingOf(summary);
+      if (finding !== undefined) broken.unshift(`<b>A finding about the target</b>: ${escapeHtml(finding)}`);
       return `<tr><td class="word ${summary.verdict}">${summary.verdict}</td><td>${link === undefined ? name : `<a href="${escapeHtml(link)}">${name}</a>`}</td><td class="number">${summary.seed}</td><td class="name">${escapeHtml(summary.target)}</td><td>${broken.join("<br>")}</td><td><code>${escapeHtml(repeatLine(summary))}</code></td></tr>`;
     }),
     "</tbody></table></div>",

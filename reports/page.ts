@@ -13,7 +13,7 @@ import { operationText, returnText, watchText } from "./describe.ts";
 import { countText, durationText, escapeHtml } from "./html.ts";
 import { figuresOf, longestWriteGap } from "./summary.ts";
 import { type OperationPair, pairOperations, type Timeline, timelineOf } from "./timeline.ts";
-import { faultRows, repeatLine, worstFirst } from "./verdict.ts";
+import { faultRows, findingOf, repeatLine, worstFirst } from "./verdict.ts";
 
 /** Rows a table shows before it says how many more there are. */
 const violationsShownMax = 50;
@@ -66,8 +66,10 @@ function headOf(run: RunResult): string {
         : `${durationText(run.unavailableMs)}${gap === undefined ? "" : ` (from ${durationText(gap.fromMs)})`}`,
     ],
   ];
+  const finding = findingOf(run);
   return [
     `<div class="head"><h1>${escapeHtml(run.scenario)}</h1><span class="badge ${run.verdict}">${verdictWords[run.verdict]}</span></div>`,
+    finding === undefined ? "" : `<p class="finding"><b>A finding about the target:</b> ${escapeHtml(finding)}.</p>`,
     '<dl class="facts">',
     ...facts.map(([name, value]) =>
       value === undefined ? "" : `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`,

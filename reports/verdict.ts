@@ -19,6 +19,16 @@ export function repeatLine(run: Pick<RunResult, "scenario" | "seed" | "world" | 
   return `faultline drill ${run.scenario} --target ${run.target} --seed ${run.seed}${network}`;
 }
 
+/** Of a drill of members that are not ours in which a promise was broken: whose behaviour that is. */
+export function findingOf({
+  verdict,
+  world,
+  target,
+}: Pick<RunResult, "verdict" | "world" | "target">): string | undefined {
+  if (verdict !== "violated" || world !== "real" || /^faultline(?:-tls)?$/.test(target)) return undefined;
+  return `this is how ${target} itself behaves under these faults; no member of ours took part`;
+}
+
 export interface FaultRow {
   readonly atMs: number;
   readonly fault: string;
@@ -83,9 +93,8 @@ export function linesOfRun(run: RunResult, runDirectory: string | undefined): st
   }
   for (const { name, meant, detail } of run.checks)
     if (meant !== undefined) lines.push(`  meant    ${name}: ${detail}`);
-  if (run.verdict === "violated" && run.world === "real" && run.target !== "faultline") {
-    lines.push(`  finding  this is how ${run.target} itself behaves under these faults; no member of ours took part`);
-  }
+  const finding = findingOf(run);
+  if (finding !== undefined) lines.push(`  finding  ${finding}`);
   for (const [reason, rows] of groupBy(skipped, ({ fault, detail }) => `${fault}: ${detail}`)) {
     lines.push(`  skipped ${reason}${rows.length > 1 ? ` (${rows.length} times)` : ""}`);
   }

@@ -36,6 +36,7 @@ code, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaV
 .word { font-weight: 650; white-space: nowrap; }
 .facts { display: flex; flex-wrap: wrap; gap: 6px 26px; margin: 12px 0 4px; padding: 0; }
 .facts div { display: flex; gap: 7px; } .facts dt { color: var(--quiet); } .facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.finding { border-left: 4px solid var(--violated); background: var(--panel); padding: 7px 12px; margin: 10px 0 0; }
 .repeat { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 7px 12px; margin: 10px 0 0; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; color: var(--quiet); font-size: 12.5px; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }

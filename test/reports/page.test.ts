@@ -35,6 +35,26 @@ describe("the page of a run", () => {
     expect(marked.map((row) => row[0]).sort((a, b) => a - b)).toEqual([314, 321]);
   });
 
+  test("says whose behaviour it shows when members that are not ours broke a promise", () => {
+    const said = "A finding about the target";
+    const run = syntheticRun();
+    const summary = summaryOf(run);
+    for (const [world, target, isFinding] of [
+      ["real", "etcd", true],
+      ["real", "127.0.0.1:2379", true],
+      ["real", "faultline", false],
+      ["real", "faultline-tls", false],
+      ["sim", "faultline", false],
+    ] as const) {
+      const page = pageOf({ ...run, world, target });
+      expect(page.includes(said), target).toBe(isFinding);
+      if (isFinding) expect(page).toContain(`this is how ${target} itself behaves under these faults`);
+      const rows = [{ summary: { ...summary, world, target }, link: undefined }];
+      expect(overviewOf(rows).includes(said), target).toBe(isFinding);
+    }
+    expect(pageOf({ ...run, world: "real", target: "etcd", verdict: "holds" })).not.toContain(said);
+  });
+
   test("lets no key or value become markup", () => {
     const page = pageOf(syntheticRun({ keyText: hostile }));
     expect(page).not.toContain("<img");
