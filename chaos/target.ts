@@ -129,4 +129,6 @@ const ourFlagNames: typeof etcdFlagNames = [
   ["promoteLearners", "promote-learners"],
   ["leaseAllowanceTicks", "lease-allowance-ticks"],
   ["learnersMax", "max-learners"],
+  ["leaseCheckpoints", "experimental-enable-lease-checkpoint"],
+  ["leaseCheckpointMs", "lease-checkpoint-interval", "ms"],
 ];

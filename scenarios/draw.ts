@@ -75,7 +75,7 @@ const settleMs: { readonly [Name in World]: number } = { sim: 4_000, real: 3_000
 function drawConfig(scenario: Scenario, random: Random, world: World): MemberConfig {
   const drawn = scenario.cluster.swarm === false ? {} : drawTuning(random, world);
   const { config: own } = scenario.cluster;
-  const chosen = typeof own === "function" ? own(random.fork("own")) : own;
+  const chosen = typeof own === "function" ? own(random.fork("own"), world) : own;
   const config = { ...defaultMemberConfig, ...drawn, ...chosen };
   // etcd's rule: 5 s and two election timeouts.
   const requestTimeoutMs = chosen?.requestTimeoutMs ?? 5_000 + 2 * config.tickMs * config.electionTicks;

@@ -50,7 +50,7 @@ export interface Scenario {
     /** Members beyond the voters that faults may add; named after them. Absent: none. */
     readonly spares?: number;
     /** Fields this scenario is about, fixed or drawn by itself; these win over the drawn tuning. */
-    readonly config?: Partial<MemberConfig> | ((random: Random) => Partial<MemberConfig>);
+    readonly config?: Partial<MemberConfig> | ((random: Random, world: World) => Partial<MemberConfig>);
     /** Fields in which the members differ, drawn for each; these win over all others. */
     readonly memberConfig?: (random: Random) => Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */
