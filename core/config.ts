@@ -24,6 +24,7 @@ export interface MemberConfig {
   readonly txnOperationsMax: number;
   readonly requestTimeoutMs: number;
   readonly readRetryMs: number;
+  readonly answerBytesPerStepMax: number;
   readonly proposalsMax: number;
   readonly streamRequestsMax: number;
   readonly streamsMax: number;
@@ -182,6 +183,12 @@ export const memberConfigFields = {
     "A request without result for so long is answered as timed out: 5 s + 2 election timeouts.",
   ),
   readRetryMs: count("ms", 500, [1, 60_000], "A read index request without answer for so long is sent again."),
+  answerBytesPerStepMax: count(
+    "bytes",
+    4 * mib,
+    [1, 1024 * mib],
+    "Keys and values in the answers of one step; when reached, reads wait for the next. One answer always fits.",
+  ),
   proposalsMax: count(
     "count",
     50_000,

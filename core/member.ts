@@ -119,7 +119,9 @@ export class Member {
       hasServed: (id) => machine.membership.records.some((record) => record.memberId === id && record.name !== ""),
     });
     this.#raft = raft;
-    const outbox = new Outbox({ clusterId, memberId, term: () => raft.term });
+    const outbox = new Outbox({
+      ...{ clusterId, memberId, term: () => raft.term, answerBytesMax: config.answerBytesPerStepMax },
+    });
     this.#outbox = outbox;
     this.#proposals = new Proposals({ raft, config, origin: memberId, incarnation });
     this.#reads = new Reads({ raft, config });
@@ -254,6 +256,10 @@ export class Member {
   get alarms(): readonly AlarmRecord[] {
     return this.#machine.alarms.records;
   }
+  /** Reads wait that a step without any input would serve. */
+  get hasPostponed(): boolean {
+    return this.#reads.hasPostponed;
+  }
   /** The part of {@link counts} that costs nothing to ask for. */
   get readCounts(): MemberCounts["reads"] {
     return this.#reads.counts;
@@ -310,6 +316,7 @@ export class Member {
   step(input: Input): readonly Output[] {
     this.#take(input);
     this.#advance();
+    this.#servePostponed();
     return this.#outbox.take();
   }
 
@@ -321,6 +328,7 @@ export class Member {
   stepAll(inputs: readonly Input[]): readonly Output[] {
     for (const input of inputs) this.#take(input);
     this.#advance();
+    this.#servePostponed();
     return this.#outbox.take();
   }
 
@@ -342,6 +350,7 @@ export class Member {
         break;
       case "clientGone":
         this.#proposals.forget(input.requestId);
+        this.#reads.forget(input.requestId);
         this.#authDesk.forget(input.requestId);
         break;
       case "streamOpened":
@@ -549,9 +558,18 @@ export class Member {
     for (const settled of ended) this.#desk.answer(settled);
   }
 
+  /** As many as this step has room for. */
+  #servePostponed(): void {
+    while (!this.#outbox.isFull) {
+      const read = this.#reads.nextPostponed();
+      if (read === undefined) return;
+      if (read.type === "request") this.#desk.serve(read.requestId, read.request, read.credential, this.#nowMs);
+    }
+  }
+
   #serve(reads: readonly Read[]): void {
     for (const read of reads) {
-      if (read.type === "request") this.#desk.serve(read.requestId, read.request, read.credential, this.#nowMs);
+      if (read.type === "request") this.#desk.serveInTurn(read.requestId, read.request, read.credential, this.#nowMs);
       else if (read.type === "leaseCall") this.#leaseCalls.serve(read.callId, this.#nowMs);
       else this.#leaseCalls.servePeer(read.question, this.#nowMs);
     }

@@ -19,6 +19,8 @@ export type UntimedInput = WithoutTime<Input>;
 /** The part of a member the loop needs. */
 export interface Steppable {
   stepAll(inputs: readonly Input[]): readonly Output[];
+  /** A step without inputs would have outputs. */
+  readonly hasPostponed: boolean;
 }
 
 export interface LoopOptions {
@@ -90,6 +92,10 @@ export class Loop {
   step(input: UntimedInput): void {
     if (this.#stopped) return;
     this.#waiting.push(input);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => {
@@ -101,7 +107,8 @@ export class Loop {
   /** Outputs may bring more inputs, which follow right after. */
   #stepWaiting(): void {
     const { nowMs } = this.#options.clock;
-    while (this.#waiting.length > 0 && !this.#stopped) {
+    do {
+      if (this.#stopped) return;
       const inputs = this.#waiting;
       this.#waiting = [];
       const atMs = nowMs();
@@ -110,7 +117,9 @@ export class Loop {
       if (inputs.some(({ type }) => type === "tick")) this.#options.onTicked?.(atMs, nowMs() - atMs);
       this.#carryOut(outputs);
       if (this.#options.backend.pendingWrites >= this.#options.commitWrites) this.#commit();
-    }
+    } while (this.#waiting.length > 0);
+    // Sockets are read before: what came in the meantime is part of that step.
+    if (this.#member.hasPostponed) this.#schedule();
   }
 
   /** Tries again what found no room on the disk. */

@@ -118,12 +118,12 @@ export class Desk {
   #accept(requestId: RequestId, request: Request, call: AcceptedCall): void {
     switch (request.type) {
       case "range":
-        if (request.serializable) this.serve(requestId, request, call.credential, call.nowMs);
+        if (request.serializable) this.serveInTurn(requestId, request, call.credential, call.nowMs);
         else this.#read(requestId, request, call);
         return;
       case "txn":
         if (!isReadOnlyTxn(request)) this.#write(requestId, request, call);
-        else if (isSerializableTxn(request)) this.serve(requestId, request, call.credential, call.nowMs);
+        else if (isSerializableTxn(request)) this.serveInTurn(requestId, request, call.credential, call.nowMs);
         else this.#read(requestId, request, call);
         return;
       case "put":
@@ -199,6 +199,19 @@ export class Desk {
     const refusal = refusalOfCall(machine.auth, machine.lessor, identity, request);
     if (refusal !== undefined) outbox.refuse(requestId, refusal);
     return refusal === undefined;
+  }
+
+  /**
+   * The same in this step, or in a later one: what is read may be large, and other members, and clients that want little,
+   * are heard between two steps.
+   */
+  serveInTurn(requestId: RequestId, request: Request, credential: Credential | undefined, nowMs: number): void {
+    const { outbox, reads } = this.#options;
+    const mayBeLarge = request.type === "range" || request.type === "txn";
+    if (!mayBeLarge || (!outbox.isFull && !reads.hasPostponed)) this.serve(requestId, request, credential, nowMs);
+    else if (!reads.postpone({ type: "request", requestId, request, credential }, nowMs)) {
+      outbox.refuse(requestId, "tooManyRequests");
+    }
   }
 
   /** Answers from what this member has applied, if the caller may have the answer as of now. */

@@ -14,7 +14,7 @@ import {
 } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
 import type { MemberEvent, Output } from "../output.ts";
-import type { Answer, Header, StreamReply } from "../request.ts";
+import type { Answer, Header, StreamReply, TxnResponse } from "../request.ts";
 import type { WatchReplyBody } from "../watch/hub.ts";
 
 type LogLine = Extract<MemberEvent, { type: "log" }>;
@@ -26,9 +26,13 @@ export class Outbox {
   readonly #clusterId: ClusterId;
   readonly #memberId: MemberId;
   readonly #term: () => Term;
+  readonly #answerBytesMax: number;
   #outputs: Output[] = [];
+  /** Keys and values in the answers among them. */
+  #answerBytes = 0;
 
-  constructor(options: { clusterId: ClusterId; memberId: MemberId; term: () => Term }) {
+  constructor(options: { clusterId: ClusterId; memberId: MemberId; term: () => Term; answerBytesMax: number }) {
+    this.#answerBytesMax = options.answerBytesMax;
     this.#clusterId = options.clusterId;
     this.#memberId = options.memberId;
     this.#term = options.term;
@@ -39,7 +43,13 @@ export class Outbox {
     const outputs = this.#outputs;
     if (outputs.length === 0) return nothing;
     this.#outputs = [];
+    this.#answerBytes = 0;
     return outputs;
+  }
+
+  /** As much is answered as one step should answer. */
+  get isFull(): boolean {
+    return this.#answerBytes >= this.#answerBytesMax;
   }
 
   push(output: Output): void {
@@ -52,6 +62,7 @@ export class Outbox {
 
   /** An accepted answer; revision 0 for the answers that carry none. */
   answer(requestId: RequestId, revision: Revision, answer: Answer): void {
+    if (answer.type === "range" || answer.type === "txn") this.#answerBytes += bytesOf(answer);
     this.#outputs.push({ type: "reply", requestId, reply: { ok: true, header: this.header(revision), answer } });
   }
 
@@ -97,3 +108,11 @@ export class Outbox {
 
 export const noRevision: Revision = revisionOf(0);
 const nothing: readonly Output[] = [];
+
+/** Keys and values of what was read. */
+function bytesOf(answer: TxnResponse["answer"]): number {
+  let bytes = 0;
+  if (answer.type === "range") for (const { key, value } of answer.keyValues) bytes += key.length + value.length;
+  else if (answer.type === "txn") for (const inner of answer.responses) bytes += bytesOf(inner.answer);
+  return bytes;
+}

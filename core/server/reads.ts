@@ -53,6 +53,11 @@ export class Reads {
   /** Rounds whose index is known but not yet applied here, readIndex rising. */
   #proven: ProvenRound[] = [];
   #count = 0;
+  /** What may be served and waits for a step that has room; the oldest stands at `#postponedFrom`. */
+  #postponed: WaitingRead[] = [];
+  #postponedFrom = 0;
+  /** Requests that were given up while reads were postponed, some of them theirs; empty with them. */
+  readonly #givenUp = new Set<RequestId>();
   /** For metrics; see counts.ts. */
   readonly counts = { slow: 0, failed: 0 };
 
@@ -98,14 +103,48 @@ export class Reads {
     return served;
   }
 
+  /** It may be served, but not in this step. @returns false: too many wait already */
+  postpone(read: Read, nowMs: number): boolean {
+    if (this.#postponed.length - this.#postponedFrom >= this.#config.proposalsMax) return false;
+    this.#postponed.push({ read, startedMs: nowMs });
+    return true;
+  }
+
+  get hasPostponed(): boolean {
+    return this.#postponedFrom < this.#postponed.length;
+  }
+
+  /** Takes out the one that waits for longest, if anybody waits for it. */
+  nextPostponed(): Read | undefined {
+    for (;;) {
+      const next = this.#postponed[this.#postponedFrom];
+      if (next === undefined) return undefined;
+      this.#postponedFrom += 1;
+      const { read } = next;
+      const isWanted = read.type !== "request" || !this.#givenUp.delete(read.requestId);
+      if (this.#postponedFrom === this.#postponed.length) {
+        this.#postponed = [];
+        this.#postponedFrom = 0;
+        this.#givenUp.clear();
+      }
+      if (isWanted) return read;
+    }
+  }
+
+  /** Nobody waits for that answer any more. */
+  forget(requestId: RequestId): void {
+    if (this.hasPostponed) this.#givenUp.add(requestId);
+  }
+
   /** Asks again for a round that got no answer; returns the reads that ran out of time. */
   tick(nowMs: number): readonly Read[] {
-    if (this.#count === 0) return none;
+    const late = this.#latePostponed(nowMs - this.#config.requestTimeoutMs);
+    if (this.#count === 0) return late;
     if (this.#round !== undefined && nowMs - this.#round.askedMs >= this.#config.readRetryMs) {
       this.counts.slow += 1;
       this.#ask(this.#round, nowMs);
     }
-    const expired: Read[] = [];
+    const expired: Read[] = [...late];
     const expiresMs = nowMs - this.#config.requestTimeoutMs;
     this.#gathering = takeExpired(this.#gathering, expiresMs, expired);
     if (this.#round !== undefined) {
@@ -119,9 +158,18 @@ export class Reads {
       }))
       .filter((round) => round.reads.length > 0);
     if (this.#round === undefined && this.#gathering.length > 0) this.#startRound(nowMs);
-    this.#count -= expired.length;
-    this.counts.failed += expired.length;
+    this.#count -= expired.length - late.length;
+    this.counts.failed += expired.length - late.length;
     return expired;
+  }
+
+  #latePostponed(startedBeforeMs: number): readonly Read[] {
+    const late: Read[] = [];
+    while ((this.#postponed[this.#postponedFrom]?.startedMs ?? Number.POSITIVE_INFINITY) <= startedBeforeMs) {
+      const read = this.nextPostponed();
+      if (read !== undefined) late.push(read);
+    }
+    return late;
   }
 
   #startRound(nowMs: number): void {

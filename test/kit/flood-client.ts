@@ -40,7 +40,8 @@ export class FloodClient {
   onMessage: ((streamId: number, message: Buffer) => void) | undefined;
   onEnd: ((streamId: number, answer: FloodAnswer) => void) | undefined;
   readonly #answers = new Map<number, FloodAnswer>();
-  readonly #partial = new Map<number, Buffer>();
+  /** Of messages that are not whole yet: pieces, and their bytes. */
+  readonly #partial = new Map<number, { pieces: Buffer[]; bytes: number }>();
   readonly #heads = new Map<string, Buffer>();
   readonly #decoder = new HpackDecoder(64 * 1024);
   readonly #answersPings: boolean;
@@ -240,8 +241,13 @@ export class FloodClient {
     }
     const answer = this.#answers.get(streamId);
     if (answer === undefined) return;
-    const before = this.#partial.get(streamId);
-    let bytes = before === undefined ? payload : Buffer.concat([before, payload]);
+    const before = this.#partial.get(streamId) ?? { pieces: [], bytes: 0 };
+    before.pieces.push(payload);
+    before.bytes += payload.length;
+    this.#partial.set(streamId, before);
+    const first = before.pieces[0] ?? payload;
+    if (first.length >= 5 && before.bytes < 5 + first.readUInt32BE(1)) return;
+    let bytes = Buffer.concat(before.pieces, before.bytes);
     while (bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) {
       const message = bytes.subarray(5, 5 + bytes.readUInt32BE(1));
       bytes = bytes.subarray(5 + message.length);
@@ -249,6 +255,6 @@ export class FloodClient {
       else this.onMessage(streamId, message);
     }
     if (bytes.length === 0) this.#partial.delete(streamId);
-    else this.#partial.set(streamId, bytes);
+    else this.#partial.set(streamId, { pieces: [bytes], bytes: bytes.length });
   }
 }

@@ -20,6 +20,9 @@ export interface IncomingCall {
 /** Up to here a message is copied behind its prefix: one frame costs less than two. */
 const copiedBytesMax = 4_096;
 
+/** Up to here an answer is kept for a client that takes none of those before: it is worth less than a refusal costs. */
+const keptBytesMax = 65_536;
+
 /** Node's timers go no further; a call with more time than that has no bound. */
 const timerMsMax = 2 ** 31 - 1;
 
@@ -42,6 +45,10 @@ export function serveUnary({ target, path, head, stream, messageBytesMax }: Inco
   };
   const answer = (bytes: Uint8Array): void => {
     if (ended) return;
+    if (bytes.length > keptBytesMax && stream.holdsTooMuch) {
+      fail(notKept);
+      return;
+    }
     ended = true;
     clearTimeout(timer);
     stream.answer(answerHead, framed(bytes), trailersOf(undefined));
@@ -149,6 +156,11 @@ function startTimer(timeoutMs: number | undefined, late: () => void): NodeJS.Tim
 }
 
 const deadlineExceeded: CallStatus = { code: rpcCodeNumbers.DEADLINE_EXCEEDED, text: "context deadline exceeded" };
+/** What was asked for may have been done. */
+const notKept: CallStatus = {
+  code: rpcCodeNumbers.RESOURCE_EXHAUSTED,
+  text: "grpc: the answer is not kept: its client takes none of those before",
+};
 const cutOff: CallStatus = {
   code: rpcCodeNumbers.INTERNAL,
   text: "grpc: the call ended in the middle of a message, or before its request",
