@@ -560,10 +560,10 @@ export class Member {
 
   /** As many as this step has room for. */
   #servePostponed(): void {
-    while (!this.#outbox.isFull) {
-      const read = this.#reads.nextPostponed();
-      if (read === undefined) return;
-      if (read.type === "request") this.#desk.serve(read.requestId, read.request, read.credential, this.#nowMs);
+    if (this.#outbox.isFull) return;
+    for (const { requestId, request, credential } of this.#reads.takePostponed()) {
+      this.#desk.serve(requestId, request, credential, this.#nowMs);
+      if (this.#outbox.isFull) return;
     }
   }
 

@@ -14,15 +14,17 @@ import type { Request, TxnRequest } from "../request.ts";
 
 export type LeaseQuestion = Extract<LeaseForward, { type: "leaseRenew" | "leaseQuery" }>;
 
+export interface RequestedRead {
+  readonly type: "request";
+  readonly requestId: RequestId;
+  readonly request: Request;
+  /** Judged when the read is served. */
+  readonly credential: Credential | undefined;
+}
+
 /** What is done once the read may be served. */
 export type Read =
-  | {
-      readonly type: "request";
-      readonly requestId: RequestId;
-      readonly request: Request;
-      /** Judged when the read is served. */
-      readonly credential: Credential | undefined;
-    }
+  | RequestedRead
   /** A lease call of this member's own clients; lease-calls.ts knows the rest. */
   | { readonly type: "leaseCall"; readonly callId: number }
   /** A lease call another member forwarded to this one as the leader. */
@@ -53,11 +55,8 @@ export class Reads {
   /** Rounds whose index is known but not yet applied here, readIndex rising. */
   #proven: ProvenRound[] = [];
   #count = 0;
-  /** What may be served and waits for a step that has room; the oldest stands at `#postponedFrom`. */
-  #postponed: WaitingRead[] = [];
-  #postponedFrom = 0;
-  /** Requests that were given up while reads were postponed, some of them theirs; empty with them. */
-  readonly #givenUp = new Set<RequestId>();
+  /** What may be served and waits for a step that has room; the oldest first. */
+  readonly #postponed = new Map<RequestId, { readonly read: RequestedRead; readonly startedMs: number }>();
   /** For metrics; see counts.ts. */
   readonly counts = { slow: 0, failed: 0 };
 
@@ -104,36 +103,27 @@ export class Reads {
   }
 
   /** It may be served, but not in this step. @returns false: too many wait already */
-  postpone(read: Read, nowMs: number): boolean {
-    if (this.#postponed.length - this.#postponedFrom >= this.#config.proposalsMax) return false;
-    this.#postponed.push({ read, startedMs: nowMs });
+  postpone(read: RequestedRead, nowMs: number): boolean {
+    if (this.#postponed.size >= this.#config.proposalsMax) return false;
+    this.#postponed.set(read.requestId, { read, startedMs: nowMs });
     return true;
   }
 
   get hasPostponed(): boolean {
-    return this.#postponedFrom < this.#postponed.length;
+    return this.#postponed.size > 0;
   }
 
-  /** Takes out the one that waits for longest, if anybody waits for it. */
-  nextPostponed(): Read | undefined {
-    for (;;) {
-      const next = this.#postponed[this.#postponedFrom];
-      if (next === undefined) return undefined;
-      this.#postponedFrom += 1;
-      const { read } = next;
-      const isWanted = read.type !== "request" || !this.#givenUp.delete(read.requestId);
-      if (this.#postponedFrom === this.#postponed.length) {
-        this.#postponed = [];
-        this.#postponedFrom = 0;
-        this.#givenUp.clear();
-      }
-      if (isWanted) return read;
+  /** Takes out those that wait, the oldest first, each when it is asked for. */
+  *takePostponed(): Generator<RequestedRead, void> {
+    for (const [requestId, { read }] of this.#postponed) {
+      this.#postponed.delete(requestId);
+      yield read;
     }
   }
 
   /** Nobody waits for that answer any more. */
   forget(requestId: RequestId): void {
-    if (this.hasPostponed) this.#givenUp.add(requestId);
+    this.#postponed.delete(requestId);
   }
 
   /** Asks again for a round that got no answer; returns the reads that ran out of time. */
@@ -165,9 +155,10 @@ export class Reads {
 
   #latePostponed(startedBeforeMs: number): readonly Read[] {
     const late: Read[] = [];
-    while ((this.#postponed[this.#postponedFrom]?.startedMs ?? Number.POSITIVE_INFINITY) <= startedBeforeMs) {
-      const read = this.nextPostponed();
-      if (read !== undefined) late.push(read);
+    for (const [requestId, { read, startedMs }] of this.#postponed) {
+      if (startedMs > startedBeforeMs) break;
+      this.#postponed.delete(requestId);
+      late.push(read);
     }
     return late;
   }

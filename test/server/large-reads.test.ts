@@ -80,3 +80,17 @@ test("those that wait are bounded in number and in time", () => {
   cluster.pass(cluster.config.tickMs);
   expect(ids.map(outcome)).toEqual(["answered", "timedOut", "timedOut", "timedOut", ...refused]);
 });
+
+test("of those that wait only the old ones are too late, given up or not", () => {
+  const { cluster, member } = memberThatAnswers(1);
+  const [, , old] = cluster.submitAll(member, [read, read, read]) as [RequestId, RequestId, RequestId];
+  cluster.nowMs += cluster.config.requestTimeoutMs;
+  const fresh = cluster.submit(member, read);
+  const { nowMs } = cluster;
+  const outputs = member.running.stepAll([
+    { type: "clientGone", requestId: old, nowMs },
+    { type: "tick", nowMs },
+  ]);
+  const replies = outputs.filter((output) => output.type === "reply");
+  expect(replies).toMatchObject([{ requestId: fresh, reply: { ok: true } }]);
+});
