@@ -191,7 +191,6 @@ class DrillRun {
         "members-stay-up",
         this.#unexpectedEnds,
         "no member's process ended without being told to",
-        "a member's process ended on its own",
         this.#plan.members.length,
       ),
     ];
@@ -200,7 +199,7 @@ class DrillRun {
       return [...results, { name: "run-complete", verdict: "unknown", detail, violations: [], judged: 0 }];
     }
     const judged = this.#plan.members.length * 2;
-    const final = checkOf("final-reads", missing, "every member answered the final reads", missing[0] ?? "", judged);
+    const final = checkOf("final-reads", missing, "every member answered the final reads", judged);
     return [...results, final];
   }
 }
@@ -232,9 +231,10 @@ async function emptyStoreRevision(cluster: Cluster): Promise<number> {
   return header.revision;
 }
 
-function checkOf(name: string, broken: readonly string[], well: string, badly: string, judged: number): CheckResult {
+function checkOf(name: string, broken: readonly string[], well: string, judged: number): CheckResult {
   const violations = broken.map((text) => ({ rule: name, text, calls: [], watches: [] }));
-  return violations.length === 0
-    ? { name, verdict: "holds", detail: well, violations, judged }
-    : { name, verdict: "violated", detail: badly, violations, judged };
+  const [first, ...others] = broken;
+  if (first === undefined) return { name, verdict: "holds", detail: well, violations, judged };
+  const detail = others.length === 0 ? first : `${first} (and ${others.length} more)`;
+  return { name, verdict: "violated", detail, violations, judged };
 }

@@ -138,6 +138,31 @@ test("Ctrl-C ends the run in order: a report is written, nothing is left", async
   nothingIsLeft();
 });
 
+test.skipIf(whyNoStockEtcd !== undefined)(
+  "a stock member back from an old copy panics: the run says so, whose finding it is, and exits with 1",
+  async () => {
+    const out = join(directory, "out");
+    // Of a follower the leader remembers what it held, and tells it to commit that.
+    const faults: readonly PlannedFault[] = [
+      { atMs: 500, fault: { fault: "copyDisk", target: "follower", label: "early" } },
+      { atMs: 4_000, fault: { fault: "restoreDisk", label: "early" } },
+      { atMs: 4_200, fault: { fault: "restart", target: "all" } },
+    ];
+    const { code, stdout } = await drill("--plan", planFile(faults, 8_000), "--target", "etcd", "--out", out);
+    const panic =
+      /n\d ended on its own at \d+ ms \(exit code 2\); the last its log says: panic: tocommit\(\d+\) is out of range/;
+    expect(stdout).toMatch(new RegExp(`violated members-stay-up: ${panic.source}`));
+    expect(stdout).toContain(
+      "finding  this is how etcd itself behaves under these faults; no member of ours took part",
+    );
+    expect(code).toBe(1);
+    const page = readFileSync(join(out, "steady-11-etcd", "report.html"), "utf8");
+    expect(page).toContain("<b>A finding about the target:</b> this is how etcd itself behaves");
+    expect(page).toMatch(new RegExp(`members-stay-up</td><td class="number">3</td><td>${panic.source}`));
+    nothingIsLeft();
+  },
+);
+
 test("members do not outlive a drill that is killed", async () => {
   const running = begin(drillCommand("--plan", planFile([], 120_000), "--out", join(directory, "out")));
   await until(() => processesOfOurs().length === 3, "three members");
