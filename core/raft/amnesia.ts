@@ -14,7 +14,7 @@
  * Why that is safe. Of n voters q are a quorum; P forgot; R are n − q + 1 other voters that have on disk "count nothing
  * that lives of P before this one said". A quorum that needs an old word of P has q − 1 other voters, so one of them, r,
  * is in R. Whoever counts that quorum hears from r, and r says what it has registered with every vote and every
- * acknowledgement. What if r spoke before it registered?
+ * acknowledgement. (Which of two lives is the later one: lives.ts.) What if r spoke before it registered?
  * 1. A vote: P voted for X in term 5, forgot it, and would vote for Y in term 5 too. r voted for X as well, so r was in
  *    term 5 when it registered. P adopts the highest term of R, and gives that term's vote away to itself: it never
  *    votes anew in a term up to that one. In later terms all words of r come after its registration.

@@ -10,8 +10,8 @@
  *
  * So whoever answers a question of a member says which of its lives it has met, a leader says it with everything it
  * sends, and a member that hears of a later life than its own begins anew with a number above that. That is as safe as
- * any other start; and once the members that register it have answered, its number is above every number that is
- * registered anywhere, for two times so many members that every quorum has one of them have a member in common.
+ * any other start; and once enough members have registered it, its number is above every number that enough members ever
+ * registered, for two sets of members of which every quorum has one besides P have a member in common.
  *
  * What it cannot find: a life that none of those that answer remembers to have met. That takes an old copy, a wrong clock
  * and others that started again meanwhile, and then only words that are still on their way can harm.
