@@ -6,7 +6,7 @@
 import { assert } from "../assert.ts";
 import { type LeaseId, noLease } from "../ids.ts";
 import type { BackendReader } from "../ports.ts";
-import type { KeyIndex } from "./key-index.ts";
+import { inOrder } from "./key-order.ts";
 import { KeyTable } from "./key-table.ts";
 import { StoredFields } from "./key-value.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "./revision.ts";
@@ -47,14 +47,4 @@ export function restoreKeys(backend: BackendReader, index: TreeIndex): RestoredK
   });
   index.load(inOrder(table.keys));
   return { newest, liveKeys, leases };
-}
-
-/** Often they were written in their order, which a look at each tells; sorting them is no less work than making them. */
-function inOrder(keys: readonly KeyIndex[]): readonly KeyIndex[] {
-  for (let position = 1; position < keys.length; position++) {
-    if ((keys[position - 1] as KeyIndex).text > (keys[position] as KeyIndex).text) {
-      return [...keys].sort((a, b) => (a.text < b.text ? -1 : 1));
-    }
-  }
-  return keys;
 }
