@@ -34,7 +34,9 @@ export interface MemberConfig {
   readonly watchStreamBytesMax: number;
   readonly watchBytesMax: number;
   readonly watchRevisionsPerReplyMax: number;
+  readonly watchBytesPerReplyMax: number;
   readonly watchersPerCatchUpMax: number;
+  readonly watchBytesPerCatchUpMax: number;
   readonly watchCatchUpMs: number;
   readonly watchProgressMs: number;
   readonly leaseCheckMs: number;
@@ -243,11 +245,23 @@ export const memberConfigFields = {
     [1, 1_000_000],
     "Revisions one catch-up reply may cover; a revision is never split.",
   ),
+  watchBytesPerReplyMax: count(
+    "bytes",
+    mib,
+    [1, 1024 * mib],
+    "Keys and values one catch-up reply may hold; a revision is never split.",
+  ),
   watchersPerCatchUpMax: count(
     "count",
     512,
     [1, 1_000_000],
     "Watchers that catch up in one round; the rest wait for the next.",
+  ),
+  watchBytesPerCatchUpMax: count(
+    "bytes",
+    4 * mib,
+    [1, 1024 * mib],
+    "Keys and values sent to watchers that catch up between two rounds; the rest waits. One reply always fits.",
   ),
   watchCatchUpMs: count("ms", 100, [1, 60_000], "Time between two catch-up rounds."),
   watchProgressMs: count(

@@ -33,7 +33,9 @@ type WatchConfig = Pick<
   | "watchStreamBytesMax"
   | "watchBytesMax"
   | "watchRevisionsPerReplyMax"
+  | "watchBytesPerReplyMax"
   | "watchersPerCatchUpMax"
+  | "watchBytesPerCatchUpMax"
   | "watchCatchUpMs"
   | "watchProgressMs"
 >;
@@ -63,7 +65,13 @@ interface HistoryPart {
   readonly changes: readonly Change[];
   /** Key of each change, as text. */
   readonly keys: readonly string[];
+  /** Each change as an event, without and with what was before, once a watch wanted it: one object for all watches. */
+  readonly plain: (WatchEvent | undefined)[];
+  readonly withPrevious: (WatchEvent | undefined)[];
 }
+
+/** Those that need the same part of history stand together. */
+const byNeed = (a: Watcher<WatchStream>, b: Watcher<WatchStream>): number => a.next - b.next || a.serial - b.serial;
 
 const noWatchId: WatchId = watchIdOf(-1n);
 
@@ -88,6 +96,11 @@ export class WatchHub {
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
+  /** Sent to watches that are behind since the last look at the clock. */
+  #caughtUpBytes = 0;
+  /** The round under way, and how far it got. */
+  #round: readonly Watcher<WatchStream>[] = [];
+  #roundAt = 0;
   /** Not later than the first progress notice that is due; streams opened since the last tick have no time yet. */
   #progressDueMs = Number.POSITIVE_INFINITY;
   #opened: WatchStream[] = [];
@@ -193,7 +206,12 @@ export class WatchHub {
   tick(nowMs: number): void {
     if (this.#behind.length > 0 && nowMs >= this.#catchUpDueMs) {
       this.#catchUpDueMs = nowMs + this.#config.watchCatchUpMs;
-      this.#catchUp(this.#nextRound());
+      this.#caughtUpBytes = 0;
+      if (this.#roundAt >= this.#round.length) {
+        this.#round = this.#nextRound();
+        this.#roundAt = 0;
+      }
+      this.#roundAt = this.#catchUp(this.#round, this.#roundAt);
     }
     for (const stream of this.#opened) this.#planProgress(stream, nowMs);
     this.#opened = [];
@@ -221,7 +239,7 @@ export class WatchHub {
       }
       round.sort((a, b) => a.serial - b.serial);
       if (round.length > this.#config.watchersPerCatchUpMax) round.length = this.#config.watchersPerCatchUpMax;
-      this.#catchUp(round);
+      this.#catchUp(round.sort(byNeed), 0);
     }
     this.#maybeReportProgress(stream);
   }
@@ -352,34 +370,44 @@ export class WatchHub {
       if (this.#hasRoom(watcher.stream)) round.push(watcher);
     }
     this.#lastServed = round[round.length - 1]?.serial ?? 0;
-    return round;
+    return round.sort(byNeed);
   }
 
-  /** One reply at most for each; watches that need the same part of history share one look at the store. */
-  #catchUp(round: Watcher<WatchStream>[]): void {
-    round.sort((a, b) => a.next - b.next || a.serial - b.serial);
+  /**
+   * One reply at most for each; watches that need the same part of history share one look at the store.
+   *
+   * @returns how far it got before enough was sent for now
+   */
+  #catchUp(round: readonly Watcher<WatchStream>[], from: number): number {
     let part: HistoryPart | undefined;
-    for (const watcher of round) {
-      if (!this.#hasRoom(watcher.stream)) continue;
+    for (let position = from; position < round.length; position++) {
+      if (this.#caughtUpBytes >= this.#config.watchBytesPerCatchUpMax) return position;
+      const watcher = round[position] as Watcher<WatchStream>;
+      // Something else may have served it since the round began.
+      if (watcher.state !== "behind" || !this.#hasRoom(watcher.stream)) continue;
       if (watcher.next < this.#source.compactRevision) {
         this.#cancelCompacted(watcher);
         continue;
       }
       if (watcher.next <= this.#source.currentRevision) {
-        if (part === undefined || watcher.next >= part.next) part = this.#readHistory(watcher.next);
+        if (part === undefined || watcher.next >= part.next || watcher.next < part.from)
+          part = this.#readHistory(watcher.next);
         const events = eventsFor(watcher, part, this.#source);
         watcher.next = part.next;
-        if (events.length > 0) this.#sendEvents(watcher, events);
+        if (events.length > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
       }
       if (watcher.next > this.#source.currentRevision) this.#becomeSynced(watcher);
     }
+    return round.length;
   }
 
   #readHistory(from: Revision): HistoryPart {
-    const { watchRevisionsPerReplyMax, watchStreamBytesMax } = this.#config;
-    const { changes, next } = this.#source.changesFrom(from, watchRevisionsPerReplyMax, watchStreamBytesMax);
+    const { watchRevisionsPerReplyMax, watchBytesPerReplyMax, watchStreamBytesMax } = this.#config;
+    const bytesMax = Math.min(watchBytesPerReplyMax, watchStreamBytesMax);
+    const { changes, next } = this.#source.changesFrom(from, watchRevisionsPerReplyMax, bytesMax);
     assert(next > from, "a look at history gets on", from, next);
-    return { from, next, changes, keys: changes.map((change) => textOfBytes(change.keyValue.key)) };
+    const keys = changes.map((change) => textOfBytes(change.keyValue.key));
+    return { from, next, changes, keys, plain: [], withPrevious: [] };
   }
 
   #becomeSynced(watcher: Watcher<WatchStream>): void {
@@ -466,7 +494,8 @@ export class WatchHub {
     this.#heldBytes -= bytes;
   }
 
-  #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): void {
+  /** @returns the bytes of keys and values that were sent */
+  #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): number {
     watcher.busy = true;
     this.#eventsSent += events.length;
     const { stream, watchId } = watcher;
@@ -481,7 +510,9 @@ export class WatchHub {
       fragment: false,
       events,
     };
-    this.#send(stream, reply, sizeOf(events));
+    const bytes = sizeOf(events);
+    this.#send(stream, reply, bytes);
+    return bytes;
   }
 
   #send(stream: WatchStream, reply: WatchReplyBody, bytes = 0): void {
@@ -543,7 +574,10 @@ function eventsFor(watcher: Watcher<WatchStream>, part: HistoryPart, source: His
     const change = part.changes[position] as Change;
     if (change.keyValue.modRevision < watcher.next || !watcher.wants(change)) continue;
     if (!covers(watcher.range, part.keys[position] as string)) continue;
-    events.push(watcher.wantsPrevious ? eventWithPrevious(change, source) : plainEvent(change));
+    const made = watcher.wantsPrevious ? part.withPrevious : part.plain;
+    const event = made[position] ?? (watcher.wantsPrevious ? eventWithPrevious(change, source) : plainEvent(change));
+    made[position] = event;
+    events.push(event);
   }
   return events;
 }

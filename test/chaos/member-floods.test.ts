@@ -240,6 +240,28 @@ describe("memory", () => {
     await served();
   });
 
+  test(
+    "watches of a long past that nobody reads: no turn is spent on all of them, and each holds one part",
+    patience,
+    async () => {
+      const count = 200;
+      for (let number = 0; number < 20; number++) await ask.put(neighbour, "k", value(number));
+      const client = flood({ streamWindowBytes: 100 });
+      for (let place = 0; place < count; place++) client.send(client.open(ask.watchPath), ask.watchBytes("k", 0n, 1));
+      // Each put waits for one turn; seven seconds of them would be a refusal.
+      for (let round = 0; round < 50; round++) await served();
+      expectGrowthBelow(count * (defaultMemberConfig.watchBytesPerReplyMax + mib));
+      // Whoever reads gets all of it.
+      const reader = flood();
+      let events = 0;
+      reader.onMessage = (_stream, message) => {
+        events += ask.glance(message).events;
+      };
+      reader.send(reader.open(ask.watchPath), ask.watchBytes("k", 0n, 1));
+      await reader.until(() => events === 20);
+    },
+  );
+
   test("answers that nobody takes: beyond the bound there are no more, and others are answered", patience, async () => {
     await ask.put(neighbour, "k", value(1));
     const client = flood({ streamWindowBytes: 0 });

@@ -79,8 +79,8 @@ function forEachField(message: Buffer, see: (field: number, value: number) => vo
   }
 }
 
-export const watchBytes = (key: string, watchId = 0n): Uint8Array =>
-  streamCalls.watch.encodeRequest({ ...watchFrom(key), watchId: watchIdOf(watchId) });
+export const watchBytes = (key: string, watchId = 0n, startRevision = 0): Uint8Array =>
+  streamCalls.watch.encodeRequest({ ...watchFrom(key, undefined, startRevision), watchId: watchIdOf(watchId) });
 
 export const cancelBytes = (watchId: number): Uint8Array =>
   streamCalls.watch.encodeRequest({ type: "watchCancel", watchId: watchIdOf(BigInt(watchId)) });

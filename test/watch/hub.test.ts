@@ -292,6 +292,52 @@ describe("events", () => {
   });
 });
 
+describe("between two looks at the clock", () => {
+  it("only so many bytes are sent to watches that are behind, and a round is finished before the next begins", () => {
+    // A reply counts for three: the second one is beyond the bound.
+    begin({ watchBytesPerCatchUpMax: 4, watchRevisionsPerReplyMax: 1 });
+    for (let revision = 2; revision <= 4; revision++) write(["a", "x"]);
+    for (let each = 0; each < 3; each++) hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    taken();
+    const rounds: string[][] = [];
+    for (let round = 0; round < 5; round++) {
+      tick();
+      rounds.push(taken().map((text) => text.split(" ")[0] ?? ""));
+    }
+    expect(rounds).toEqual([["#0", "#1"], ["#2"], ["#0", "#1"], ["#2"], ["#0", "#1"]]);
+  });
+
+  it("a stream that reads is served no more than what is left for all", () => {
+    begin({ watchBytesPerCatchUpMax: 4, watchRevisionsPerReplyMax: 1 });
+    for (let revision = 2; revision <= 9; revision++) write(["a", "x"]);
+    hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    taken();
+    tick();
+    const replies = (): number => {
+      const count = taken().length;
+      hub.drained(stream, count);
+      return count;
+    };
+    expect([replies(), replies(), replies()]).toEqual([1, 1, 0]);
+    tick();
+    expect([replies(), replies(), replies()]).toEqual([1, 1, 0]);
+  });
+
+  it("watches of the same part of history are given the same events, not copies", () => {
+    begin({});
+    write(["a", "x"], ["b", "y"]);
+    hub.request(stream, create("a", "z", { startRevision: 2 }));
+    hub.request(stream, create("a", undefined, { startRevision: 2 }));
+    hub.request(stream, create("a", undefined, { startRevision: 2, prevKv: true }));
+    taken();
+    tick();
+    const [all, one, withPrevious] = replies.map(({ reply }) => reply.events);
+    expect(all).toHaveLength(2);
+    expect(one?.[0]).toBe(all?.[0]);
+    expect(withPrevious?.[0]).not.toBe(all?.[0]);
+  });
+});
+
 describe("a client that does not read", () => {
   it("its watches fall behind, and go on without loss or repetition when it reads again", () => {
     begin({ watchRepliesMax: 3 });
