@@ -9,19 +9,8 @@
  * figure is the cluster's, not that of a client's patience.
  */
 import { parseArgs } from "node:util";
-import {
-  BenchClient,
-  type Cluster,
-  healthy,
-  leaderOf,
-  median,
-  ours,
-  pause,
-  print,
-  putOf,
-  startCluster,
-  stock,
-} from "./servers.ts";
+import { BenchClient, type Cluster, healthy, leaderOf, median, pause, print, putOf } from "./servers.ts";
+import { sideBySide } from "./side-by-side.ts";
 
 const { values } = parseArgs({
   options: {
@@ -90,20 +79,12 @@ async function pauseAt(cluster: Cluster, signal: "SIGKILL" | "SIGTERM"): Promise
   return longest;
 }
 
-const clusters: Cluster[] = [];
-try {
-  clusters.push(await startCluster(ours, 3, flags), await startCluster(stock, 3, flags));
+await sideBySide(3, flags, async (pair) => {
   for (const [signal, count] of [["SIGKILL", values.kills] as const, ["SIGTERM", values.ends] as const]) {
-    const pauses = clusters.map((): number[] => []);
-    for (let number = 0; number < Number(count); number++) {
-      for (const [position, cluster] of clusters.entries()) pauses[position]?.push(await pauseAt(cluster, signal));
-    }
-    const [own = [], anchor = []] = pauses;
+    const { own, anchor } = await pair.byTurns(Number(count), (cluster) => pauseAt(cluster, signal));
     const what = `longest pause of writes around the leader's ${signal} (${count} times each)`;
     print({ what, unit: "ms, median", ours: median(own), anchor: median(anchor), better: "less" });
     print({ what, unit: "ms, longest", ours: Math.max(...own), anchor: Math.max(...anchor), better: "less" });
   }
-} finally {
-  for (const cluster of clusters) await cluster.close();
-}
+});
 process.exit(0);

@@ -8,29 +8,10 @@
  */
 import { parseArgs } from "node:util";
 import { rangeOf } from "../kit/requests.ts";
-import {
-  BenchClient,
-  type Cluster,
-  cpuMs,
-  fillFast,
-  median,
-  ours,
-  pause,
-  print,
-  residentMb,
-  type Server,
-  startCluster,
-  stock,
-} from "./servers.ts";
+import { cpuMs, fillFast, firstAnswer, historyFlags, median, print, residentMb, type Server } from "./servers.ts";
+import { onlyServer, sideBySide } from "./side-by-side.ts";
 
-const { values } = parseArgs({
-  options: {
-    revisions: { type: "string", default: "1000000" },
-    keys: { type: "string", default: "100000" },
-    value: { type: "string", default: "256" },
-    restarts: { type: "string", default: "3" },
-  },
-});
+const { values } = parseArgs({ options: historyFlags });
 
 interface Start {
   readonly firstReadMs: number;
@@ -41,45 +22,21 @@ interface Start {
 async function startOf(server: Server): Promise<Start> {
   const startedMs = performance.now();
   server.start();
-  await firstRead(server.clientPort);
+  await firstAnswer(server.clientPort, rangeOf("first"));
   const firstReadMs = performance.now() - startedMs;
   const start = { firstReadMs, cpuMs: cpuMs(server), residentMb: residentMb(server) };
   await server.kill("SIGKILL");
   return start;
 }
 
-async function firstRead(port: number): Promise<void> {
-  for (;;) {
-    const client = new BenchClient(port);
-    try {
-      await client.ask(rangeOf("first"));
-      return;
-    } catch {
-      await pause(5);
-    } finally {
-      client.close();
-    }
-  }
-}
-
 const flags = ["--quota-backend-bytes", "8000000000", "--snapshot-count", String(2 * Number(values.revisions))];
-const clusters: Cluster[] = [];
-try {
-  for (const target of [ours, stock]) {
-    const cluster = await startCluster(target, 1, flags);
-    clusters.push(cluster);
-    const [server] = cluster.servers;
-    if (server === undefined) throw new Error("there is one member");
+await sideBySide(1, flags, async (pair) => {
+  await pair.each(async (cluster) => {
+    const server = onlyServer(cluster);
     await fillFast(server.clientPort, values);
     await server.kill("SIGKILL");
-  }
-  const starts = clusters.map((): Start[] => []);
-  for (let number = 0; number < Number(values.restarts); number++) {
-    for (const [position, { servers }] of clusters.entries()) {
-      for (const server of servers) starts[position]?.push(await startOf(server));
-    }
-  }
-  const [own = [], anchor = []] = starts;
+  });
+  const { own, anchor } = await pair.byTurns(Number(values.restarts), (cluster) => startOf(onlyServer(cluster)));
   const row = (what: string, unit: string, field: keyof Start): void =>
     print({
       what: `${Number(values.revisions).toLocaleString("en")} entries in the log: ${what}`,
@@ -91,7 +48,5 @@ try {
   row("start to first linearizable read", "ms, median", "firstReadMs");
   row("CPU until then", "ms, median", "cpuMs");
   row("memory then", "MB", "residentMb");
-} finally {
-  for (const cluster of clusters) await cluster.close();
-}
+});
 process.exit(0);

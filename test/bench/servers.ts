@@ -185,6 +185,20 @@ export class BenchClient {
   }
 }
 
+/** Asks until it is answered: a server that was started just now. */
+export async function firstAnswer(port: number, request: Request): Promise<Answered> {
+  for (;;) {
+    const client = new BenchClient(port);
+    try {
+      return await client.ask(request);
+    } catch {
+      await pause(5);
+    } finally {
+      client.close();
+    }
+  }
+}
+
 function answerOf(stream: ClientHttp2Stream): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
@@ -231,6 +245,14 @@ export async function fill(port: number, keys: number, valueBytes: number): Prom
   );
   client.close();
 }
+
+/** Flags of a bench with a long history: see {@link fillFast}, and how often its servers are started again. */
+export const historyFlags = {
+  revisions: { type: "string", default: "1000000" },
+  keys: { type: "string", default: "100000" },
+  value: { type: "string", default: "256" },
+  restarts: { type: "string", default: "3" },
+} as const;
 
 /** So many puts, each one revision, to so many keys in turn; by the load generator, which is a process of its own. */
 export async function fillFast(

@@ -8,7 +8,8 @@ import { spawn } from "node:child_process";
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { BenchClient, type Cluster, median, ours, print, putOf, root, startCluster, stock } from "./servers.ts";
+import { BenchClient, type Cluster, median, ours, print, putOf, root } from "./servers.ts";
+import { sideBySide } from "./side-by-side.ts";
 
 const { values } = parseArgs({
   options: {
@@ -74,17 +75,11 @@ async function round(cluster: Cluster, by: keyof typeof tools): Promise<Round> {
   return { saveMs, restoreMs, bytes: size };
 }
 
-const clusters: Cluster[] = [];
-try {
-  clusters.push(await startCluster(ours, 1), await startCluster(stock, 1));
-  for (const cluster of clusters) await fillByTransactions(cluster);
-  const all = clusters.map((): Round[] => []);
-  for (let number = 0; number < Number(values.rounds); number++) {
-    for (const [position, cluster] of clusters.entries()) {
-      all[position]?.push(await round(cluster, position === 0 ? "ours" : "etcd"));
-    }
-  }
-  const [own = [], anchor = []] = all;
+await sideBySide(1, [], async (pair) => {
+  await pair.each(fillByTransactions);
+  const { own, anchor } = await pair.byTurns(Number(values.rounds), (cluster) =>
+    round(cluster, cluster.target === ours ? "ours" : "etcd"),
+  );
   const megabytes = Math.round((own[0]?.bytes ?? 0) / 1e6);
   const row = (what: string, field: "saveMs" | "restoreMs"): void =>
     print({
@@ -96,7 +91,5 @@ try {
     });
   row("save", "saveMs");
   row("restore", "restoreMs");
-} finally {
-  for (const cluster of clusters) await cluster.close();
-}
+});
 process.exit(0);

@@ -8,19 +8,8 @@ import type { ClientHttp2Stream } from "node:http2";
 import { parseArgs } from "node:util";
 import { bytesOfText } from "../../core/index.ts";
 import { streamCalls } from "../../core/wire/calls.ts";
-import {
-  BenchClient,
-  type Cluster,
-  framed,
-  ours,
-  pause,
-  print,
-  putOf,
-  quantile,
-  type Server,
-  startCluster,
-  stock,
-} from "./servers.ts";
+import { BenchClient, framed, pause, print, putOf, quantile, type Server } from "./servers.ts";
+import { onlyServer, sideBySide } from "./side-by-side.ts";
 
 const { values } = parseArgs({
   options: {
@@ -83,22 +72,13 @@ async function round(server: Server): Promise<number[]> {
   }
 }
 
-const clusters: Cluster[] = [];
-try {
-  clusters.push(await startCluster(ours, 1), await startCluster(stock, 1));
-  const all = clusters.map((): number[] => []);
-  for (let number = 0; number < Number(values.rounds); number++) {
-    for (const [position, { servers }] of clusters.entries()) {
-      for (const server of servers) all[position]?.push(...(await round(server)));
-    }
-  }
-  const [own = [], anchor = []] = all;
+await sideBySide(1, [], async (pair) => {
+  const rounds = await pair.byTurns(Number(values.rounds), (cluster) => round(onlyServer(cluster)));
+  const [own, anchor] = [rounds.own.flat(), rounds.anchor.flat()];
   const what = `one writer at ${values.rate} puts/s, ${watchers} watchers`;
   for (const part of [0.5, 0.99]) {
     const unit = `ms, p${100 * part}`;
     print({ what, unit, ours: quantile(own, part), anchor: quantile(anchor, part), better: "less" });
   }
-} finally {
-  for (const cluster of clusters) await cluster.close();
-}
+});
 process.exit(0);
