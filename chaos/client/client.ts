@@ -64,7 +64,7 @@ export interface ClientOptions {
   readonly endpoint: string;
   /** Absent: plain TCP. */
   readonly credentials?: ChannelCredentials;
-  /** Absent: an idle connection is asked for no sign of life. */
+  /** Absent: an idle connection is asked for no sign of life. Less than ten seconds count as ten. */
   readonly keepaliveMs?: number;
   readonly keepaliveTimeoutMs?: number;
   /** Absent: an answer may have any size. */
@@ -82,6 +82,9 @@ const channelOptions = {
   "grpc.max_send_message_length": -1,
 };
 
+/** Servers hang up on who asks more often; Go's clients have the same floor. */
+const keepaliveLeastMs = 10_000;
+
 const identity = (bytes: Buffer): Buffer => bytes;
 
 export class EtcdClient {
@@ -90,7 +93,9 @@ export class EtcdClient {
   constructor(options: ClientOptions) {
     this.#client = new Client(options.endpoint, options.credentials ?? credentials.createInsecure(), {
       ...channelOptions,
-      ...(options.keepaliveMs === undefined ? {} : { "grpc.keepalive_time_ms": options.keepaliveMs }),
+      ...(options.keepaliveMs === undefined
+        ? {}
+        : { "grpc.keepalive_time_ms": Math.max(options.keepaliveMs, keepaliveLeastMs) }),
       ...(options.keepaliveTimeoutMs === undefined ? {} : { "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs }),
       ...(options.answerBytesMax === undefined ? {} : { "grpc.max_receive_message_length": options.answerBytesMax }),
     });

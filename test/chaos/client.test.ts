@@ -7,6 +7,7 @@ import { plainRange } from "../../chaos/client/plain-range.ts";
 import { Cluster } from "../../chaos/cluster.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
 import { bytesOfText, leaseIdOf, noLease, textOfBytes, type WatchReply, watchIdOf } from "../../core/index.ts";
+import { watchFrom } from "../kit/requests.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
 
 test("a call to a port where nobody listens never left", async () => {
@@ -79,6 +80,29 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`against a stock etcd ${whyNoStock
     expect(alive.type === "reply" && alive.reply.ttlSeconds).toBe(60);
     const unknown = await client.keepAlive(leaseIdOf(78n)).result;
     expect(unknown.type === "reply" && unknown.reply.ttlSeconds).toBe(0);
+  });
+
+  test("asks for signs of life no more often than a server takes, whatever it was told", async () => {
+    const eager = new EtcdClient({
+      endpoint: cluster.processes?.addresses[0]?.clientUrl.replace("http://", "") ?? "",
+      keepaliveMs: 50,
+      keepaliveTimeoutMs: 5_000,
+    });
+    let ended: string | undefined;
+    const created = new Promise<void>((resolve) => {
+      const stream = eager.watch({
+        reply: () => resolve(),
+        ended: (reason) => {
+          ended = reason;
+        },
+      });
+      stream.request(watchFrom("eager"));
+    });
+    await created;
+    // Twenty times as often as a stock etcd forgives.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(ended).toBeUndefined();
+    eager.close();
   });
 
   test("a watch hands over one reply at a time, the next only after the last was taken", async () => {

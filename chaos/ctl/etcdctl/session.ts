@@ -57,8 +57,6 @@ export interface Answered<Output extends DescMessage> {
   readonly bytes: Uint8Array;
 }
 
-/** Servers hang up on who asks more often; Go's clients have the same floor. */
-const keepaliveLeastMs = 10_000;
 /** Between two rounds over end points where nothing listens. */
 const retryMs = 250;
 /** What etcd's own client sends at most. */
@@ -282,7 +280,7 @@ export class Session {
     return new EtcdClient({
       endpoint: target,
       credentials,
-      ...(keepaliveTime === undefined ? {} : { keepaliveMs: Math.max(keepaliveTime, keepaliveLeastMs) }),
+      ...(keepaliveTime === undefined ? {} : { keepaliveMs: keepaliveTime }),
       ...(keepaliveTimeout === undefined ? {} : { keepaliveTimeoutMs: keepaliveTimeout }),
       ...(maxRecvBytes === undefined || maxRecvBytes === 0 ? {} : { answerBytesMax: maxRecvBytes }),
     });
