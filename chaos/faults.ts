@@ -10,7 +10,7 @@ import type { Cluster } from "./cluster.ts";
 import { makeDiskFault } from "./disk-faults.ts";
 import { type Breakable, type Made, namesIn, roleNote, skipped, withMember } from "./fault-targets.ts";
 import { makeLinkFault } from "./link-faults.ts";
-import { changeMany, changeMembers, replaceMember } from "./operator.ts";
+import { changeMany, changeMembers, hasMajority, replaceMember } from "./operator.ts";
 
 export interface FaultSurroundings {
   readonly cluster: Cluster;
@@ -60,8 +60,8 @@ async function make(fault: Fault, breakable: Breakable, capabilities: Capabiliti
       return { members: processes.names, detail: await end(running, breakable, losesPower) };
     }
     case "restart":
-      if (fault.target === "all") return startDown(breakable, processes.names);
-      return withMember(fault.target, cluster, (name) => startDown(breakable, [name]));
+      if (fault.target === "all") return startDown(breakable, processes.names, { waitsForMajority: false });
+      return withMember(fault.target, cluster, (name) => startDown(breakable, [name], { waitsForMajority: false }));
     case "pause":
       return withMember(fault.target, cluster, async (name) =>
         processes.pause(name)
@@ -159,17 +159,26 @@ async function heal(breakable: Breakable, healed: readonly string[]): Promise<Ma
   }
   cluster.disarm();
   const resumed = resumePaused(breakable, healed);
-  const started = await startDown(breakable, healed);
+  const started = await startDown(breakable, healed, { waitsForMajority: true });
   return { members: healed, detail: `links healed; ${resumed.detail}; ${started.detail}` };
 }
 
-async function startDown(breakable: Breakable, names: readonly string[]): Promise<Made> {
+/** @param waitsForMajority for a member that has to be replaced; without, what is planned next would come too late */
+async function startDown(
+  breakable: Breakable,
+  names: readonly string[],
+  { waitsForMajority }: { readonly waitsForMajority: boolean },
+): Promise<Made> {
   const { processes } = breakable;
   const down = names.filter((name) => processes.stateOf(name) === "down" && processes.belongingOf(name) === "now");
   await Promise.all(down.map((name) => processes.start(name)));
   const refused: string[] = [];
   for (const name of down.filter((each) => processes.isWiped(each))) {
     if (await processes.servesThoughWiped(name)) continue;
+    if (!waitsForMajority && !(await hasMajority(breakable))) {
+      refused.push(`${name} refused to start on an empty disk, and without a majority nobody can replace it yet`);
+      continue;
+    }
     // As etcd's operators do: it is removed and added anew, under the same address.
     const replaced = await replaceMember(name, breakable);
     const came = "done" in replaced ? "was removed and added anew" : `could not be replaced (${replaced.problem})`;

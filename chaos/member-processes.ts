@@ -2,7 +2,7 @@
  * Processes, disks and links of members that the drill started itself: addresses, data directories, copies of them, and
  * who belongs to the cluster by now. Closing it leaves neither process nor file behind.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -35,8 +35,8 @@ export type Belonging = "later" | "now" | "nevermore";
 /** How long syncs are held back before a machine loses its power: so long was the last one under way at most. */
 const lastSyncMsMax = 60;
 
-/** A member asks its peers for a second at most before it goes on. */
-const refusesWithinMs = 4_000;
+/** A member asks its peers for a second before it begins a log; how long its process takes is the machine's affair. */
+const beginsWithinMs = 60_000;
 
 interface Parts {
   readonly root: string;
@@ -280,10 +280,12 @@ export class MemberProcesses {
   /** After the start of a wiped member: false when it ended by itself, as one should that its cluster knows. */
   async servesThoughWiped(name: string): Promise<boolean> {
     this.#supervisor.expectEnd(name);
-    for (const untilMs = performance.now() + refusesWithinMs; performance.now() < untilMs; await pause(50)) {
+    const log = join(this.#addressOf(name).dataDir, "member", "wal");
+    for (const untilMs = performance.now() + beginsWithinMs; performance.now() < untilMs; await pause(50)) {
       if (this.stateOf(name) === "down") return false;
+      if (existsSync(log) && readdirSync(log).length > 0) break;
     }
-    // Nobody told it that it is known: it found its cluster by itself.
+    // Nobody told it that it is known, before it had a log of its own: it finds its cluster by itself.
     this.#wiped.delete(name);
     this.#supervisor.expectEnd(name, false);
     return true;

@@ -6,8 +6,9 @@
  * Source: etcd v3 API, Cluster; etcd operations guide, runtime reconfiguration.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { type MemberId, type MemberRecord, memberIdOf, type Request, refusals } from "../core/index.ts";
+import { type MemberId, type MemberRecord, memberIdOf, type Request, refusals, utf8Encode } from "../core/index.ts";
 import type { Fault } from "../scenarios/faults.ts";
+import { plainRange } from "./client/plain-range.ts";
 import type { Cluster } from "./cluster.ts";
 import type { MemberProcesses } from "./member-processes.ts";
 
@@ -22,6 +23,11 @@ export interface ManyChanges {
   readonly demote: readonly string[];
 }
 
+interface ClusterOfDrill {
+  readonly cluster: Cluster;
+  readonly processes: MemberProcesses;
+}
+
 /** What came of a change: what to say, or why it could not be made. */
 export type Changed = { readonly done: string } | { readonly problem: string };
 
@@ -30,6 +36,7 @@ const patienceMs = 20_000;
 const betweenTriesMs = 400;
 const answerMs = 3_000;
 const leftWithinMs = 3_000;
+const majorityAnswersMs = 1_000;
 
 /** The refusal that says that an earlier try took effect. */
 const doneAlready: { readonly [Name in MemberChange["fault"]]: string } = {
@@ -42,7 +49,7 @@ const doneAlready: { readonly [Name in MemberChange["fault"]]: string } = {
 export async function changeMembers(
   change: MemberChange,
   name: string,
-  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+  { cluster, processes }: ClusterOfDrill,
 ): Promise<Changed> {
   const belonging = processes.belongingOf(name);
   if (change.fault === "addMember" ? belonging !== "later" : belonging !== "now") {
@@ -58,10 +65,7 @@ export async function changeMembers(
  * Removes a member whose disk is lost and adds it anew under the same address, as etcd's operators do; its process
  * joins. The cluster may be asked again after this was given up: what was done stays done.
  */
-export async function replaceMember(
-  name: string,
-  around: { readonly cluster: Cluster; readonly processes: MemberProcesses },
-): Promise<Changed> {
+export async function replaceMember(name: string, around: ClusterOfDrill): Promise<Changed> {
   const removal = { fault: "removeMember", target: name } as const;
   const removed = await untilDone((turn) => tryOnce(removal, name, { ...around, turn }));
   if ("problem" in removed) return removed;
@@ -71,11 +75,22 @@ export async function replaceMember(
   return added;
 }
 
+/** Whether members could be changed now: some member has a majority behind it. */
+export async function hasMajority({ cluster, processes }: ClusterOfDrill): Promise<boolean> {
+  const answers = cluster.names.map(async (name, position) => {
+    if (!isThere(name, processes)) return false;
+    // Not the member list: up to 3.4 any member answers that from what it knows itself.
+    const read = cluster.clients[position]?.call(
+      { ...plainRange, key: utf8Encode("\0") },
+      { timeoutMs: majorityAnswersMs },
+    );
+    return (await read?.result)?.type === "reply";
+  });
+  return (await Promise.all(answers)).includes(true);
+}
+
 /** Makes several changes in one step: a call of our members alone. Names are members', no roles. */
-export async function changeMany(
-  change: ManyChanges,
-  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
-): Promise<Changed> {
+export async function changeMany(change: ManyChanges, { cluster, processes }: ClusterOfDrill): Promise<Changed> {
   const joining = [...change.add, ...change.addLearners];
   const strange = joining.find((name) => processes.belongingOf(name) !== "later");
   if (strange !== undefined) return { problem: `${strange} is not there to be added` };
@@ -95,7 +110,7 @@ export async function changeMany(
  */
 async function listedAfter(
   { remove }: ManyChanges,
-  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
+  { cluster, processes }: ClusterOfDrill,
 ): Promise<readonly string[]> {
   const going = remove.map((name) => processes.peerUrlOf(name));
   let urls: readonly string[] = [];
@@ -121,7 +136,7 @@ async function untilDone(tryOnce: (turn: number) => Promise<string | undefined>)
 
 async function tryMany(
   change: ManyChanges,
-  around: { readonly cluster: Cluster; readonly processes: MemberProcesses; readonly turn: number },
+  around: ClusterOfDrill & { readonly turn: number },
 ): Promise<string | undefined> {
   const { cluster, processes } = around;
   const records = await membersNow(cluster, processes);
@@ -155,7 +170,7 @@ const doneManyTexts: readonly string[] = [
 async function tryOnce(
   change: MemberChange,
   name: string,
-  around: { readonly cluster: Cluster; readonly processes: MemberProcesses; readonly turn: number },
+  around: ClusterOfDrill & { readonly turn: number },
 ): Promise<string | undefined> {
   const { cluster, processes, turn } = around;
   const peerUrl = processes.peerUrlOf(name);
@@ -196,11 +211,7 @@ async function ask(
 }
 
 /** What follows from a change that took effect. */
-async function carryOn(
-  change: MemberChange,
-  name: string,
-  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
-): Promise<void> {
+async function carryOn(change: MemberChange, name: string, { cluster, processes }: ClusterOfDrill): Promise<void> {
   if (change.fault === "removeMember") processes.leave(name);
   else if (change.fault === "promoteMember") processes.promote(name);
   else {
@@ -215,10 +226,7 @@ async function carryOn(
  * Whom a member that was just added is told of. No majority may be needed to say so: with the newcomer, which does not
  * run yet, there may be none.
  */
-async function listedWith(
-  name: string,
-  { cluster, processes }: { readonly cluster: Cluster; readonly processes: MemberProcesses },
-): Promise<readonly string[]> {
+async function listedWith(name: string, { cluster, processes }: ClusterOfDrill): Promise<readonly string[]> {
   const own = processes.peerUrlOf(name);
   for (const deadlineMs = performance.now() + patienceMs; performance.now() < deadlineMs; await pause(betweenTriesMs)) {
     const records = (await membersNow(cluster, processes, { linearizable: false })) ?? [];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -125,6 +125,25 @@ test("with TLS on every port a leader is cut off and killed while clients work, 
   expect(leftBehind()).toEqual([]);
 });
 
+/**
+ * A stock etcd that surely refuses to start again on an empty disk: when it is in a hurry etcd asks nobody, goes on under
+ * its old id and panics later.
+ */
+function refusingEtcd({ afterSeconds }: { readonly afterSeconds: number }): Target {
+  const { binary } = stockEtcd.kind === "etcd" ? stockEtcd : { binary: "" };
+  const script = [
+    "#!/bin/sh",
+    `for arg in "$@"; do case "$arg" in --data-dir=*) data="\${arg#*=}" ;; --name=*) name="\${arg#*=}" ;; esac; done`,
+    `case "$*" in *cluster-state=existing*) exec "${binary}" "$@" ;; esac`,
+    `if [ -e "${logs}/began-$name" ] && [ ! -e "$data/member" ]; then sleep ${afterSeconds}; exit 1; fi`,
+    `touch "${logs}/began-$name"`,
+    `exec "${binary}" "$@"`,
+  ];
+  const path = join(logs, "refusing-etcd");
+  writeFileSync(path, script.join("\n"), { mode: 0o755 });
+  return { kind: "etcd", binary: path };
+}
+
 describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoStockEtcd ?? ""}`, () => {
   test("a killed leader is replaced, every check holds, and nothing is left behind", async () => {
     const plan = drillPlanOf(
@@ -197,6 +216,43 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`a drill on a stock etcd ${whyNoSt
     } finally {
       await cluster.close();
     }
+  });
+
+  test("a member that takes long to refuse an empty disk is replaced all the same, and its end is nobody's fault", async () => {
+    const plan = drillPlanOf(
+      [
+        { atMs: 500, fault: { fault: "wipeDisk", target: "follower" } },
+        { atMs: 1_000, fault: { fault: "restart", target: "all" } },
+      ],
+      4_000,
+    );
+    const { run } = await drill(plan, refusingEtcd({ afterSeconds: 6 }));
+    expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+    const restarts = run.history.flatMap((event) =>
+      event.type === "fault" && event.fault === "restart" ? [event.detail] : [],
+    );
+    expect(restarts).toEqual([
+      expect.stringMatching(/refused to start on an empty disk and was removed and added anew/),
+    ]);
+  });
+
+  test("one that refuses an empty disk while there is no majority holds nothing up, and is replaced when there is one", async () => {
+    const plan = drillPlanOf(
+      [
+        { atMs: 500, fault: { fault: "kill", target: "n1", powerLoss: false } },
+        { atMs: 501, fault: { fault: "wipeDisk", target: "n2" } },
+        { atMs: 502, fault: { fault: "restart", target: "n2" } },
+        { atMs: 4_000, fault: { fault: "restart", target: "all" } },
+      ],
+      6_000,
+    );
+    const { run } = await drill(plan, refusingEtcd({ afterSeconds: 0 }));
+    expect(run.checks.filter(({ verdict }) => verdict !== "holds")).toEqual([]);
+    const [first = "", ...later] = run.history.flatMap((event) =>
+      event.type === "fault" && /^(restart|heal)/.test(event.fault) ? [event.detail] : [],
+    );
+    expect(first).toContain("n2 refused to start on an empty disk, and without a majority nobody can replace it yet");
+    expect(later.join("; ")).toContain("n2 refused to start on an empty disk and was removed and added anew");
   });
 
   test("what cannot be made is skipped with a reason, and an interrupted run still ends in order", async () => {
