@@ -243,7 +243,9 @@ export function flushLeader(state: RaftState, leadership: Leadership): void {
   if (leadership.appendsDue) {
     leadership.appendsDue = false;
     const peers = leadership.peers;
-    for (let position = 0; position < peers.length; position++) sendAppends(state, peers[position] as Progress);
+    for (let position = 0; position < peers.length; position++) {
+      sendAppends(state, leadership, peers[position] as Progress);
+    }
   }
 }
 
@@ -303,7 +305,7 @@ function handleAccepted(state: RaftState, leadership: Leadership, progress: Prog
   if (!isNews) return;
   if (progress.state === "snapshot") {
     // The log moved on while the snapshot was under way: what it brought is not enough to go on from.
-    state.snapshotsWanted.push(progress.id);
+    leadership.snapshotsWanted.push(progress.id);
   }
   if (message.matchIndex > state.log.commitIndex) maybeCommit(state, leadership);
   if (leadership.transferee === progress.id) maybeSendTimeoutNow(state, progress);
@@ -432,34 +434,34 @@ function takeHeld(state: RaftState, leadership: Leadership): Held | undefined {
   return { memberId: id, index, term: state.log.termAt(index) ?? noTerm };
 }
 
-function sendAppends(state: RaftState, progress: Progress): void {
+function sendAppends(state: RaftState, leadership: Leadership, progress: Progress): void {
   switch (progress.state) {
     case "snapshot":
       return;
     case "probe":
-      if (!progress.probeSent) progress.probeSent = sendAppend(state, progress, true);
+      if (!progress.probeSent) progress.probeSent = sendAppend(state, leadership, progress, true);
       return;
     case "replicate":
-      replicate(state, progress);
+      replicate(state, leadership, progress);
       return;
   }
 }
 
-function replicate(state: RaftState, progress: Progress): void {
+function replicate(state: RaftState, leadership: Leadership, progress: Progress): void {
   const lastIndex = state.log.lastIndex;
   let isSent = false;
   while (progress.nextIndex <= lastIndex && !progress.inflight.isFull) {
-    if (!sendAppend(state, progress, true)) return;
+    if (!sendAppend(state, leadership, progress, true)) return;
     isSent = true;
   }
   const learnable = Math.min(state.log.commitIndex, progress.nextIndex - 1);
   const isCommitNews = learnable > progress.sentCommitIndex && !progress.inflight.isFull;
-  if (!isSent && (progress.appendDue || isCommitNews)) sendAppend(state, progress, false);
+  if (!isSent && (progress.appendDue || isCommitNews)) sendAppend(state, leadership, progress, false);
   progress.appendDue = false;
 }
 
 /** One append from nextIndex on; false when the entry before it is compacted, so that only a snapshot can help. */
-function sendAppend(state: RaftState, progress: Progress, withEntries: boolean): boolean {
+function sendAppend(state: RaftState, leadership: Leadership, progress: Progress, withEntries: boolean): boolean {
   const log = state.log;
   const prevIndex = indexOf(progress.nextIndex - 1);
   const prevTerm = log.termAt(prevIndex);
@@ -467,7 +469,7 @@ function sendAppend(state: RaftState, progress: Progress, withEntries: boolean):
     // A member that is not there would only hold the snapshot open.
     if (progress.recentActive) {
       progress.becomeSnapshot();
-      state.snapshotsWanted.push(progress.id);
+      leadership.snapshotsWanted.push(progress.id);
     }
     return false;
   }

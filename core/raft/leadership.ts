@@ -45,6 +45,8 @@ export class Leadership {
   /** Something may be worth an append to somebody. */
   appendsDue = false;
   heartbeatsDue = false;
+  /** Followers to whom a snapshot shall be sent. */
+  snapshotsWanted: MemberId[] = [];
   /** Whom the next heartbeats speak of: a position among `peers`, or one further for the leader; undefined: of nobody. */
   heldTurn: number | undefined;
   lastHeldTurn = 0;

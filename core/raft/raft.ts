@@ -278,11 +278,10 @@ export class Raft implements RaftView {
       this.takenIsRecovering !== (state.standing === "recovering") ||
       state.readStates.length > 0 ||
       state.readsAborted.length > 0 ||
-      state.snapshotsWanted.length > 0 ||
       state.dropped.length > 0 ||
       (leadership !== undefined &&
-        (leadership.appendsDue || leadership.heartbeatsDue) &&
-        state.durableTerm >= state.term)
+        (leadership.snapshotsWanted.length > 0 ||
+          ((leadership.appendsDue || leadership.heartbeatsDue) && state.durableTerm >= state.term)))
     );
   }
 
@@ -298,12 +297,13 @@ export class Raft implements RaftView {
     const hardState =
       isVoteChanged || this.takenCommitIndex !== state.log.commitIndex ? this.takeHardState() : undefined;
     const entries = state.log.takeUnwritten(state.term);
-    const { messages, messagesAfterPersist, readStates, readsAborted, snapshotsWanted, dropped } = state;
+    const { messages, messagesAfterPersist, readStates, readsAborted, dropped, leadership } = state;
+    const snapshotsWanted = leadership?.snapshotsWanted ?? noMembers;
     if (messages.length > 0) state.messages = [];
     if (messagesAfterPersist.length > 0) state.messagesAfterPersist = [];
     if (readStates.length > 0) state.readStates = [];
     if (readsAborted.length > 0) state.readsAborted = [];
-    if (snapshotsWanted.length > 0) state.snapshotsWanted = [];
+    if (leadership !== undefined && snapshotsWanted.length > 0) leadership.snapshotsWanted = [];
     if (dropped.length > 0) state.dropped = [];
     return {
       messages: messages.length > 0 ? messages : noMessages,
@@ -314,7 +314,7 @@ export class Raft implements RaftView {
       committed: state.log.takeCommitted(state.config.appendBytesMax),
       readStates: readStates.length > 0 ? readStates : noReadStates,
       readsAborted: readsAborted.length > 0 ? readsAborted : noContexts,
-      snapshotsWanted: snapshotsWanted.length > 0 ? snapshotsWanted : noMembers,
+      snapshotsWanted,
       dropped: dropped.length > 0 ? dropped : noCommands,
     };
   }

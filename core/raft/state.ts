@@ -138,7 +138,6 @@ export class RaftState {
   messagesAfterPersist: RaftMessage[] = [];
   readStates: ReadState[] = [];
   readsAborted: number[] = [];
-  snapshotsWanted: MemberId[] = [];
   /** Of others, and in no log: each came with a message that was taken once, so nobody appends them any more. */
   dropped: Uint8Array[] = [];
 

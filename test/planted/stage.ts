@@ -46,6 +46,7 @@ const copied = [
   "core",
   "chaos/member",
   "chaos/client",
+  "sim/random.ts",
   "test/core",
   "test/kit",
   "test/raft",

@@ -395,42 +395,45 @@ describe("snapshots", () => {
   });
 
   test("an acknowledgement older than the transfer changes nothing, one that falls short of the log asks again", () => {
-    const raft = leaderOf();
-    const accept = (matchIndex: number, from = 2): void =>
-      raft.step({
-        type: "appendAccepted",
-        from: id(from),
-        to: id(1),
-        term: termOf(1),
-        matchIndex: indexOf(matchIndex),
-        ...life,
-      });
-    for (let index = 2; index <= 6; index++) {
-      raft.propose([Uint8Array.of(index)]);
-      persistAll(raft);
-      accept(index, 3);
-      persistAll(raft);
-    }
-    raft.appliedTo(indexOf(6));
-    raft.compactTo(indexOf(5));
-    raft.step({
-      type: "heartbeatReply",
-      from: id(2),
-      to: id(1),
-      term: termOf(1),
-      readRound: 0,
-      promisedMs: 0,
-      ...life,
-    });
-    expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
-    accept(0);
+    const raft = leaderWithFollowerBehind();
+    accept(raft, 0);
     expect([raft.progressOf(id(2))?.state, raft.hasReady()]).toEqual(["snapshot", false]);
-    accept(3);
+    accept(raft, 3);
     expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
-    accept(6);
+    accept(raft, 6);
     expect(raft.progressOf(id(2))).toMatchObject({ state: "replicate", matchIndex: 6, nextIndex: 7 });
   });
+
+  test("a snapshot that was wanted is not sent by a leader that was deposed in the same step", () => {
+    const raft = leaderWithFollowerBehind();
+    accept(raft, 3);
+    raft.step(heartbeat(3, 2));
+    const ready = raft.takeReady();
+    expect([raft.role, ready.snapshotsWanted]).toEqual(["follower", []]);
+  });
 });
+
+/** A leader of term 1 that sends follower 2 a snapshot of its entries 1 to 5; it holds 6. */
+function leaderWithFollowerBehind(): Raft {
+  const raft = leaderOf();
+  for (let index = 2; index <= 6; index++) {
+    raft.propose([Uint8Array.of(index)]);
+    persistAll(raft);
+    accept(raft, index, 3);
+    persistAll(raft);
+  }
+  raft.appliedTo(indexOf(6));
+  raft.compactTo(indexOf(5));
+  const addresses = { from: id(2), to: id(1), term: termOf(1) };
+  raft.step({ ...addresses, ...life, type: "heartbeatReply", readRound: 0, promisedMs: 0 });
+  expect(raft.takeReady().snapshotsWanted).toEqual([id(2)]);
+  return raft;
+}
+
+function accept(raft: Raft, matchIndex: number, from = 2): void {
+  const addresses = { from: id(from), to: id(1), term: termOf(1) };
+  raft.step({ ...addresses, ...life, type: "appendAccepted", matchIndex: indexOf(matchIndex) });
+}
 
 describe("the parts", () => {
   test("the window of unanswered appends is full at its bound and freed from the front", () => {
