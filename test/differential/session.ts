@@ -65,6 +65,8 @@ export class Session {
   #watches: WatchStreams;
   #member = 0;
   #comparableHashes = false;
+  /** When a member was removed last. */
+  #removedMs = Number.NEGATIVE_INFINITY;
 
   constructor(target: Target) {
     this.#target = target;
@@ -175,6 +177,7 @@ export class Session {
       return;
     }
     if (step.method === "Compact") await this.#catchUp(name);
+    if (step.method === "MemberAdd") await this.#passTheSecond();
     const method = methodNamed(step.method);
     const bytes = encodePlain(method.input, step.request, this.#places.resolve);
     const outcome = await this.#outcomeOf(this.#target.call(method.path, bytes, this.#caller(step.as)));
@@ -192,6 +195,8 @@ export class Session {
     } else if (step.method === "MemberAdd") {
       const { member } = fromBinary(MemberAddResponseSchema, answer);
       if (member !== undefined) this.#places.added.push(member.ID);
+    } else if (step.method === "MemberRemove") {
+      this.#removedMs = performance.now();
     } else if (step.method === "Compact") {
       const { revision, physical } = fromBinary(CompactionRequestSchema, request);
       this.#places.compacted = revision;
@@ -394,8 +399,19 @@ export class Session {
   async #dropLearners(): Promise<void> {
     const { members } = fromBinary(MemberListResponseSchema, await this.#must("MemberList", {}));
     for (const { ID } of members) {
-      if (!this.#target.memberIds.includes(ID)) await this.#must("MemberRemove", { ID });
+      if (this.#target.memberIds.includes(ID)) continue;
+      await this.#must("MemberRemove", { ID });
+      this.#removedMs = performance.now();
     }
+  }
+
+  /**
+   * A new member's id is made of its URLs and the second; within the second in which one of those URLs was removed it is
+   * that one's id, and nobody gets it again.
+   */
+  async #passTheSecond(): Promise<void> {
+    const leftMs = Math.ceil(this.#removedMs + 1_000 - performance.now());
+    if (leftMs > 0) await this.#target.until(() => false, leftMs);
   }
 
   /** Auth off, no users, no roles. */
