@@ -423,6 +423,9 @@ export class Member {
         this.#endIf(this.#corruption.handle(message));
         return;
       case "snapshotChunk":
+        // What was gathered is written and applied first: while a snapshot is put in place nothing is, and after that the
+        // log counts as written up to its end.
+        this.#advance();
         this.#snapshots.receive(message);
         return;
       case "snapshotChunkReply":
