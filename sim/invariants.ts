@@ -44,6 +44,8 @@ export class Invariants {
   readonly #leaders: number[] = [];
   /** Index → the entry committed there, as the first member to commit it holds it. */
   readonly #committed: (Entry | undefined)[] = [undefined];
+  /** Index → the term in which it was committed: that of the member that knew of it first, which is its leader. */
+  readonly #committedIn: number[] = [0];
   /** Index → revision after it was applied; undefined where no step has stopped. */
   readonly #revisions: (number | undefined)[] = [];
   #broken: BrokenInvariant | undefined;
@@ -168,9 +170,12 @@ export class Invariants {
     }
     this.#leaders[raft.term] = slot;
     this.#checked += 1;
-    // Entries committed in later terms need not be here: this leader may be deposed already and not know it.
+    // What was committed in later terms need not be here, also where the entry is older: this leader may be deposed already
+    // and not know it, or have won its votes long ago and count them now.
     let index = this.#committed.length - 1;
-    while (index > 0 && (this.#committed[index]?.term ?? 0) > raft.term) index -= 1;
+    const isDue = (): boolean =>
+      this.#committed[index] !== undefined && (this.#committedIn[index] as number) <= raft.term;
+    while (index > 0 && !isDue()) index -= 1;
     if (index === 0) return;
     const expected = (this.#committed[index] as Entry).term;
     const found = raft.termAt(indexOf(index));
@@ -195,6 +200,7 @@ export class Invariants {
       if (known === undefined) {
         while (committed.length < index) committed.push(undefined);
         committed[index] = entry;
+        this.#committedIn[index] = raft.term;
       } else if (known !== entry && !sameEntry(known, entry)) {
         this.#break(
           "committed-differs",
