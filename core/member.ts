@@ -326,7 +326,11 @@ export class Member {
    * follower. Every promise waits for that one write, which holds what all of them stand on.
    */
   stepAll(inputs: readonly Input[]): readonly Output[] {
-    for (const input of inputs) this.#take(input);
+    for (const input of inputs) {
+      this.#take(input);
+      // Who leads no more answers nothing as a leader, not even what came in with the news.
+      if (this.#news.isDue) this.#advance();
+    }
     this.#advance();
     this.#servePostponed();
     return this.#outbox.take();

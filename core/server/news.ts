@@ -32,6 +32,12 @@ export class News {
     this.#alarms = told.alarms;
   }
 
+  /** Something is true of leader, role or term that was not at the last look. */
+  get isDue(): boolean {
+    const { leaderId, role, term } = this.#raft;
+    return leaderId !== this.#leaderId || role !== this.#role || term !== this.#term;
+  }
+
   /** True when another leader, or none, is known than at the last look. */
   lookForLeader(): boolean {
     const { leaderId, term } = this.#raft;

@@ -3,11 +3,12 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { leaseIdOf, noIndex, termOf } from "../../core/ids.ts";
 import type { Reply, Request } from "../../core/request.ts";
 import { isReadOnlyTxn } from "../../core/server/reads.ts";
 import { TestCluster } from "../kit/cluster.ts";
 import { deleteRanges, puts, ranges, txns } from "../kit/request-arbitraries.ts";
-import { putOf, rangeOf } from "../kit/requests.ts";
+import { accepted, putOf, rangeOf } from "../kit/requests.ts";
 
 function elected(size: number): TestCluster {
   const cluster = new TestCluster({ size });
@@ -67,6 +68,25 @@ test("nothing is answered before the one write is durable, and then all of it", 
   expect(ids.map((id) => cluster.reply(leader, id))).toMatchObject(
     [2, 3, 1, 4].map((revision) => ({ ok: true, header: { revision } })),
   );
+});
+
+test("a leader that hears of its successor does not renew a lease that it is asked for in the same step", () => {
+  const cluster = elected(3);
+  const { leader } = cluster;
+  const leaseId = leaseIdOf(7n);
+  accepted(cluster.call(leader, { type: "leaseGrant", leaseId, ttlSeconds: 60 }));
+  const [to, from] = [leader, ...cluster.followers].map(({ running }) => running.identity.memberId);
+  if (to === undefined || from === undefined) throw new Error("no follower");
+  const term = termOf(leader.running.raft.term + 1);
+  const { nowMs } = cluster;
+  const word = { from, to, term, commitIndex: noIndex, toIncarnation: leader.life, readRound: 0, held: undefined };
+  const outputs = leader.running.stepAll([
+    { type: "peerMessage", nowMs, message: { type: "heartbeat", ...word } },
+    { type: "peerMessage", nowMs, message: { type: "leaseRenew", from, to, callId: 1, incarnation: 1, leaseId } },
+  ]);
+  expect(leader.running.raft.role).toBe("follower");
+  const sent = outputs.flatMap((output) => (output.type === "sendMessage" ? [output.message] : []));
+  expect(sent.filter(({ type }) => type === "leaseRenewReply")).toMatchObject([{ ttlSeconds: undefined }]);
 });
 
 test("any split of requests into steps gives the same answers to writes and one state on every member", () => {
