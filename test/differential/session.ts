@@ -54,6 +54,8 @@ const callMs = 60_000;
 /** Passwords root may have had when a sequence ended with auth on. */
 const passwords = ["", "one", "two"] as const;
 
+const memberChanges: ReadonlySet<string> = new Set(["MemberAdd", "MemberRemove", "MemberUpdate", "MemberPromote"]);
+
 export class Session {
   readonly #target: Target;
   readonly #places: Places;
@@ -65,6 +67,8 @@ export class Session {
   #watches: WatchStreams;
   #member = 0;
   #comparableHashes = false;
+  /** When a change of members was answered last. */
+  #changedMs = Number.NEGATIVE_INFINITY;
   /** When a member was removed last. */
   #removedMs = Number.NEGATIVE_INFINITY;
 
@@ -177,10 +181,11 @@ export class Session {
       return;
     }
     if (step.method === "Compact") await this.#catchUp(name);
-    if (step.method === "MemberAdd") await this.#passTheSecond();
+    if (memberChanges.has(step.method)) await this.#settleMembers(step.method);
     const method = methodNamed(step.method);
     const bytes = encodePlain(method.input, step.request, this.#places.resolve);
     const outcome = await this.#outcomeOf(this.#target.call(method.path, bytes, this.#caller(step.as)));
+    if (memberChanges.has(step.method)) this.#changedMs = performance.now();
     if (outcome.type === "answer") this.#learn(step, bytes, outcome.bytes);
     this.#see(name, normalForm(step.method, this.#plainOf(method, outcome), this.#comparableHashes));
   }
@@ -400,18 +405,22 @@ export class Session {
     const { members } = fromBinary(MemberListResponseSchema, await this.#must("MemberList", {}));
     for (const { ID } of members) {
       if (this.#target.memberIds.includes(ID)) continue;
+      await this.#settleMembers("MemberRemove");
       await this.#must("MemberRemove", { ID });
-      this.#removedMs = performance.now();
+      this.#changedMs = performance.now();
+      this.#removedMs = this.#changedMs;
     }
   }
 
   /**
    * A new member's id is made of its URLs and the second; within the second in which one of those URLs was removed it is
-   * that one's id, and nobody gets it again.
+   * that one's id, and nobody gets it again. And a change that comes before etcd's Raft has noted that the one before was
+   * applied is dropped there without a word: its caller waits for ever.
    */
-  async #passTheSecond(): Promise<void> {
-    const leftMs = Math.ceil(this.#removedMs + 1_000 - performance.now());
-    if (leftMs > 0) await this.#target.until(() => false, leftMs);
+  async #settleMembers(method: string): Promise<void> {
+    const nowMs = performance.now();
+    const fromMs = Math.max(this.#changedMs + 50, method === "MemberAdd" ? this.#removedMs + 1_000 : 0);
+    if (fromMs > nowMs) await this.#target.until(() => false, Math.ceil(fromMs - nowMs));
   }
 
   /** Auth off, no users, no roles. */
