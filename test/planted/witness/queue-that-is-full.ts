@@ -17,6 +17,7 @@ class StuckSocket extends EventEmitter {
     this.written.push(bytes);
     return false;
   }
+  setTimeout(): void {}
   destroy(): void {
     this.emit("close");
   }
@@ -45,7 +46,7 @@ export async function witness(): Promise<void> {
     decode: () => ({ malformed: "nothing is sent back" }),
     onMessage: () => {},
     log: silentLog,
-    // Of a socket the network uses what an emitter of events has, and these two.
+    // Of a socket the network uses what an emitter of events has, and these three.
     connect: () => ({ socket: socket as unknown as Socket, ready: "connect", explain: () => undefined }),
   });
   try {
