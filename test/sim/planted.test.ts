@@ -24,3 +24,15 @@ test.each(patches)("%s says what it does, names its witness, fits today's source
     expect(applyPatch(before, each)).not.toBe(before);
   }
 });
+
+const legal = readdirSync(join(folder, "legal")).filter((file) => file.endsWith(".patch"));
+
+test.each(legal)("legal/%s says why it is legal, fits today's sources and changes them", (file) => {
+  const { about, files } = parsePatch(readFileSync(join(folder, "legal", file), "utf8"));
+  expect(about).toMatch(/^Legal: \S/m);
+  expect(files.length).toBeGreaterThan(0);
+  for (const each of files) {
+    const before = readFileSync(join(root, each.path), "utf8");
+    expect(applyPatch(before, each)).not.toBe(before);
+  }
+});
