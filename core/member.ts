@@ -45,7 +45,7 @@ import { Space } from "./server/space.ts";
 import { StreamGate } from "./server/stream-gate.ts";
 import { Streams } from "./server/streams.ts";
 import { Transfers } from "./server/transfers.ts";
-import { noPlace, type OpenedLog } from "./storage/open-log.ts";
+import type { OpenedLog } from "./storage/open-log.ts";
 import { WatchHub } from "./watch/hub.ts";
 
 /** What a member is given for its life. */
@@ -207,7 +207,7 @@ export class Member {
       hub: this.#hub,
     });
     this.#forwarded = new Forwarded({ memberId, raft, machine, config, outbox });
-    this.#news = new News({ raft, outbox, term: noPlace.term, alarms: machine.alarms.records });
+    this.#news = new News({ raft, outbox, alarms: machine.alarms.records });
     this.#publication = new Publication({ raft, config, proposals: this.#proposals, outbox, identity: start.identity });
     this.#farewell = new Farewell({ outbox, electionTicks: config.electionTicks });
   }
@@ -314,10 +314,7 @@ export class Member {
 
   /** Advances the member by one input. Carry the outputs out in order before the next step. */
   step(input: Input): readonly Output[] {
-    this.#take(input);
-    this.#advance();
-    this.#servePostponed();
-    return this.#outbox.take();
+    return this.stepAll([input]);
   }
 
   /**
@@ -333,6 +330,8 @@ export class Member {
     }
     this.#advance();
     this.#servePostponed();
+    const { outlivedBy } = this.#raft;
+    if (outlivedBy > 0) this.#outbox.push({ type: "outlived", incarnation: outlivedBy });
     return this.#outbox.take();
   }
 
@@ -505,8 +504,6 @@ export class Member {
       // What waited for a leader is proposed when one is noticed, and that makes more ready.
     } while (this.#noteRole() && this.#raft.hasReady());
     this.#news.lookForStanding(this.members);
-    const { outlivedBy } = this.#raft;
-    if (outlivedBy > 0) this.#outbox.push({ type: "outlived", incarnation: outlivedBy });
   }
 
   #carryOut(ready: Ready): void {

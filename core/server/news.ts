@@ -2,7 +2,7 @@
  * What a member tells its world of itself, each change once: whom it follows, its role and term, whether it counts,
  * and the alarms that stand.
  */
-import type { MemberId, Term } from "../ids.ts";
+import { type MemberId, noTerm, type Term } from "../ids.ts";
 import type { RaftView, Role } from "../raft/ready.ts";
 import type { AlarmRecord, MemberRecord } from "../request.ts";
 import type { Outbox } from "./outbox.ts";
@@ -11,8 +11,6 @@ import { standingText } from "./standing.ts";
 export interface Told {
   readonly raft: RaftView;
   readonly outbox: Outbox;
-  /** Term of nobody: before the first. */
-  readonly term: Term;
   readonly alarms: readonly AlarmRecord[];
 }
 
@@ -20,7 +18,7 @@ export class News {
   readonly #raft: RaftView;
   readonly #outbox: Outbox;
   #role: Role = "follower";
-  #term: Term;
+  #term: Term = noTerm;
   #leaderId: MemberId | undefined;
   #standing: string | undefined;
   #alarms: readonly AlarmRecord[];
@@ -28,7 +26,6 @@ export class News {
   constructor(told: Told) {
     this.#raft = told.raft;
     this.#outbox = told.outbox;
-    this.#term = told.term;
     this.#alarms = told.alarms;
   }
 
