@@ -3,8 +3,8 @@
  * votes for itself. Source: Raft thesis §3.4, §9.6 (pre-vote), §3.10 (transfer).
  *
  * The candidate's own vote needs no notice from its disk to be counted. Vote requests leave only after that vote is
- * durable, so any answer to one proves it; and a sole voter that wins without an answer stays silent until an entry of
- * its new term, written after the vote, is durable (see sendOnTerm and the leader's flush).
+ * durable, so a vote given in answer to one proves it; and a sole voter that wins without an answer stays silent until an
+ * entry of its new term, written after the vote, is durable (see sendOnTerm and the leader's flush).
  */
 import { assert } from "../assert.ts";
 import { type Term, termOf } from "../ids.ts";
@@ -96,7 +96,8 @@ function handlePreVoteReply(state: RaftState, message: PreVoteReply): void {
 function handleVoteReply(state: RaftState, message: VoteReply): void {
   if (state.role !== "candidate") return;
   assert(message.term === state.term, "a vote of another term would be counted", message.term, state.term);
-  state.durableTerm = state.term;
+  // A refusal may answer an earlier term's request, in the name of the term in which the voter is by now.
+  if (message.granted) state.durableTerm = state.term;
   learnRegistrations(state, message.registrations);
   if (message.incarnation < registeredLife(state.registrations, message.from)) return;
   if (!state.votes.has(message.from)) state.voteLives.set(message.from, message.incarnation);
