@@ -464,7 +464,7 @@ export class Member {
           return;
         }
         this.#raft.step(message);
-        if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from, message.matchIndex);
+        if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from);
       }
     }
   }

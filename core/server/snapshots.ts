@@ -104,9 +104,13 @@ export class Snapshots {
     for (const chunk of this.#out.handleReply(reply, this.#raft.term)) this.#outbox.send(chunk);
   }
 
-  /** That follower has everything up to the index; its transfer ends when that is enough. */
-  acknowledged(from: MemberId, matchIndex: LogIndex): void {
-    this.#out.acknowledged(from, matchIndex);
+  /**
+   * That follower said how far it is; its transfer ends when that is enough. What counts is what Raft makes of it: the
+   * word of a term that is over, or of an earlier life, may name entries that the follower does not have.
+   */
+  acknowledged(from: MemberId): void {
+    const progress = this.#raft.progressOf(from);
+    if (progress !== undefined) this.#out.acknowledged(from, progress.matchIndex);
   }
 
   /** Leadership is lost: whoever leads now sends its own. */

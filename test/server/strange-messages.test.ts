@@ -7,7 +7,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { indexOf, memberIdOf, type Term, termOf } from "../../core/ids.ts";
 import type { PeerMessage } from "../../core/input.ts";
-import { TestCluster } from "../kit/cluster.ts";
+import { TestCluster, type TestMember } from "../kit/cluster.ts";
+import { NarrowLinks } from "../kit/narrow-links.ts";
 import { arbitraries } from "../kit/peer-arbitraries.ts";
 import { accepted, pairs, putOf, rangeOf } from "../kit/requests.ts";
 
@@ -137,4 +138,43 @@ test("a leader does not hear an acknowledgement of what it never sent, nor of a 
     ]);
   }
   expectUnmoved(made, before);
+});
+
+/** A follower is being sent a snapshot, over links so narrow that it takes a while. */
+function clusterAmidSnapshot(): { readonly made: TestCluster; readonly behind: TestMember } {
+  const config = { snapshotEntries: 20, snapshotCatchUpEntries: 5, snapshotChunkBytes: 200 };
+  const made = new TestCluster({ size: 3, config });
+  made.elect();
+  const [behind] = made.followers;
+  if (behind === undefined) throw new Error("there are three members");
+  behind.isCutOff = true;
+  for (let key = 0; key < 40; key++) accepted(made.call(made.leader, putOf(`k${key}`, "v".repeat(100))));
+  behind.isCutOff = false;
+  made.links = new NarrowLinks({ bytesPerTick: 400 });
+  for (let waited = 0; behind.running.counts.snapshotFrom === undefined; waited++) {
+    if (waited > 100) throw new Error("no snapshot is sent");
+    made.pass(made.config.tickMs);
+  }
+  return { made, behind };
+}
+
+test("an acknowledgement of a term that is over, or of an earlier life, does not end the transfer of a snapshot", () => {
+  for (const ofEarlierLife of [false, true]) {
+    const { made, behind } = clusterAmidSnapshot();
+    const { leader } = made;
+    const { raft } = leader.running;
+    made.receive(leader, {
+      type: "appendAccepted",
+      from: behind.running.raft.id,
+      to: raft.id,
+      term: ofEarlierLife ? raft.term : termOf(raft.term - 1),
+      matchIndex: raft.lastIndex,
+      incarnation: ofEarlierLife ? behind.life - 1 : behind.life,
+      isRecovering: false,
+      registrations: [],
+    });
+    made.pass(20_000);
+    expect(made.leader).toBe(leader);
+    expect(behind.running.appliedIndex).toBe(leader.running.appliedIndex);
+  }
 });
