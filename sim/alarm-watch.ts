@@ -3,7 +3,7 @@
  * alarms, defragments the member whose alarm it is, and takes the alarm away. One may still be on its way when the first
  * look finds none.
  */
-import { type MemberId, memberIdOf, type Reply, type Request, requestIdOf } from "../core/index.ts";
+import { type AlarmRecord, type MemberId, memberIdOf, type Reply, type Request, requestIdOf } from "../core/index.ts";
 import type { MemberHost } from "./member-host.ts";
 
 interface AlarmWorld {
@@ -21,6 +21,8 @@ export class AlarmWatch {
   #looks = 0;
   /** Requests of this watch, by host, life and number. */
   #asked: string[] = [];
+  /** Alarms that an answer named: they are seen to at the next look. Bounded by the answers between two looks. */
+  #found: { readonly host: MemberHost; readonly memberId: MemberId; readonly alarm: AlarmRecord["alarm"] }[] = [];
 
   constructor(world: AlarmWorld) {
     this.#world = world;
@@ -31,6 +33,11 @@ export class AlarmWatch {
   }
 
   wake(): void {
+    for (const { host, memberId, alarm } of this.#found.splice(0)) {
+      this.#world.hosts.find((other) => other.memberId === memberId)?.disk.backend.defragment();
+      // The answer to a removal names what was removed: asking for it again finds nothing, and ends there.
+      this.#ask(host, { type: "alarm", action: "deactivate", memberId, alarm });
+    }
     if (this.#world.timeUs > this.#untilUs) return;
     const able = this.#world.hosts.filter((host) => host.isUp && !host.paused);
     const host = able[this.#looks % Math.max(1, able.length)];
@@ -44,16 +51,13 @@ export class AlarmWatch {
     if (position < 0) return false;
     this.#asked.splice(position, 1);
     if (!reply.ok || reply.answer.type !== "alarm") return true;
-    for (const { memberId, alarm } of reply.answer.alarms) {
-      this.#world.hosts.find((other) => other.memberId === memberId)?.disk.backend.defragment();
-      // The answer to a removal names what was removed: asking for it again finds nothing, and ends there.
-      this.#ask(host, { type: "alarm", action: "deactivate", memberId, alarm });
-    }
+    // Not now: the member is in the middle of a step, and has outputs left.
+    for (const { memberId, alarm } of reply.answer.alarms) this.#found.push({ host, memberId, alarm });
     return true;
   }
 
   #ask(host: MemberHost, request: Request): void {
-    if (!host.isUp) return;
+    if (!host.isUp || host.paused) return;
     host.lastRequestId += 1;
     this.#asked.push(nameOf(host, host.lastRequestId));
     if (this.#asked.length > askedMax) this.#asked.shift();

@@ -4,6 +4,7 @@
  */
 
 import {
+  assert,
   type Input,
   type LogOperation,
   type MemberEvent,
@@ -61,6 +62,8 @@ export class MemberHost {
   /** How long inputs wait to be stepped together; undefined: each is a step of its own, at once. */
   readonly #gatherUs: number | undefined;
   #gathered: Input[] = [];
+  /** Outputs of a step are being carried out. */
+  #isCarryingOut = false;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -235,9 +238,11 @@ export class MemberHost {
 
   // ---- inputs --------------------------------------------------------------------------------------------------
 
+  /** @throws InvariantViolation when outputs of its last step are still to be carried out */
   step(input: Input): void {
     const { member } = this;
     if (member === undefined) return;
+    assert(!this.#isCarryingOut, "no input comes between the outputs of a step");
     if (this.#gatherUs === undefined) {
       this.#advance(() => member.step(input));
       return;
@@ -330,16 +335,17 @@ export class MemberHost {
 
   #carryOut(outputs: readonly Output[]): void {
     const crash = this.#crash;
-    if (crash === undefined || outputs.length === 0) {
-      for (let position = 0; position < outputs.length && this.member !== undefined; position++) {
+    const kept = Math.min(crash?.afterOutputs ?? outputs.length, outputs.length);
+    const { life } = this;
+    this.#isCarryingOut = true;
+    try {
+      for (let position = 0; position < kept && this.member !== undefined && this.life === life; position++) {
         this.#carryOutOne(outputs[position] as Output);
       }
-      return;
+    } finally {
+      this.#isCarryingOut = false;
     }
-    const kept = Math.min(crash.afterOutputs, outputs.length);
-    for (let position = 0; position < kept && this.member !== undefined; position++) {
-      this.#carryOutOne(outputs[position] as Output);
-    }
+    if (crash === undefined || outputs.length === 0 || this.member === undefined || this.life !== life) return;
     const torn = outputs[kept];
     if (torn?.type === "writeLog") this.#write(torn.operations.slice(0, torn.operations.length >> 1));
     this.kill(crash, `killed after ${kept} of ${outputs.length} outputs of a step`);
