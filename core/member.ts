@@ -470,6 +470,10 @@ export class Member {
   }
 
   #openStream(input: Extract<Input, { type: "streamOpened" }>): void {
+    if (this.#raft.configuration.learners.includes(this.#raft.id)) {
+      this.#outbox.endStream(input.streamId, "notSupportedForLearner");
+      return;
+    }
     if (input.requireLeader && this.#raft.leaderId === undefined) {
       this.#outbox.endStream(input.streamId, "noLeader");
       return;

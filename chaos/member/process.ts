@@ -40,7 +40,7 @@ import type { PeerDialler } from "./peer-dial.ts";
 import { ownHandles } from "./places.ts";
 import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
-import { Seam, statusOf } from "./seam.ts";
+import { type CallStatus, Seam, statusOf } from "./seam.ts";
 import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
 import { slowCalls } from "./slow-calls.ts";
 import { variablesOf } from "./variables.ts";
@@ -283,14 +283,17 @@ export class MemberProcess {
       return refusal === undefined ? undefined : statusOf(refusal);
     });
     const entrance: CallTarget = tokens === undefined ? guarded : new TokenChecker(guarded, tokens);
-    this.#grpc = new GrpcTransport(entrance, {
+    const limits = {
       requestBytesMax: flags.config.requestBytesMax,
       concurrentCallsMax: flags.concurrentCallsMax,
       keepaliveIntervalMs: flags.keepaliveIntervalMs,
       keepaliveTimeoutMs: flags.keepaliveTimeoutMs,
       keepaliveLeastMs: flags.keepaliveLeastMs,
       certificateUsers: flags.clientTls.clientCertAuth,
-    });
+    };
+    const refusalOfHealth = (): CallStatus | undefined =>
+      member.raft.configuration.learners.includes(memberId) ? statusOf("notSupportedForLearner") : undefined;
+    this.#grpc = new GrpcTransport(entrance, limits, refusalOfHealth);
     const probes = {
       health: {
         target: this.#seam,

@@ -2,6 +2,7 @@
  * Members that come and go, as an operator sees them: stock etcdctl against real processes.
  */
 import { join } from "node:path";
+import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   type CtlResult,
@@ -60,6 +61,24 @@ function joinAs(cluster: RealCluster, place: Place, initialCluster: string, args
   extra.push(member);
   member.start();
   return member;
+}
+
+/** What the health service every gRPC server has says of it. */
+function healthOf(place: Place): Promise<"serving" | [number, string]> {
+  const client = new Client(`127.0.0.1:${place.clientPort}`, credentials.createInsecure());
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      "/grpc.health.v1.Health/Check",
+      asIs,
+      asIs,
+      Buffer.alloc(0),
+      (error: ServiceError | null) => {
+        client.close();
+        resolve(error === null ? "serving" : [error.code, error.details]);
+      },
+    );
+  });
 }
 
 /** Fails the test with what the command printed. */
@@ -179,10 +198,13 @@ describe.skipIf(whyNoEtcdctl() !== undefined)("members come and go", () => {
     await member.logged("serving client traffic insecurely");
     const refused = await etcdctl(`127.0.0.1:${place.clientPort}`, ["put", "k", "w"]);
     expect(refused.stderr).toContain("etcdserver: rpc not supported for learner");
+    const learnerOnly = [9, "etcdserver: rpc not supported for learner"];
+    expect(await healthOf(place)).toEqual(learnerOnly);
     expect(done(await etcdctl(cluster.endpoints, ["member", "promote", id]))).toMatch(
       /^Member .* promoted in cluster /m,
     );
     done(await etcdctl(`127.0.0.1:${place.clientPort}`, ["put", "k", "w"]));
+    expect(await healthOf(place)).toBe("serving");
     expect((await memberList(cluster.endpoints)).map((columns) => columns[5])).toEqual(["false", "false"]);
   }, 120_000);
 

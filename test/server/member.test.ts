@@ -382,6 +382,8 @@ describe("streams and members", () => {
     expect(cluster.call(learner, putOf("k", "w"))).toEqual({ ok: false, refusal: "notSupportedForLearner" });
     expect(pairs(cluster.call(learner, rangeOf("k", undefined, { serializable: true })))).toEqual(["k=v"]);
     expect(accepted(cluster.call(learner, { type: "status" }))).toMatchObject({ isLearner: true });
+    for (const kind of ["watch", "leaseKeepAlive"] as const)
+      expect(cluster.openStream(learner, kind).stream.ended).toBe("notSupportedForLearner");
   });
 
   test("a follower too far behind for the log gets a snapshot, its watchers lose nothing", () => {

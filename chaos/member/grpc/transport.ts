@@ -48,8 +48,9 @@ export class GrpcTransport implements Protocol {
   readonly #holding = new Holding();
   #onEmpty: (() => void) | undefined;
 
-  constructor(target: CallTarget, limits: GrpcLimits) {
-    this.#target = new Switchboard(target, healthPrograms);
+  /** @param refusal why no call of the health service is answered now */
+  constructor(target: CallTarget, limits: GrpcLimits, refusal: () => CallStatus | undefined = () => undefined) {
+    this.#target = new Switchboard(target, healthPrograms(refusal));
     this.#limits = limits;
   }
 
