@@ -1,8 +1,7 @@
 /*
  * Messages between members as bytes, for worlds whose network carries bytes: a version, a kind, then the fields in the
  * order of their types, and a checksum over all of it. Bytes that come from elsewhere are checked all through: what cannot
- * be a message is `malformed`, never a throw and never half a message; nor is what no leader can mean, such as entries
- * that leave a gap.
+ * be a message, or what no member can mean, is `malformed`, never a throw and never half a message.
  *
  * The transport's own checksum has 16 bits, and whatever stands between two machines makes it anew: a bit that flips there
  * would be stored by one member and not by the others, each under a sound checksum of its own.
@@ -10,31 +9,41 @@
 import { unreachable } from "../assert.ts";
 import { ByteWriter } from "../byte-io.ts";
 import type { ByteSlab } from "../byte-slab.ts";
-import { utf8Decode } from "../bytes.ts";
 import { crc32cOfSlice } from "../crc32c.ts";
-import { type RefusalName, refusals } from "../errors.ts";
-import { indexOf, type LogIndex, leaseIdOf, type MemberId, memberIdOf, type Term, termOf } from "../ids.ts";
+import type { MemberId, Term } from "../ids.ts";
 import type { PeerMessage } from "../input.ts";
 import type { CompactionHash } from "../mvcc/hash.ts";
-import { noRegistrations } from "../raft/hard-state.ts";
-import type {
-  Committed,
-  Configuration,
-  Entry,
-  EntryKind,
-  Held,
-  RaftMessage,
-  Registration,
-  Roll,
-} from "../raft/message.ts";
+import type { RaftMessage } from "../raft/message.ts";
 import { UntrustedReader } from "../storage/untrusted-reader.ts";
+import {
+  readByteStrings,
+  readCommitted,
+  readConfiguration,
+  readEntries,
+  readHeld,
+  readIndex,
+  readLease,
+  readMaybeSigned,
+  readMember,
+  readRefusal,
+  readRegistrations,
+  readRoll,
+  readTerm,
+  writeByteStrings,
+  writeCommitted,
+  writeConfiguration,
+  writeEntries,
+  writeFlag,
+  writeHeld,
+  writeMaybeSigned,
+  writeRegistrations,
+  writeRoll,
+} from "./peer-parts.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
 export const peerCodecVersion = 7;
 
 const sumBytes = 4;
-/** Terms and indexes grow by ones: beyond this nobody counted to one. */
-const placeMax = 2 ** 52;
 
 /** A kind's position here is its byte: only append to it. */
 const kinds = [
@@ -72,8 +81,6 @@ type ListedKind = (typeof kinds)[number];
 const kindBytes: { readonly [Kind in PeerMessage["type"]]: number } = Object.fromEntries(
   kinds.map((kind, position) => [kind, position]),
 ) as { [Kind in ListedKind]: number };
-
-const entryKinds: readonly EntryKind[] = ["empty", "command", "configuration"];
 
 export function encodePeerMessage(message: PeerMessage): Uint8Array {
   const writer = new ByteWriter(new Uint8Array(sizeGuess(message)));
@@ -174,8 +181,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.prevTerm);
       writer.varint(message.commitIndex);
       writer.varint(message.toIncarnation);
-      writer.varint(message.entries.length);
-      for (const entry of message.entries) writeEntry(writer, entry);
+      writeEntries(writer, message.entries);
       return;
     case "appendAccepted":
       writer.varint(message.matchIndex);
@@ -434,156 +440,6 @@ function readRaftMessage(
   }
 }
 
-function writeEntry(writer: ByteWriter, entry: Entry): void {
-  writer.varint(entry.index);
-  writer.varint(entry.term);
-  writer.byte(entry.kind === "command" ? 1 : entry.kind === "configuration" ? 2 : 0);
-  writer.byteString(entry.data);
-}
-
-/** Without a gap behind the entry before them, in terms that never fall and are not beyond the leader's own. */
-function readEntries(
-  reader: UntrustedReader,
-  leader: { readonly prevIndex: LogIndex; readonly prevTerm: Term; readonly term: Term },
-): Entry[] {
-  const entries: Entry[] = [];
-  let { prevIndex, prevTerm } = leader;
-  if (prevTerm > leader.term) reader.reject();
-  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
-    const index = readIndex(reader);
-    const term = readTerm(reader);
-    const kind = entryKinds[reader.byte()];
-    if (index !== prevIndex + 1 || term < prevTerm || term > leader.term) reader.reject();
-    prevIndex = index;
-    prevTerm = term;
-    if (kind === undefined) reader.reject();
-    else entries.push({ index, term, kind, data: reader.byteString() });
-  }
-  return entries;
-}
-
-function writeCommitted(writer: ByteWriter, { index, term }: Committed): void {
-  writer.varint(index);
-  writer.varint(term);
-}
-
-function readCommitted(reader: UntrustedReader): Committed {
-  return { index: readIndex(reader), term: readTerm(reader) };
-}
-
-function writeConfiguration(writer: ByteWriter, configuration: Configuration): void {
-  writeIds(writer, configuration.voters);
-  writeIds(writer, configuration.outgoing);
-  writeIds(writer, configuration.learners);
-}
-
-function readConfiguration(reader: UntrustedReader): Configuration {
-  return { voters: readIds(reader), outgoing: readIds(reader), learners: readIds(reader) };
-}
-
-function writeRegistrations(writer: ByteWriter, registrations: readonly Registration[]): void {
-  writer.varint(registrations.length);
-  for (const { memberId, incarnation } of registrations) {
-    writer.id(memberId);
-    writer.varint(incarnation);
-  }
-}
-
-/** In id order, as they are kept. */
-function readRegistrations(reader: UntrustedReader): readonly Registration[] {
-  const count = reader.count();
-  if (count === 0) return noRegistrations;
-  const registrations: Registration[] = [];
-  for (let left = count; left > 0 && !reader.failed; left--) {
-    const registration = { memberId: readMember(reader), incarnation: reader.varint() };
-    const before = registrations[registrations.length - 1];
-    if (before !== undefined && before.memberId >= registration.memberId) reader.reject();
-    registrations.push(registration);
-  }
-  return registrations;
-}
-
-function writeRoll(writer: ByteWriter, roll: Roll): void {
-  writer.varint(roll.index);
-  writeConfiguration(writer, roll.configuration);
-}
-
-const readRoll = (reader: UntrustedReader): Roll => ({
-  index: readIndex(reader),
-  configuration: readConfiguration(reader),
-});
-
-function writeHeld(writer: ByteWriter, held: Held | undefined): void {
-  writeFlag(writer, held !== undefined);
-  if (held === undefined) return;
-  writer.id(held.memberId);
-  writer.varint(held.index);
-  writer.varint(held.term);
-}
-
-function readHeld(reader: UntrustedReader): Held | undefined {
-  if (!reader.flag()) return undefined;
-  return { memberId: readMember(reader), index: readIndex(reader), term: readTerm(reader) };
-}
-
-function writeIds(writer: ByteWriter, ids: readonly MemberId[]): void {
-  writer.varint(ids.length);
-  for (const id of ids) writer.id(id);
-}
-
-/** Member ids, ascending as in every configuration. */
-function readIds(reader: UntrustedReader): MemberId[] {
-  const ids: MemberId[] = [];
-  for (let left = reader.count(); left > 0 && !reader.failed; left--) {
-    const id = readMember(reader);
-    const before = ids[ids.length - 1];
-    if (before !== undefined && before >= id) reader.reject();
-    ids.push(id);
-  }
-  return ids;
-}
-
-function writeByteStrings(writer: ByteWriter, values: readonly Uint8Array[]): void {
-  writer.varint(values.length);
-  for (const value of values) writer.byteString(value);
-}
-
-function readByteStrings(reader: UntrustedReader): Uint8Array[] {
-  const values: Uint8Array[] = [];
-  for (let left = reader.count(); left > 0 && !reader.failed; left--) values.push(reader.byteString());
-  return values;
-}
-
-function writeMaybeSigned(writer: ByteWriter, value: number | undefined): void {
-  writeFlag(writer, value !== undefined);
-  if (value !== undefined) writer.signed(value);
-}
-
-function readMaybeSigned(reader: UntrustedReader): number | undefined {
-  return reader.flag() ? reader.signed() : undefined;
-}
-
-function readRefusal(reader: UntrustedReader): RefusalName {
-  const name = utf8Decode(reader.byteString());
-  if (isRefusalName(name)) return name;
-  reader.reject();
-  return "notCapable";
-}
-
-const isRefusalName = (name: string): name is RefusalName => Object.hasOwn(refusals, name);
-
 function readCall(reader: UntrustedReader): { callId: number; incarnation: number } {
   return { callId: reader.varint(), incarnation: reader.varint() };
-}
-
-const writeFlag = (writer: ByteWriter, value: boolean): void => writer.byte(value ? 1 : 0);
-const readMember = (reader: UntrustedReader): MemberId => memberIdOf(reader.id());
-const readLease = (reader: UntrustedReader) => leaseIdOf(BigInt.asIntN(64, reader.id()));
-const readIndex = (reader: UntrustedReader): LogIndex => indexOf(readPlace(reader));
-const readTerm = (reader: UntrustedReader): Term => termOf(readPlace(reader));
-
-function readPlace(reader: UntrustedReader): number {
-  const value = reader.varint();
-  if (value > placeMax) reader.reject();
-  return value;
 }
