@@ -15,7 +15,7 @@ import {
 import type { PeerMessage } from "../input.ts";
 import type { MemberEvent, Output } from "../output.ts";
 import type { Answer, Header, StreamReply, TxnResponse } from "../request.ts";
-import type { WatchReplyBody } from "../watch/hub.ts";
+import type { WatchReplyBody } from "../watch/replies.ts";
 
 type LogLine = Extract<MemberEvent, { type: "log" }>;
 type LogLevel = LogLine["level"];

@@ -19,36 +19,27 @@ import { type RefusalName, refusals } from "../errors.ts";
 import { type Revision, revisionOf, type StreamId, type WatchId, watchIdOf } from "../ids.ts";
 import type { Change, HistorySource } from "../mvcc/change.ts";
 import type { StreamRequest, WatchCreateRequest, WatchEvent } from "../request.ts";
+import { type HistoryBounds, HistoryPart } from "./history-part.ts";
 import { insertBySerial, positionBySerial, RangeIndex, removeBySerial } from "./range-index.ts";
-import { covers, eventWithPrevious, plainEvent, rangeOf, Watcher, type WatchReplyBody } from "./watcher.ts";
-
-export type { WatchReplyBody } from "./watcher.ts";
+import { type Outflow, type ReplyBounds, WatchReplies, type WatchReplyBody } from "./replies.ts";
+import { eventWithPrevious, plainEvent, rangeOf, Watcher } from "./watcher.ts";
 
 export type WatchRequest = Exclude<StreamRequest, { readonly type: "leaseKeepAlive" }>;
-type WatchConfig = Pick<
-  MemberConfig,
-  | "watchesPerStreamMax"
-  | "watchesMax"
-  | "watchRepliesMax"
-  | "watchStreamBytesMax"
-  | "watchBytesMax"
-  | "watchRevisionsPerReplyMax"
-  | "watchBytesPerReplyMax"
-  | "watchersPerCatchUpMax"
-  | "watchBytesPerCatchUpMax"
-  | "watchCatchUpMs"
-  | "watchProgressMs"
->;
+type WatchConfig = HistoryBounds &
+  ReplyBounds &
+  Pick<
+    MemberConfig,
+    | "watchesPerStreamMax"
+    | "watchesMax"
+    | "watchersPerCatchUpMax"
+    | "watchBytesPerCatchUpMax"
+    | "watchCatchUpMs"
+    | "watchProgressMs"
+  >;
 
-interface WatchStream {
-  readonly id: StreamId;
+interface WatchStream extends Outflow {
   readonly watchers: Map<WatchId, Watcher<WatchStream>>;
   nextWatchId: bigint;
-  /** Replies emitted and not yet taken. Only answers to requests may push it beyond watchRepliesMax. */
-  untaken: number;
-  /** Keys and values in each of them that holds events, oldest first, and in all; answers to requests count 0. */
-  readonly untakenBytes: number[];
-  heldBytes: number;
   /** Watches that are synced or behind. */
   live: number;
   behind: number;
@@ -56,18 +47,6 @@ interface WatchStream {
   progressAsked: boolean;
   /** Infinite until the first tick. */
   progressDueMs: number;
-}
-
-/** A part of history, read once for all watches that are about equally far behind. */
-interface HistoryPart {
-  readonly from: Revision;
-  readonly next: Revision;
-  readonly changes: readonly Change[];
-  /** Key of each change, as text. */
-  readonly keys: readonly string[];
-  /** Each change as an event, without and with what was before, once a watch wanted it: one object for all watches. */
-  readonly plain: (WatchEvent | undefined)[];
-  readonly withPrevious: (WatchEvent | undefined)[];
 }
 
 /** Those that need the same part of history stand together. */
@@ -78,7 +57,7 @@ const noWatchId: WatchId = watchIdOf(-1n);
 export class WatchHub {
   readonly #source: HistorySource;
   readonly #config: WatchConfig;
-  readonly #emit: (streamId: StreamId, reply: WatchReplyBody) => void;
+  readonly #replies: WatchReplies;
   readonly #streams = new Map<StreamId, WatchStream>();
   /** The same streams, by id. */
   readonly #streamsInOrder: WatchStream[] = [];
@@ -90,9 +69,6 @@ export class WatchHub {
   #lastSerial = 0;
   /** Of all streams, those a compaction cancelled included: their ids are remembered. */
   #watchCount = 0;
-  #eventsSent = 0;
-  /** Keys and values that streams hold untaken. */
-  #heldBytes = 0;
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
@@ -115,7 +91,7 @@ export class WatchHub {
   }) {
     this.#source = options.source;
     this.#config = options.config;
-    this.#emit = options.emit;
+    this.#replies = new WatchReplies(options);
     this.#revision = options.source.currentRevision;
   }
 
@@ -123,7 +99,7 @@ export class WatchHub {
   get counts(): WatchCounts {
     let watches = 0;
     for (const { live } of this.#streamsInOrder) watches += live;
-    return { streams: this.#streams.size, watches, behind: this.#behind.length, events: this.#eventsSent };
+    return { streams: this.#streams.size, watches, behind: this.#behind.length, events: this.#replies.eventsSent };
   }
 
   open(streamId: StreamId): void {
@@ -153,7 +129,7 @@ export class WatchHub {
     this.#streamsInOrder.splice(positionById(this.#streamsInOrder, streamId), 1);
     for (const watcher of stream.watchers.values()) this.#detach(watcher);
     this.#watchCount -= stream.watchers.size;
-    this.#heldBytes -= stream.heldBytes;
+    this.#replies.closed(stream);
   }
 
   /** Requests on unknown streams are ignored. */
@@ -194,7 +170,7 @@ export class WatchHub {
     for (const watcher of touched) {
       const events = watcher.gathered as WatchEvent[];
       watcher.gathered = undefined;
-      if (this.#hasRoom(watcher.stream)) {
+      if (this.#replies.hasRoom(watcher.stream)) {
         watcher.next = revisionOf(revision + 1);
         this.#sendEvents(watcher, events);
       } else this.#fallBehind(watcher, revision);
@@ -229,10 +205,8 @@ export class WatchHub {
   drained(streamId: StreamId, replies: number): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
-    stream.untaken = Math.max(0, stream.untaken - replies);
-    this.#release(stream, replies);
-    const { watchRepliesMax, watchStreamBytesMax } = this.#config;
-    if (stream.behind > 0 && stream.untaken * 2 <= watchRepliesMax && stream.heldBytes * 2 <= watchStreamBytesMax) {
+    this.#replies.taken(stream, replies);
+    if (stream.behind > 0 && this.#replies.isHalfFree(stream)) {
       const round: Watcher<WatchStream>[] = [];
       for (const watcher of stream.watchers.values()) {
         if (watcher.state === "behind") round.push(watcher);
@@ -285,7 +259,7 @@ export class WatchHub {
     stream.watchers.set(watchId, watcher);
     this.#watchCount += 1;
     stream.live += 1;
-    this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId, created: true });
+    this.#replies.answer(stream, { headerRevision: this.#revision, watchId, created: true });
     if (next > this.#revision) this.#synced.add(watcher);
     else this.#joinBehind(watcher);
   }
@@ -296,8 +270,7 @@ export class WatchHub {
 
   #sendRefusal(stream: WatchStream, cancelReason: string): void {
     const headerRevision = this.#revision;
-    this.#send(stream, {
-      ...plainReply,
+    this.#replies.answer(stream, {
       headerRevision,
       watchId: noWatchId,
       created: true,
@@ -313,7 +286,7 @@ export class WatchHub {
     stream.watchers.delete(watchId);
     this.#watchCount -= 1;
     this.#detach(watcher);
-    this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId, canceled: true });
+    this.#replies.answer(stream, { headerRevision: this.#revision, watchId, canceled: true });
     this.#maybeReportProgress(stream);
   }
 
@@ -345,6 +318,13 @@ export class WatchHub {
     found.length = 0;
   }
 
+  /** @returns the bytes of keys and values that were sent */
+  #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): number {
+    watcher.busy = true;
+    const { stream, watchId } = watcher;
+    return this.#replies.events(stream, { headerRevision: this.#revision, watchId, events });
+  }
+
   /** `next`: the first revision it was not sent. */
   #fallBehind(watcher: Watcher<WatchStream>, next: Revision): void {
     this.#synced.remove(watcher);
@@ -367,7 +347,7 @@ export class WatchHub {
     const first = positionBySerial(behind, this.#lastServed + 1);
     for (let step = 0; step < behind.length && round.length < this.#config.watchersPerCatchUpMax; step++) {
       const watcher = behind[(first + step) % behind.length] as Watcher<WatchStream>;
-      if (this.#hasRoom(watcher.stream)) round.push(watcher);
+      if (this.#replies.hasRoom(watcher.stream)) round.push(watcher);
     }
     this.#lastServed = round[round.length - 1]?.serial ?? 0;
     return round.sort(byNeed);
@@ -384,30 +364,21 @@ export class WatchHub {
       if (this.#caughtUpBytes >= this.#config.watchBytesPerCatchUpMax) return position;
       const watcher = round[position] as Watcher<WatchStream>;
       // Something else may have served it since the round began.
-      if (watcher.state !== "behind" || !this.#hasRoom(watcher.stream)) continue;
+      if (watcher.state !== "behind" || !this.#replies.hasRoom(watcher.stream)) continue;
       if (watcher.next < this.#source.compactRevision) {
         this.#cancelCompacted(watcher);
         continue;
       }
       if (watcher.next <= this.#source.currentRevision) {
-        if (part === undefined || watcher.next >= part.next || watcher.next < part.from)
-          part = this.#readHistory(watcher.next);
-        const events = eventsFor(watcher, part, this.#source);
+        if (part === undefined || !part.begins(watcher.next))
+          part = new HistoryPart(this.#source, watcher.next, this.#config);
+        const events = part.eventsFor(watcher);
         watcher.next = part.next;
         if (events.length > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
       }
       if (watcher.next > this.#source.currentRevision) this.#becomeSynced(watcher);
     }
     return round.length;
-  }
-
-  #readHistory(from: Revision): HistoryPart {
-    const { watchRevisionsPerReplyMax, watchBytesPerReplyMax, watchStreamBytesMax } = this.#config;
-    const bytesMax = Math.min(watchBytesPerReplyMax, watchStreamBytesMax);
-    const { changes, next } = this.#source.changesFrom(from, watchRevisionsPerReplyMax, bytesMax);
-    assert(next > from, "a look at history gets on", from, next);
-    const keys = changes.map((change) => textOfBytes(change.keyValue.key));
-    return { from, next, changes, keys, plain: [], withPrevious: [] };
   }
 
   #becomeSynced(watcher: Watcher<WatchStream>): void {
@@ -421,7 +392,7 @@ export class WatchHub {
     const { stream, watchId } = watcher;
     this.#detach(watcher);
     const compactRevision = this.#source.compactRevision;
-    this.#send(stream, { ...plainReply, headerRevision: 0, watchId, canceled: true, compactRevision });
+    this.#replies.answer(stream, { headerRevision: 0, watchId, canceled: true, compactRevision });
     this.#maybeReportProgress(stream);
   }
 
@@ -449,9 +420,9 @@ export class WatchHub {
   #maybeReportProgress(stream: WatchStream): void {
     if (!stream.progressAsked) return;
     if (stream.live === 0) stream.progressAsked = false;
-    else if (stream.behind === 0 && this.#hasRoom(stream)) {
+    else if (stream.behind === 0 && this.#replies.hasRoom(stream)) {
       stream.progressAsked = false;
-      this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId: noWatchId });
+      this.#replies.answer(stream, { headerRevision: this.#revision, watchId: noWatchId });
     }
   }
 
@@ -466,8 +437,8 @@ export class WatchHub {
       const idle = !watcher.busy;
       watcher.busy = false;
       if (!idle || !watcher.wantsProgress || watcher.state !== "synced") continue;
-      if (watcher.startRevision > this.#revision || !this.#hasRoom(stream)) continue;
-      this.#send(stream, { ...plainReply, headerRevision: this.#revision, watchId: watcher.watchId });
+      if (watcher.startRevision > this.#revision || !this.#replies.hasRoom(stream)) continue;
+      this.#replies.answer(stream, { headerRevision: this.#revision, watchId: watcher.watchId });
     }
   }
 
@@ -476,74 +447,7 @@ export class WatchHub {
     const interval = this.#config.watchProgressMs;
     return interval + ((Math.imul(stream.id, 0x9e3779b1) >>> 0) % (Math.floor(interval / 10) + 1));
   }
-
-  // ---- replies -----------------------------------------------------------------------------------------------
-
-  /** A stream that holds no events may always be sent some: whoever reads gets on, whoever else does not. */
-  #hasRoom(stream: WatchStream): boolean {
-    const { watchRepliesMax, watchStreamBytesMax, watchBytesMax } = this.#config;
-    if (stream.untaken >= watchRepliesMax) return false;
-    return stream.heldBytes === 0 || (stream.heldBytes < watchStreamBytesMax && this.#heldBytes < watchBytesMax);
-  }
-
-  /** What the oldest replies held is held no more. */
-  #release(stream: WatchStream, replies: number): void {
-    let bytes = 0;
-    for (const each of stream.untakenBytes.splice(0, replies)) bytes += each;
-    stream.heldBytes -= bytes;
-    this.#heldBytes -= bytes;
-  }
-
-  /** @returns the bytes of keys and values that were sent */
-  #sendEvents(watcher: Watcher<WatchStream>, events: readonly WatchEvent[]): number {
-    watcher.busy = true;
-    this.#eventsSent += events.length;
-    const { stream, watchId } = watcher;
-    const reply: WatchReplyBody = {
-      type: "watch",
-      headerRevision: this.#revision,
-      watchId,
-      created: false,
-      canceled: false,
-      compactRevision: 0,
-      cancelReason: "",
-      fragment: false,
-      events,
-    };
-    const bytes = sizeOf(events);
-    this.#send(stream, reply, bytes);
-    return bytes;
-  }
-
-  #send(stream: WatchStream, reply: WatchReplyBody, bytes = 0): void {
-    stream.untaken += 1;
-    stream.untakenBytes.push(bytes);
-    stream.heldBytes += bytes;
-    this.#heldBytes += bytes;
-    this.#emit(stream.id, reply);
-  }
 }
-
-/** Keys and values of the events; never 0. */
-function sizeOf(events: readonly WatchEvent[]): number {
-  let bytes = 1;
-  for (const { keyValue, prevKv } of events) {
-    bytes += keyValue.key.length + keyValue.value.length;
-    if (prevKv !== undefined) bytes += prevKv.key.length + prevKv.value.length;
-  }
-  return bytes;
-}
-
-/** A reply that says nothing yet. */
-const plainReply = {
-  type: "watch",
-  created: false,
-  canceled: false,
-  compactRevision: 0,
-  cancelReason: "",
-  fragment: false,
-  events: [],
-} as const;
 
 /** Ids only grow within a stream: a freed one is not given out again, one that a client chose is passed over. */
 function nextFreeId(stream: WatchStream): WatchId {
@@ -566,18 +470,4 @@ function ascends(watchers: readonly { readonly serial: number }[]): boolean {
     if (before !== undefined && after !== undefined && before.serial >= after.serial) return false;
   }
   return true;
-}
-
-function eventsFor(watcher: Watcher<WatchStream>, part: HistoryPart, source: HistorySource): WatchEvent[] {
-  const events: WatchEvent[] = [];
-  for (let position = 0; position < part.changes.length; position++) {
-    const change = part.changes[position] as Change;
-    if (change.keyValue.modRevision < watcher.next || !watcher.wants(change)) continue;
-    if (!covers(watcher.range, part.keys[position] as string)) continue;
-    const made = watcher.wantsPrevious ? part.withPrevious : part.plain;
-    const event = made[position] ?? (watcher.wantsPrevious ? eventWithPrevious(change, source) : plainEvent(change));
-    made[position] = event;
-    events.push(event);
-  }
-  return events;
 }

@@ -1,14 +1,11 @@
 /*
  * One watch: what it wants, how far it has been served, and which events a change becomes for it. Not here: when it is
- * served, and what its stream can take (hub.ts). Source: etcd v3 API, Watch.
+ * served, and what its stream can take (hub.ts, replies.ts). Source: etcd v3 API, Watch.
  */
 import { textOfBytes } from "../bytes.ts";
 import { type Revision, revisionOf, type WatchId } from "../ids.ts";
 import type { Change, HistorySource } from "../mvcc/change.ts";
-import type { WatchCreateRequest, WatchEvent, WatchReply } from "../request.ts";
-
-/** A reply before the member puts its header on; the header then carries that revision. */
-export type WatchReplyBody = Omit<WatchReply, "header"> & { readonly headerRevision: number };
+import type { WatchCreateRequest, WatchEvent } from "../request.ts";
 
 /** Keys as texts, one character a byte, which compare as the bytes do. */
 export interface WatchedRange {

@@ -5,7 +5,8 @@ import { defaultMemberConfig } from "../../core/config.ts";
 import { leaseIdOf, type Revision, revisionOf, streamIdOf, watchIdOf } from "../../core/ids.ts";
 import type { Change, HistorySource } from "../../core/mvcc/change.ts";
 import type { KeyValue, WatchCreateRequest } from "../../core/request.ts";
-import { WatchHub, type WatchReplyBody, type WatchRequest } from "../../core/watch/hub.ts";
+import { WatchHub, type WatchRequest } from "../../core/watch/hub.ts";
+import type { WatchReplyBody } from "../../core/watch/replies.ts";
 
 /** A store that is a list of changes, read from its beginning every time. */
 class ListStore implements HistorySource {
