@@ -16,7 +16,7 @@ import type { Credential } from "./auth/identity.ts";
 import type { MemberConfig } from "./config.ts";
 import type { MemberCounts } from "./counts.ts";
 import type { RefusalName } from "./errors.ts";
-import type { LogIndex, MemberId, Revision, StreamId, WriteId } from "./ids.ts";
+import type { LogIndex, MemberId, Revision, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
 import { type MemberIdentity, versionOf } from "./member-identity.ts";
 import type { Output } from "./output.ts";
@@ -42,8 +42,7 @@ import { Publication } from "./server/publication.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Snapshots } from "./server/snapshots.ts";
 import { Space } from "./server/space.ts";
-import { StreamGate } from "./server/stream-gate.ts";
-import { Streams } from "./server/streams.ts";
+import { StreamDesk } from "./server/stream-desk.ts";
 import { Transfers } from "./server/transfers.ts";
 import type { OpenedLog } from "./storage/open-log.ts";
 import { WatchHub } from "./watch/hub.ts";
@@ -72,12 +71,11 @@ export class Member {
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   readonly #leaseCalls: LeaseCalls;
-  readonly #streams: Streams;
   readonly #hub: WatchHub;
   readonly #transfers: Transfers;
   readonly #links = new PeerLinks();
   readonly #gate: Gate;
-  readonly #streamGate: StreamGate;
+  readonly #streamDesk: StreamDesk;
   readonly #authDesk: AuthDesk;
   readonly #space: Space;
   readonly #desk: Desk;
@@ -134,7 +132,6 @@ export class Member {
       incarnation,
       state: machine,
     });
-    this.#streams = new Streams(config);
     this.#hub = new WatchHub({
       source: machine.store,
       config,
@@ -142,15 +139,14 @@ export class Member {
     });
     this.#transfers = new Transfers({ raft, outbox, config });
     this.#gate = new Gate({ machine, config });
-    this.#streamGate = new StreamGate({
+    this.#streamDesk = new StreamDesk({
+      raft,
       gate: this.#gate,
       machine,
-      streams: this.#streams,
       hub: this.#hub,
       leaseCalls: this.#leaseCalls,
       outbox,
       config,
-      close: (streamId) => this.#closeStream(streamId),
     });
     this.#authDesk = new AuthDesk({
       machine,
@@ -357,16 +353,16 @@ export class Member {
         this.#authDesk.forget(input.requestId);
         break;
       case "streamOpened":
-        this.#openStream(input);
+        this.#streamDesk.open(input);
         break;
       case "streamRequest":
-        this.#streamGate.handle(input.streamId, input.request, this.#nowMs);
+        this.#streamDesk.handle(input.streamId, input.request, this.#nowMs);
         break;
       case "streamDrained":
-        if (this.#streams.kindOf(input.streamId) === "watch") this.#hub.drained(input.streamId, input.replies);
+        this.#streamDesk.drained(input.streamId, input.replies);
         break;
       case "streamClosed":
-        this.#closeStream(input.streamId);
+        this.#streamDesk.close(input.streamId);
         break;
       case "passwordHashed":
         this.#authDesk.passwordHashed(input.requestId, input.hash, this.#nowMs);
@@ -401,10 +397,7 @@ export class Member {
     for (const read of this.#reads.tick(this.#nowMs)) this.#timeOut(read);
     this.#leaseCalls.tick(this.#nowMs);
     this.#hub.tick(this.#nowMs);
-    for (const streamId of this.#streams.tick(this.#raft.leaderId !== undefined)) {
-      this.#closeStream(streamId);
-      this.#outbox.endStream(streamId, "noLeader");
-    }
+    this.#streamDesk.tick();
     this.#transfers.settle(this.#nowMs);
     this.#snapshots.tick();
     this.#farewell.tick();
@@ -467,30 +460,6 @@ export class Member {
         if (message.type === "appendAccepted") this.#snapshots.acknowledged(message.from);
       }
     }
-  }
-
-  #openStream(input: Extract<Input, { type: "streamOpened" }>): void {
-    if (this.#raft.configuration.learners.includes(this.#raft.id)) {
-      this.#outbox.endStream(input.streamId, "notSupportedForLearner");
-      return;
-    }
-    if (input.requireLeader && this.#raft.leaderId === undefined) {
-      this.#outbox.endStream(input.streamId, "noLeader");
-      return;
-    }
-    if (!this.#streams.open(input.streamId, input)) {
-      this.#outbox.endStream(input.streamId, "tooManyRequests");
-      return;
-    }
-    if (input.kind === "watch") this.#hub.open(input.streamId);
-    else this.#leaseCalls.openStream(input.streamId);
-  }
-
-  #closeStream(streamId: StreamId): void {
-    const kind = this.#streams.close(streamId);
-    if (kind === "watch") this.#hub.close(streamId);
-    else if (kind === "leaseKeepAlive") this.#leaseCalls.closeStream(streamId);
-    this.#streamGate.closed(streamId);
   }
 
   #backendSynced(writeId: WriteId): void {

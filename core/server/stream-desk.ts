@@ -1,6 +1,7 @@
 /*
- * Requests on client streams, on their way to watches and leases: each is judged by what its stream's client showed when
- * it opened the stream. A watch that is refused is answered on its stream, which lives on; a refused keep-alive ends it.
+ * Client streams from their opening to their end. Each request on one is judged by what its client showed when it opened
+ * the stream, and handed on to watches or leases. A watch that is refused is answered on its stream, which lives on; a
+ * refused keep-alive ends it, as does a member that stays without a leader, where the client wanted one.
  * Source: etcd v3 API, Watch, creation responses; Lease, keep-alive.
  */
 import type { Machine } from "../apply/machine.ts";
@@ -9,37 +10,64 @@ import type { Identity } from "../auth/identity.ts";
 import type { MemberConfig } from "../config.ts";
 import { type RefusalName, type RpcCode, refusals } from "../errors.ts";
 import type { StreamId } from "../ids.ts";
+import type { Input } from "../input.ts";
+import type { Raft } from "../raft/raft.ts";
 import type { StreamRequest } from "../request.ts";
 import type { WatchHub, WatchRequest } from "../watch/hub.ts";
 import type { Gate } from "./gate.ts";
 import type { LeaseCalls } from "./lease-calls.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Streams } from "./streams.ts";
+import { Streams } from "./streams.ts";
 
-interface StreamGateOptions {
+type StreamOpened = Extract<Input, { readonly type: "streamOpened" }>;
+
+interface StreamDeskOptions {
   readonly gate: Gate;
+  readonly raft: Raft;
   readonly machine: Machine;
-  readonly streams: Streams;
   readonly hub: WatchHub;
   readonly leaseCalls: LeaseCalls;
   readonly outbox: Outbox;
   readonly config: MemberConfig;
-  /** Closes a stream everywhere, this gate included. */
-  readonly close: (streamId: StreamId) => void;
 }
 
 /** Bounded by `streamRequestsMax` waiting requests a stream. */
-export class StreamGate {
-  readonly #options: StreamGateOptions;
+export class StreamDesk {
+  readonly #options: StreamDeskOptions;
+  readonly #streams: Streams;
   /** Requests behind one whose token is not known here yet, that one first. */
   readonly #waiting = new Map<StreamId, StreamRequest[]>();
 
-  constructor(options: StreamGateOptions) {
+  constructor(options: StreamDeskOptions) {
     this.#options = options;
+    this.#streams = new Streams(options.config);
   }
 
-  closed(streamId: StreamId): void {
+  open(opened: StreamOpened): void {
+    const { raft, hub, leaseCalls, outbox } = this.#options;
+    const { streamId } = opened;
+    if (raft.configuration.learners.includes(raft.id)) outbox.endStream(streamId, "notSupportedForLearner");
+    else if (opened.requireLeader && raft.leaderId === undefined) outbox.endStream(streamId, "noLeader");
+    else if (!this.#streams.open(streamId, opened)) outbox.endStream(streamId, "tooManyRequests");
+    else if (opened.kind === "watch") hub.open(streamId);
+    else leaseCalls.openStream(streamId);
+  }
+
+  close(streamId: StreamId): void {
+    const kind = this.#streams.close(streamId);
+    if (kind === "watch") this.#options.hub.close(streamId);
+    else if (kind === "leaseKeepAlive") this.#options.leaseCalls.closeStream(streamId);
     this.#waiting.delete(streamId);
+  }
+
+  /** So many more replies of that stream were taken. */
+  drained(streamId: StreamId, replies: number): void {
+    if (this.#streams.kindOf(streamId) === "watch") this.#options.hub.drained(streamId, replies);
+  }
+
+  tick(): void {
+    const hasLeader = this.#options.raft.leaderId !== undefined;
+    for (const streamId of this.#streams.tick(hasLeader)) this.#end(streamId, "noLeader");
   }
 
   handle(streamId: StreamId, request: StreamRequest, nowMs: number): void {
@@ -50,13 +78,13 @@ export class StreamGate {
   }
 
   #judge(streamId: StreamId, request: StreamRequest, nowMs: number): void {
-    const { gate, streams } = this.#options;
+    const { gate } = this.#options;
     const needsIdentity = request.type === "watchCreate" || request.type === "leaseKeepAlive";
     if (!needsIdentity || !this.#options.machine.auth.enabled) {
       this.#pass(streamId, request, nowMs);
       return;
     }
-    const caller = gate.identify(streams.credentialOf(streamId), nowMs);
+    const caller = gate.identify(this.#streams.credentialOf(streamId), nowMs);
     if (caller.type === "refused") this.#refuse(streamId, request, caller.refusal);
     else if (caller.type === "known") {
       const refusal = this.#refusalOf(request, caller.identity);
@@ -86,8 +114,8 @@ export class StreamGate {
   }
 
   #pass(streamId: StreamId, request: StreamRequest, nowMs: number): void {
-    const { streams, hub, leaseCalls } = this.#options;
-    const kind = streams.kindOf(streamId);
+    const { hub, leaseCalls } = this.#options;
+    const kind = this.#streams.kindOf(streamId);
     if (request.type === "leaseKeepAlive") {
       if (kind === "leaseKeepAlive") leaseCalls.keepAlive(streamId, request.leaseId, nowMs);
     } else if (kind === "watch") hub.request(streamId, request);
@@ -100,10 +128,9 @@ export class StreamGate {
   }
 
   #end(streamId: StreamId, refusal: RefusalName): void {
-    const { streams, outbox, close } = this.#options;
-    if (streams.kindOf(streamId) === undefined) return;
-    close(streamId);
-    outbox.endStream(streamId, refusal);
+    if (this.#streams.kindOf(streamId) === undefined) return;
+    this.close(streamId);
+    this.#options.outbox.endStream(streamId, refusal);
   }
 }
 
