@@ -45,3 +45,4 @@ export { decodePeerMessage, encodePeerMessage } from "./server/peer-codec.ts";
 export { type MemberStart, type MemberStarted, startMember } from "./start.ts";
 export type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
 export { frameEnd } from "./storage/record.ts";
+export { installedAtName } from "./storage/snapshot.ts";

@@ -13,6 +13,7 @@ import type { Output } from "./output.ts";
 import type { MemberRecord } from "./request.ts";
 import type { DoubtfulBytes, LogSegment } from "./storage/log-store.ts";
 import { openLog } from "./storage/open-log.ts";
+import { installedAt } from "./storage/snapshot.ts";
 
 export interface MemberStart extends MemberSurroundings {
   /** Log segments as found on the disk, in any order; empty for a new member. */
@@ -53,7 +54,14 @@ export function startMember(start: MemberStart): MemberStarted {
     start.forceNewCluster !== true &&
     machine.membership.records.some(({ memberId }) => memberId === identity.memberId) &&
     configuration.voters.some(isVoterElsewhere);
-  const opened = openLog({ segments, identity, config, applied, canBeFilledUp });
+  const opened = openLog({
+    segments,
+    identity,
+    config,
+    applied,
+    installedAt: installedAt(start.backend),
+    canBeFilledUp,
+  });
   if (!opened.ok) return opened;
   const { memberId } = identity;
   const log =

@@ -10,6 +10,8 @@ import {
   buckets,
   type Configuration,
   crc32c,
+  installedAtName,
+  logPlaceKeys,
   utf8Encode,
 } from "../../core/index.ts";
 import { scanInSlices } from "./backend-slices.ts";
@@ -22,7 +24,7 @@ export const etcdBuckets: readonly { readonly bucket: Bucket; readonly name: str
   .sort((a, b) => (a.name < b.name ? -1 : 1));
 
 /** Entries of bucket meta that say where a member's log stands, not what the cluster holds. */
-const positionKeys: readonly string[] = ["consistent_index", "term", "storageVersion", "confState"];
+const positionKeys: readonly string[] = ["storageVersion", ...logPlaceKeys];
 
 /** CRC-32C over names of buckets, keys and values; positions in the log left out. */
 export async function hashOfBackend(view: BackendReader): Promise<number> {
@@ -52,7 +54,8 @@ export async function writeEtcdFile(
     const target = writer.bucket(name);
     const added = addedEntries(bucket, configuration);
     await scanInSlices(view, bucket, (key, value) => {
-      const text = added.length === 0 ? "" : Buffer.from(key).toString();
+      const text = bucket === "meta" || added.length > 0 ? Buffer.from(key).toString() : "";
+      if (bucket === "meta" && text === installedAtName) return;
       for (let first = added[0]; first !== undefined && first.key <= text; first = added[0]) {
         added.shift();
         // What the backend says itself goes before what is said for it.

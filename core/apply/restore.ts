@@ -15,6 +15,7 @@ import type { Backend } from "../ports.ts";
 import { blankHardState } from "../raft/hard-state.ts";
 import type { MemberRecord } from "../request.ts";
 import { createLog, type LogIdentity } from "../storage/log-store.ts";
+import { installedAtName } from "../storage/snapshot.ts";
 import { Machine } from "./machine.ts";
 
 export interface Restoration {
@@ -32,7 +33,7 @@ export interface Restoration {
 }
 
 /** Names of entries of bucket meta that say where a member stood in its log; a snapshot's are left behind. */
-export const logPlaceKeys: readonly string[] = ["consistent_index", "term", "confState"];
+export const logPlaceKeys: readonly string[] = ["consistent_index", "term", "confState", installedAtName];
 
 /**
  * Writes the rest of the state; the caller commits the backend, makes it durable, and then carries out the operations.

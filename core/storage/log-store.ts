@@ -219,6 +219,11 @@ export class LogStore {
     return { sequence: this.#sequence, offset: this.#offset };
   }
 
+  /** Name of the segment that is written to. */
+  get lastSegment(): string {
+    return (this.#segments[this.#segments.length - 1] as SegmentState).name;
+  }
+
   /** Everything before that position is durable. Positions rise. */
   persisted(end: LogPosition): void {
     if (this.#solidKnown && comparePositions(end, this.#solid) <= 0) return;

@@ -13,12 +13,13 @@ import {
   createLog,
   type DoubtfulBytes,
   type LogIdentity,
+  type LogRecovery,
   type LogSegment,
   type LogStore,
   neverBegun,
   recoverLog,
 } from "./log-store.ts";
-import type { Damage } from "./recovery.ts";
+import { type Damage, missingEnd, restoreAdvice } from "./recovery.ts";
 import { salvageLog } from "./salvage.ts";
 
 export interface LogOpening {
@@ -28,6 +29,8 @@ export interface LogOpening {
   readonly config: MemberConfig;
   /** How far the backend is; index 0 when it is empty. */
   readonly applied: LogPlace;
+  /** Where the backend was when a snapshot last took its place; index 0: none ever did. */
+  readonly installedAt: LogIndex;
   /** Other members can tell this one what a damaged log held. */
   readonly canBeFilledUp: boolean;
 }
@@ -100,6 +103,8 @@ function oldLog(opening: LogOpening): OpenedLog | Refused {
   const found =
     applied.index === log.base.index ? log.base.term : log.entries.at(applied.index - log.base.index - 1)?.term;
   if (found === applied.term || applied.index === 0) return log;
+  // Entries are durable in the log before they are applied: only a snapshot brings a backend beyond it.
+  if (applied.index !== opening.installedAt) return brokenOff(opening, recovered, found);
   // A crash came after a snapshot was installed in the backend and before the log restarted behind it.
   const term = log.hardState.term > applied.term ? log.hardState.term : applied.term;
   const votedFor = term === log.hardState.term ? log.hardState.votedFor : undefined;
@@ -127,6 +132,28 @@ function refusalOf(
     };
   }
   return undefined;
+}
+
+/**
+ * The backend stands where this log never was: the end of the log is gone, or the two are not of one member.
+ *
+ * @param found term of the log's entry at the backend's place; undefined: the log ends before it
+ */
+function brokenOff(
+  opening: LogOpening,
+  log: LogRecovery & { readonly ok: true },
+  found: Term | undefined,
+): OpenedLog | Refused {
+  const { applied, segments } = opening;
+  if (found !== undefined) {
+    return {
+      ok: false,
+      reason: `the backend ends with entry ${applied.index} of term ${applied.term}, and in the write-ahead log entry ${applied.index} is of term ${found}: they do not belong together; restore both from one backup, or remove the data directory and add this member anew`,
+    };
+  }
+  const lastIndex = log.base.index + log.entries.length;
+  const text = `the write-ahead log ends at index ${lastIndex}, in segment ${log.store.lastSegment}, but the backend holds entries up to index ${applied.index}: the end of the log is missing`;
+  return damagedLog(opening, missingEnd(segments, log, text), `${text}. ${restoreAdvice}`);
 }
 
 /** The others hold what is lost; a member without others has nobody to ask, and must not guess. */

@@ -77,7 +77,7 @@ interface BadPlace {
   readonly text: string;
 }
 
-const restoreAdvice =
+export const restoreAdvice =
   "Do not start this member on this log. Put the damaged file back from an exact copy, or remove the member from the cluster and add it again with an empty data directory.";
 
 /**
@@ -161,6 +161,22 @@ function readFrom(
     operations,
     notes: repaired.notes,
   };
+}
+
+/** The damage of a log of which all was read, and which goes no further than it may. */
+export function missingEnd(
+  found: readonly LogSegment[],
+  before: {
+    readonly identity: LogIdentity;
+    readonly hardState: HardState;
+    readonly base: LogBase;
+    readonly entries: EntryList;
+  },
+  text: string,
+): Damage {
+  const segments = nameSegments(found);
+  assert(!("ok" in segments), "segments that were read have names");
+  return { text, found: segments, position: segments.length, offset: 0, identity: before.identity, before };
 }
 
 const refuse = (reason: string): RefusedLog => ({ ok: false, reason });

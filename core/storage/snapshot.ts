@@ -11,11 +11,12 @@
  *     chunk 4..7  ────────────────▶  …   after the last one: complete, the member installs it
  */
 import { assert } from "../assert.ts";
-import { emptyBytes } from "../bytes.ts";
+import { bytesOfCount, readCount } from "../byte-io.ts";
+import { emptyBytes, utf8Encode } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
 import type { SnapshotCounts } from "../counts.ts";
-import { compareIds, type LogIndex, type MemberId, type Term } from "../ids.ts";
-import { type Backend, type BackendInstall, type BackendView, buckets } from "../ports.ts";
+import { compareIds, indexOf, type LogIndex, type MemberId, type Term } from "../ids.ts";
+import { type Backend, type BackendInstall, type BackendReader, type BackendView, buckets } from "../ports.ts";
 import type { Configuration, SnapshotChunk, SnapshotChunkReply } from "../raft/message.ts";
 import { ChunkWriter, emptyTotal, isWhole, readChunk, type SnapshotTotal } from "./snapshot-chunk.ts";
 
@@ -223,6 +224,19 @@ function closeView(transfer: Transfer): void {
   transfer.viewOpen = false;
 }
 
+/**
+ * Name of the entry of bucket meta that says at which index a snapshot last took the backend's place. A backend that still
+ * stands there may be beyond its log; any other one that is has lost the end of its log.
+ */
+export const installedAtName = "installed_at";
+const installedAtKey = utf8Encode(installedAtName);
+
+/** @returns 0: no snapshot ever took its place */
+export function installedAt(backend: Pick<BackendReader, "get">): LogIndex {
+  const bytes = backend.get("meta", installedAtKey);
+  return indexOf(bytes === undefined ? 0 : readCount(bytes, 0));
+}
+
 export interface ReceivedSnapshot {
   readonly index: LogIndex;
   readonly term: Term;
@@ -283,6 +297,8 @@ export class SnapshotInbox {
   finish(): void {
     const install = this.#reception?.install;
     assert(this.#reception?.complete === true && install !== undefined, "only a complete snapshot is installed");
+    // In the place of whatever the sender's own backend said.
+    install.put("meta", installedAtKey, bytesOfCount(this.#reception.first.snapshotIndex));
     install.finish();
     if (this.#reception !== undefined) this.#reception.install = undefined;
   }

@@ -290,7 +290,7 @@ describe("every state a crash can leave", () => {
   it("of a backend that a snapshot replaced, with its log before, during and after the restart: 309 states", () => {
     let states = 0;
     const opened = (segments: readonly LogSegment[], applied: LogBase) =>
-      openLog({ segments, identity, config, applied, canBeFilledUp: false });
+      openLog({ segments, identity, config, applied, installedAt: installed.index, canBeFilledUp: false });
     for (let syncedCalls = beforeInstall.length; syncedCalls < installs.length; syncedCalls++) {
       const tape = record(installs.slice(0, syncedCalls + 3), syncedCalls);
       for (let written = tape.synced; written <= tape.operations.length; written++) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { defaultMemberConfig } from "../../core/config.ts";
-import { clusterIdOf, memberIdOf } from "../../core/ids.ts";
+import { clusterIdOf, memberIdOf, noIndex } from "../../core/ids.ts";
 import type { LogOperation } from "../../core/output.ts";
 import type { Entry } from "../../core/raft/message.ts";
 import { createLog, type LogSegment } from "../../core/storage/log-store.ts";
@@ -34,7 +34,15 @@ function oldLog(): { readonly disk: MemoryDisk; readonly entries: readonly Entry
 }
 
 const open = (segments: readonly LogSegment[], more: Partial<LogOpening> = {}) =>
-  openLog({ segments, identity, config, applied: base(10, 2), canBeFilledUp: true, ...more });
+  openLog({
+    segments,
+    identity,
+    config,
+    applied: base(10, 2),
+    installedAt: noIndex,
+    canBeFilledUp: true,
+    ...more,
+  });
 
 function opened(segments: readonly LogSegment[], more: Partial<LogOpening> = {}): OpenedLog {
   const log = open(segments, more);

@@ -4,7 +4,7 @@ import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import { indexOf, memberIdOf, termOf } from "../../core/ids.ts";
 import { type Backend, type BackendView, type Bucket, buckets } from "../../core/ports.ts";
 import type { SnapshotChunk, SnapshotChunkReply } from "../../core/raft/message.ts";
-import { type ReceivedSnapshot, SnapshotInbox, SnapshotOutbox } from "../../core/storage/snapshot.ts";
+import { installedAt, type ReceivedSnapshot, SnapshotInbox, SnapshotOutbox } from "../../core/storage/snapshot.ts";
 
 type Content = readonly (readonly [bucket: Bucket, key: string, value: string])[];
 
@@ -43,7 +43,8 @@ class ListBackend implements Pick<Backend, "openView" | "beginInstall"> {
     let received: Content = [];
     return {
       put: (bucket: Bucket, key: Uint8Array, value: Uint8Array) => {
-        received = [...received, [bucket, textOfBytes(key), textOfBytes(value)]];
+        const others = received.filter(([b, k]) => b !== bucket || k !== textOfBytes(key));
+        received = [...others, [bucket, textOfBytes(key), textOfBytes(value)]];
       },
       finish: () => {
         this.content = sorted(received);
@@ -59,6 +60,9 @@ const sorted = (content: Content): Content =>
   [...content].sort(([bucketA, a], [bucketB, b]) =>
     bucketA === bucketB ? (a < b ? -1 : 1) : buckets.indexOf(bucketA) - buckets.indexOf(bucketB),
   );
+
+/** What a receiver has of it: the place besides, in bucket meta. */
+const received = (content: Content): Content => sorted([...content, ["meta", "installed_at", "\0\0\0\0\0\0\0\x32"]]);
 
 const leaderId = memberIdOf(1n);
 const followerId = memberIdOf(2n);
@@ -144,7 +148,7 @@ describe("sending a snapshot", () => {
     expect(chunks.filter(({ last }) => last)).toHaveLength(1);
     for (const chunk of chunks) inbox.receive(chunk);
     inbox.finish();
-    expect(target.content).toEqual(sorted(content));
+    expect(target.content).toEqual(received(content));
   });
 
   it("an entry larger than a chunk goes alone", () => {
@@ -163,7 +167,7 @@ describe("sending a snapshot", () => {
     expect(chunks.map(({ last }) => last)).toEqual([true]);
     expect(inbox.receive(chunks[0] as SnapshotChunk).complete).toEqual({ index: 50, term: 6, configuration });
     inbox.finish();
-    expect(target.content).toEqual([]);
+    expect(target.content).toEqual(received([]));
   });
 
   it("what is not acknowledged is sent again, and given up after ten election timeouts", () => {
@@ -238,7 +242,23 @@ describe("receiving a snapshot", () => {
     expect(complete).toEqual({ index: 50, term: 6, configuration });
     expect(target.content).toEqual([["key", "old", "content"]]);
     inbox.finish();
-    expect(target.content).toEqual(sorted(manyEntries(20)));
+    expect(target.content).toEqual(received(manyEntries(20)));
+  });
+
+  // A backend that stands where it was installed may be beyond its log; at any other place it may not.
+  it("the content says where it was installed, whatever the sender's own said", () => {
+    const mark = ["meta", "installed_at", "\0\0\0\0\0\0\0\x07"] as const;
+    const { outbox, inbox, target } = begin([...manyEntries(3), mark]);
+    for (const chunk of allChunks(outbox)) inbox.receive(chunk);
+    inbox.finish();
+    expect(target.content).toEqual(received(manyEntries(3)));
+    const get = (bucket: Bucket, key: Uint8Array): Uint8Array | undefined => {
+      const entry = target.content.find(([b, k]) => b === bucket && k === textOfBytes(key));
+      return entry && bytesOfText(entry[2]);
+    };
+    expect(installedAt({ get })).toBe(50);
+    target.content = [];
+    expect(installedAt({ get })).toBe(0);
   });
 
   it("completion is told once, a repeated chunk is answered again", () => {
@@ -263,7 +283,7 @@ describe("receiving a snapshot", () => {
       inbox.receive(chunk);
     }
     inbox.finish();
-    expect(target.content).toEqual(sorted(manyEntries(6)));
+    expect(target.content).toEqual(received(manyEntries(6)));
   });
 
   it("chunks of two transfers, terms or senders never make one snapshot", () => {
@@ -277,7 +297,7 @@ describe("receiving a snapshot", () => {
       }
     }
     inbox.finish();
-    expect(target.content).toEqual(source.content);
+    expect(target.content).toEqual(received(source.content));
     const stranger = first.map((chunk) => ({ ...chunk, transferId: (second[0] as SnapshotChunk).transferId + 1 }));
     for (const chunk of stranger) expect(inbox.receive(chunk)).toEqual({ reply: undefined, complete: undefined });
   });
@@ -356,7 +376,7 @@ describe("receiving a snapshot", () => {
               ...expected.filter(([b, k]) => b !== "key" || k !== "written later"),
               ["key", "written later", "not part of the snapshot"],
             ]);
-            expect([expected, late]).toContainEqual(target.content);
+            expect([received(expected), received(late)]).toContainEqual(target.content);
           }
         },
       ),

@@ -10,14 +10,15 @@
  *   rot 2@1                one bit of the newest entry of that name flips
  *   lose segment=0         a segment is gone;  fetch 0 / return: it is put aside, and comes back
  *   restart                the member starts on what is on the disk: repairs, notes, and what it holds; or a refusal
- *   start 2@1 [others=none]    the same for a member whose backend is durable at that entry: others can fill it up, or none
+ *   start 2@1 [others=none] [installed=on]    the same for a member whose backend is durable at that entry: others can
+ *                          fill it up, or none; it came as a snapshot
  *   log                    what a start would find
  *   segments               their names and whether anything is in them
  */
 import { assert } from "../../core/assert.ts";
 import { utf8Encode } from "../../core/bytes.ts";
 import { defaultMemberConfig } from "../../core/config.ts";
-import { hexOf, memberIdOf } from "../../core/ids.ts";
+import { hexOf, memberIdOf, noIndex } from "../../core/ids.ts";
 import type { LogOperation } from "../../core/output.ts";
 import { describeEntry } from "../../core/raft/describe.ts";
 import { blankHardState } from "../../core/raft/hard-state.ts";
@@ -122,7 +123,8 @@ export class StorageTheatre {
     const config = { ...defaultMemberConfig, ...this.#config };
     const canBeFilledUp = command.options.get("others")?.[0] !== "none";
     const applied = positionOf(command);
-    const log = openLog({ segments: this.#segments, identity, config, applied, canBeFilledUp });
+    const installedAt = command.options.has("installed") ? applied.index : noIndex;
+    const log = openLog({ segments: this.#segments, identity, config, applied, installedAt, canBeFilledUp });
     this.#store = log.ok ? log.store : undefined;
     if (!log.ok) return [`refused: ${log.reason}`];
     const lines = [...this.#carryOut(log.operations), ...describeRecovery({ ...log, identity })];
