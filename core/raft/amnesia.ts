@@ -30,6 +30,11 @@
  *    bring it up to date. So once registered it votes, in later terms than that of R, for whoever's log is as good as
  *    each log of R was when it registered. r held k then, so the ordinary argument holds with r's log in place of the
  *    one P has lost.
+ * 5. r itself forgets that it registered P, with an old copy of its disk, and need not notice: no word of its own is gone
+ *    with that copy. Then L commits k by the new word of r and the old one of P; and those who registered P elect Y
+ *    without k, on the word of the new P and without that of r. So every answer to a member that asks says what its
+ *    sender has registered, and P keeps its own registration among them: P and the n − q of R besides r are n − q + 1 of
+ *    the others, so of the q − 1 that r hears before it speaks one knows.
  * Whom to ask. A member that was down for long may know nobody of those that are there now. So it also asks whoever
  * speaks to it as a leader or a candidate, and each answer says who belongs as far as the one who answers has applied:
  * the newest such list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
@@ -48,7 +53,7 @@
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
-import { votersOf } from "./confchange.ts";
+import { membersOf, votersOf } from "./confchange.ts";
 import { withRegistration } from "./hard-state.ts";
 import { latestLife } from "./lives.ts";
 import type {
@@ -124,7 +129,10 @@ export function beginRecall(state: RaftState, isRecovering: boolean, forgotten?:
   if (!hasPeers || !state.isMember(state.id)) return;
   state.recall = new Recall();
   state.standing = isRecovering ? "recovering" : "checking";
-  if (isRecovering) state.recall.forgotten = forgotten ?? "found by an earlier life";
+  if (isRecovering) {
+    state.recall.forgotten = forgotten ?? "found by an earlier life";
+    registerItself(state);
+  }
   askAll(state, state.recall);
 }
 
@@ -192,6 +200,7 @@ function answerHello(state: RaftState, to: MemberId): void {
     hasServed: state.hasServed(to),
     leads: state.leadership !== undefined,
     roll: { index: state.log.appliedIndex, configuration: state.configuration },
+    registrations: state.registrations,
   });
 }
 
@@ -199,9 +208,11 @@ export function handleHelloReply(state: RaftState, message: HelloReply): void {
   const { recall } = state;
   if (recall === undefined || state.standing !== "checking" || message.incarnation !== state.incarnation) return;
   learnRoll(recall, message.roll);
+  learnRegistrations(state, message.registrations, message.roll);
   recall.forgotten = forgottenBy(state, message);
   if (recall.forgotten !== undefined) {
     state.standing = "recovering";
+    registerItself(state);
     recall.answered.clear();
     recall.asked.clear();
     askAll(state, recall);
@@ -243,6 +254,7 @@ export function handleRegister(state: RaftState, message: Register): void {
     lastIndex: state.log.lastIndex,
     lastTerm: state.log.lastTerm,
     roll: { index: state.log.appliedIndex, configuration: state.configuration },
+    registrations: state.registrations,
   });
 }
 
@@ -250,6 +262,7 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   const { recall } = state;
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
   learnRoll(recall, message.roll);
+  learnRegistrations(state, message.registrations, message.roll);
   recall.forgetful.delete(message.from);
   recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
@@ -279,9 +292,9 @@ export function isUpToDate(state: RaftState, candidate: LogEnd): boolean {
 }
 
 /** What another member registered, heard along with its word. */
-export function learnRegistrations(state: RaftState, registrations: readonly Registration[]): void {
+export function learnRegistrations(state: RaftState, registrations: readonly Registration[], roll?: Roll): void {
   for (let position = 0; position < registrations.length; position++) {
-    learnRegistration(state, registrations[position] as Registration);
+    learnRegistration(state, registrations[position] as Registration, roll);
   }
 }
 
@@ -373,9 +386,17 @@ function forgottenBy(state: RaftState, known: HelloReply): Forgotten | undefined
   return term !== undefined && known.heldTerm !== noTerm && term !== known.heldTerm ? "entries" : undefined;
 }
 
-function learnRegistration(state: RaftState, registration: Registration): void {
+/** Counterexample 5: others may forget that they registered it. */
+function registerItself(state: RaftState): void {
+  const { id: memberId, incarnation } = state;
+  state.registrations = withRegistration(state.registrations, { memberId, incarnation });
+}
+
+/** `roll`: who belongs, as far as the one who says so knows; this member may not know it yet, or any more. */
+function learnRegistration(state: RaftState, registration: Registration, roll?: Roll): void {
   const { memberId, incarnation } = registration;
-  if (memberId === state.id || !state.isMember(memberId)) return;
+  const isNamed = roll !== undefined && membersOf(roll.configuration).includes(memberId);
+  if (memberId === state.id || !(isNamed || state.isMember(memberId))) return;
   const known = state.registrations;
   state.registrations = withRegistration(known, registration);
   if (state.registrations === known) return;

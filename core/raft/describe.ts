@@ -72,11 +72,11 @@ function describeBody(message: RaftMessage): string {
     case "register":
       return ` life=${message.incarnation}`;
     case "registerReply":
-      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}${describeRoll(message.roll)}`;
+      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}${describeRoll(message.roll)}${describeRegistrations(message)}`;
     case "helloReply": {
       const known = `seen-term=${message.seenTerm} held=${message.heldTerm}/${message.heldIndex}`;
       const flags = `${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;
-      return ` life=${message.incarnation} ${known}${flags}${describeRoll(message.roll)}`;
+      return ` life=${message.incarnation} ${known}${flags}${describeRoll(message.roll)}${describeRegistrations(message)}`;
     }
     default:
       return unreachable(message);

@@ -225,6 +225,8 @@ export interface HelloReply extends Addressed {
   readonly leads: boolean;
   /** Whom else to ask: the members that the asking one knows of may all be gone. */
   readonly roll: Roll;
+  /** What the sender knows: the asking one may have forgotten that it knew. */
+  readonly registrations: readonly Registration[];
 }
 /** A member that forgot asks the others to count nothing that its earlier lives said. */
 export interface Register extends Addressed {
@@ -239,6 +241,8 @@ export interface RegisterReply extends Addressed {
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
   readonly roll: Roll;
+  /** As in a helloReply. */
+  readonly registrations: readonly Registration[];
 }
 
 /** Messages raft/ handles. */

@@ -41,7 +41,7 @@ import {
 } from "./peer-parts.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 7;
+export const peerCodecVersion = 8;
 
 const sumBytes = 4;
 
@@ -258,6 +258,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.lastIndex);
       writer.varint(message.lastTerm);
       writeRoll(writer, message.roll);
+      writeRegistrations(writer, message.registrations);
       return;
     case "helloReply":
       writer.varint(message.incarnation);
@@ -267,6 +268,7 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writeFlag(writer, message.hasServed);
       writeFlag(writer, message.leads);
       writeRoll(writer, message.roll);
+      writeRegistrations(writer, message.registrations);
       return;
     case "leaseRenew":
       writer.id(message.leaseId);
@@ -427,13 +429,15 @@ function readRaftMessage(
     case "registerReply": {
       const incarnation = reader.varint();
       const end = { lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
-      return { type, from, to, term, incarnation, ...end, roll: readRoll(reader) };
+      const roll = readRoll(reader);
+      return { type, from, to, term, incarnation, ...end, roll, registrations: readRegistrations(reader) };
     }
     case "helloReply": {
       const life = { incarnation: reader.varint(), seenTerm: readTerm(reader) };
       const held = { heldIndex: readIndex(reader), heldTerm: readTerm(reader) };
       const flags = { hasServed: reader.flag(), leads: reader.flag() };
-      return { type, from, to, term, ...life, ...held, ...flags, roll: readRoll(reader) };
+      const told = { ...life, ...held, ...flags, roll: readRoll(reader) };
+      return { type, from, to, term, ...told, registrations: readRegistrations(reader) };
     }
     default:
       return unreachable(type);

@@ -160,6 +160,7 @@ export const arbitraries: {
     hasServed: fc.boolean(),
     leads: fc.boolean(),
     roll: fc.record({ index, configuration }),
+    registrations,
   }),
   register: fc.record({ type: kind("register"), ...addressed, incarnation: count }),
   registerReply: fc.record({
@@ -169,6 +170,7 @@ export const arbitraries: {
     lastIndex: index,
     lastTerm: term,
     roll: fc.record({ index, configuration }),
+    registrations,
   }),
   hashQuery: fc.record({ type: kind("hashQuery"), ...call, index, revision: count }),
   hashReply: fc.record({

@@ -108,7 +108,7 @@ describe("peer messages as bytes", () => {
 
   it("another format version and an unknown kind are named", () => {
     expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 7",
+      malformed: "peer message has format version 9, expected 8",
     });
     expect(decodePeerMessage(sealed(peerCodecVersion, 200))).toEqual({
       malformed: "peer message has unknown kind 200",
