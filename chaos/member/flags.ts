@@ -14,7 +14,7 @@ import type { ClusterEntry } from "./identity.ts";
 import { initialClusterOf } from "./initial-cluster.ts";
 import type { LogFormat } from "./log.ts";
 import { type LogRotation, logRotationOf } from "./log-rotation.ts";
-import { peerTimeoutLeastMs } from "./network.ts";
+import { peerTimeoutLeastMs } from "./peer-stream.ts";
 import { readTokenOptions, type TokenOptions } from "./signed-tokens.ts";
 import { checkSchemes, idleFlags, type TlsOptions, tlsOptionsOf } from "./tls-flags.ts";
 import { readUpkeepFlags } from "./upkeep-flags.ts";
