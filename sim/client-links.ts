@@ -412,6 +412,9 @@ export class ClientLinks {
 
 /**
  * A receiver gives room back when half of the window is taken, as HTTP/2 stacks do: a member that waits for room has
- * sent the whole window, so at least that much comes back to it.
+ * sent the whole window, so at least that much comes back to it. Where bytes may fill the window, any one reply may.
  */
-const creditStepOf = ({ watchRepliesMax }: MemberConfig): number => Math.max(1, watchRepliesMax >> 1);
+function creditStepOf({ watchRepliesMax, watchStreamBytesMax, watchBytesMax }: MemberConfig): number {
+  const { watchStreamBytesMax: usual, watchBytesMax: usualOfAll } = defaultMemberConfig;
+  return watchStreamBytesMax < usual || watchBytesMax < usualOfAll ? 1 : Math.max(1, watchRepliesMax >> 1);
+}

@@ -53,6 +53,8 @@ export interface HostWorld {
   stepped(host: MemberHost): void;
   lifeStarted(host: MemberHost): void;
   lifeEnded(host: MemberHost, detail: string): void;
+  /** The member ended for ever: others told it that it was removed. */
+  removedItself(host: MemberHost): void;
   /** The member stopped itself, refused to start, or threw. */
   memberFailed(host: MemberHost, rule: string, reason: string): void;
 }

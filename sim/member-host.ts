@@ -385,7 +385,8 @@ export class MemberHost {
         this.start();
         return;
       case "stop":
-        if (!output.removed) world.memberFailed(this, "member-stopped", output.reason);
+        if (output.removed) world.removedItself(this);
+        else world.memberFailed(this, "member-stopped", output.reason);
         this.kill({ powerLoss: false }, `stopped: ${output.reason}`);
         return;
     }

@@ -61,6 +61,8 @@ export class Operator {
   readonly #alarms: AlarmWatch;
   /** Bounded by the faults of the plan. */
   #tasks: Task[] = [];
+  /** Whose removal some member was asked for: it may have been carried out though no answer came. */
+  readonly #askedToRemove = new Set<MemberHost>();
   /** From · hosts + to: life of `from` that was told of the connection; 0: none. */
   readonly #told: number[] = [];
 
@@ -80,6 +82,11 @@ export class Operator {
   /** Takes NOSPACE alarms away from now on, for some seconds. */
   disarm(): void {
     this.#alarms.begin();
+  }
+
+  /** Whether that member's removal was ever asked for. */
+  mayHaveRemoved(host: MemberHost): boolean {
+    return this.#askedToRemove.has(host);
   }
 
   /** True when that was the answer to a question of this operator. */
@@ -123,7 +130,8 @@ export class Operator {
     host.lastRequestId += 1;
     task.asked = { host, life: host.life, requestId: host.lastRequestId, atUs: this.#world.timeUs };
     const requestId = requestIdOf(host.lastRequestId);
-    const { request } = task.targets;
+    const { request, leaving } = task.targets;
+    for (const target of leaving) this.#askedToRemove.add(target);
     const call = { requestId, request, requireLeader: false, credential: { type: "member" } } as const;
     host.step({ type: "clientRequest", nowMs: host.nowMs, ...call });
   }

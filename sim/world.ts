@@ -212,6 +212,11 @@ export class World implements HostWorld {
     this.#broken ??= { rule, text: `${host.name}: ${reason}` };
   }
 
+  /** It says that it was removed; it belongs no more only if somebody asked for that. */
+  removedItself(host: MemberHost): void {
+    if (this.operator.mayHaveRemoved(host)) host.leave();
+  }
+
   finalFinished(missing: readonly string[]): void {
     this.missing = missing;
     this.#conduct(this.#conductor.finalDone(this.#nowMs));
@@ -338,10 +343,7 @@ export class World implements HostWorld {
     });
     for (const host of this.hosts) host.start();
     this.#conduct([{ type: "wakeAt", atMs: 0 }]);
-    if (
-      plan.faults.some(({ fault }) => isChange(fault) || fault.fault === "fillDisk" || fault.fault === "disarmAlarms")
-    )
-      this.#wakeOperator();
+    if (needsOperator(plan)) this.#wakeOperator();
     this.#links.start();
   }
 
@@ -418,3 +420,8 @@ export class World implements HostWorld {
 /** Tells the operator's own wakes from the conductor's. */
 const operatorNumber = 1;
 const messageOrder = kindOrders[kinds.peerMessage] ?? 0;
+
+/** Somebody changes members, or has to make room. */
+const needsOperator = ({ faults, members }: Plan): boolean =>
+  members.some(({ config }) => Object.hasOwn(config, "quotaBytes")) ||
+  faults.some(({ fault }) => isChange(fault) || fault.fault === "fillDisk" || fault.fault === "disarmAlarms");

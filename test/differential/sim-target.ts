@@ -152,6 +152,10 @@ class SimCluster implements HostWorld {
   lifeEnded(): void {}
   alarmsChanged(): void {}
   compactedByItself(): void {}
+  removedItself(host: MemberHost): void {
+    host.leave();
+  }
+
   memberFailed(host: MemberHost, rule: string, reason: string): void {
     this.#failed ??= `${host.name}: ${rule}: ${reason}`;
   }

@@ -1,10 +1,11 @@
 /*
  * What becomes of members in a whole simulated run.
  */
-import { expect, test } from "vitest";
-import { memberIdOf } from "../../core/index.ts";
+import { describe, expect, test } from "vitest";
+import { memberIdOf, requestIdOf } from "../../core/index.ts";
 import { scenarioNamed } from "../../scenarios/index.ts";
 import type { Plan } from "../../scenarios/plan.ts";
+import { targetsOf } from "../../sim/operator.ts";
 import { planOf, worldOf } from "../../sim/runner.ts";
 import type { World } from "../../sim/world.ts";
 
@@ -35,4 +36,51 @@ test("without being asked for they stay learners", () => {
   const members = plan.members.map((member) => ({ ...member, config: { ...member.config, promoteLearners: false } }));
   const founders = plan.members.filter(({ joins }) => joins !== true);
   expect(votersOf(ran({ ...plan, members }))).toEqual(founders.map((_member, slot) => memberIdOf(BigInt(slot + 1))));
+});
+
+describe("a member that ends because it was removed", () => {
+  /** Some seconds into a quiet run, with an operator about. */
+  function begun(): World {
+    const plan = plannedBy("steady", 1);
+    const world = worldOf({
+      ...plan,
+      faults: [{ atMs: 0, fault: { fault: "disarmAlarms" } }],
+      phases: { ...plan.phases, safetyMs: 8_000 },
+    });
+    world.run(5_000);
+    return world;
+  }
+
+  test("is asked for nothing at the end, also when the operator never heard the answer", () => {
+    const world = begun();
+    const change = { fault: "removeMember", target: "n3" } as const;
+    const targets = targetsOf(change, (target) => world.hosts.find(({ name }) => name === target));
+    if (targets === undefined) throw new Error("n3 is gone");
+    expect(world.hosts[0]?.member?.raft.role).toBe("follower");
+    world.operator.begin(change, targets);
+    world.hosts[0]?.pause();
+    world.operator.wake = () => {};
+    world.run(7_000);
+    world.hosts[0]?.kill({ powerLoss: false }, "killed");
+    world.run();
+    expect(world.hosts[2]?.isUp).toBe(false);
+    expect(world.missing).toEqual([]);
+  });
+
+  test("is missed at the end when no operator ever asked for it", () => {
+    const world = begun();
+    const [asked, removed] = [world.hosts[0], world.hosts[2]];
+    if (asked === undefined || removed === undefined) throw new Error("three members were planned");
+    asked.step({
+      type: "clientRequest",
+      nowMs: asked.nowMs,
+      requestId: requestIdOf(1_000_000),
+      request: { type: "memberRemove", memberId: removed.memberId },
+      requireLeader: false,
+      credential: { type: "member" },
+    });
+    world.run();
+    expect(removed.isUp).toBe(false);
+    expect(world.missing).not.toEqual([]);
+  });
 });

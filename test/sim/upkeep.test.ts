@@ -3,6 +3,7 @@
  */
 import { expect, test } from "vitest";
 import { scenarioNamed } from "../../scenarios/index.ts";
+import type { Plan } from "../../scenarios/plan.ts";
 import type { RunResult } from "../../scenarios/run.ts";
 import { planOf, runPlan } from "../../sim/runner.ts";
 
@@ -26,4 +27,25 @@ test("leaders compact by themselves while leaders change, and no check is broken
     expect(Math.min(...compacted)).toBeGreaterThanOrEqual(asked.at(-1)?.revision ?? Number.POSITIVE_INFINITY);
   }
   expect([...modes].sort()).toEqual(["periodic", "revision"]);
+});
+
+/** A quiet run of members that are set up so. */
+function runQuietly(config: Plan["members"][number]["config"], safetyMs: number): RunResult {
+  const steady = scenarioNamed("steady");
+  if (steady === undefined) throw new Error("steady is gone");
+  const plan = planOf(steady, 3);
+  const members = plan.members.map((member) => ({ ...member, config: { ...member.config, ...config } }));
+  return runPlan({ ...plan, members, phases: { ...plan.phases, safetyMs } });
+}
+
+test("watchers that hold few bytes give room back for each reply, and are brought everything", () => {
+  const { verdict, checks } = runQuietly({ watchStreamBytesMax: 256, watchBytesMax: 1_024 }, 6_000);
+  expect(verdict, JSON.stringify(checks.filter((check) => check.verdict !== "holds"))).toBe("holds");
+});
+
+test("where there is a quota somebody makes room in the end, also without any fault", () => {
+  const config = { quotaBytes: 28 * 1_024, autoCompactionRevisions: 50, autoCompactionCheckMs: 1_000 };
+  const { verdict, checks, history } = runQuietly(config, 10_000);
+  expect(verdict, JSON.stringify(checks.filter((check) => check.verdict !== "holds"))).toBe("holds");
+  expect(history.some((event) => event.type === "alarms" && event.alarms.length > 0)).toBe(true);
 });
