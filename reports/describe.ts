@@ -58,6 +58,8 @@ export function operationText(operation: Operation): string {
       return `time to live of lease ${operation.lease}`;
     case "hashKv":
       return operation.revision > 0 ? `hash at revision ${operation.revision}` : "hash";
+    case "look":
+      return `look at ${operation.at}`;
     case "auth":
       return authText(operation);
     case "login":
@@ -112,6 +114,8 @@ export function answerText(answer: OperationAnswer): string {
       return answer.ttlSeconds === -1 ? "unknown" : `${answer.ttlSeconds} s of ${answer.grantedTtlSeconds} s`;
     case "hashKv":
       return `hash ${answer.hash} at revision ${answer.hashRevision}`;
+    case "look":
+      return "seen";
     case "auth":
       return "done";
     case "login":

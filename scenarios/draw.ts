@@ -20,8 +20,8 @@ export function drawPlan(
 ): Plan {
   const { seed, world } = options;
   const root = options.random.fork(`plan/${scenario.name}`);
-  const voters = votersOf(scenario, root.fork("voters"), world);
-  const names = memberNames(voters + (scenario.cluster.spares ?? 0));
+  const voters = countOf(scenario.cluster.voters, root.fork("voters"), world);
+  const names = memberNames(voters + countOf(scenario.cluster.spares ?? 0, root.fork("spares"), world));
   const members = names.slice(0, voters);
   const spares = names.slice(voters);
   const config = drawConfig(scenario, root.fork("config"), world);
@@ -29,19 +29,20 @@ export function drawPlan(
   const safetyMs = lengthOf(scenario, root.fork("duration"), world);
   const context = { world, members, spares, config, link, safetyMs, callsUntilMs: safetyMs + progressBoundMs };
   const workload = scenario.workload({ ...context, random: root.fork("workload") });
-  const core = drawCore(scenario, root.fork("core"), members);
+  const faults = faultsOf(scenario, { ...context, random: root.fork("faults") });
+  const core = drawCore(scenario, root.fork("core"), { members, faults });
   return {
     format: planFormat,
     version: planVersion,
     scenario: scenario.name,
     seed,
     members: names.map((name) => {
-      const member = drawMember(scenario, root.fork(`member/${name}`), { name, config });
+      const member = drawMember(scenario, root.fork(`member/${name}`), { name, config, world });
       return spares.includes(name) ? { ...member, joins: true } : member;
     }),
     link,
     syncMs: drawSync(root.fork("sync"), world),
-    faults: faultsOf(scenario, { ...context, random: root.fork("faults") }),
+    faults,
     clients: workload.clients,
     watches: workload.watches,
     phases: { safetyMs, ...(core === undefined ? undefined : { core }), progressBoundMs, settleMs: settleMs[world] },
@@ -50,9 +51,9 @@ export function drawPlan(
   };
 }
 
-function votersOf({ cluster: { voters } }: Scenario, random: Random, world: World): number {
-  if (typeof voters === "number") return voters;
-  return world === "sim" ? oneOf(random, voters) : voters[0];
+function countOf(counts: number | readonly [number, ...number[]], random: Random, world: World): number {
+  if (typeof counts === "number") return counts;
+  return world === "sim" ? oneOf(random, counts) : counts[0];
 }
 
 function lengthOf({ durationMs }: Scenario, random: Random, world: World): number {
@@ -85,11 +86,11 @@ function drawConfig(scenario: Scenario, random: Random, world: World): MemberCon
 function drawMember(
   scenario: Scenario,
   random: Random,
-  { name, config }: { readonly name: string; readonly config: MemberConfig },
+  { name, config, world }: { readonly name: string; readonly config: MemberConfig; readonly world: World },
 ): PlannedMember {
   return {
     name,
-    config: overridesOf({ ...config, ...scenario.cluster.memberConfig?.(random.fork("config")) }),
+    config: overridesOf({ ...config, ...scenario.cluster.memberConfig?.(random.fork("config"), world) }),
     clockOffsetMs: between(random, { min: 0, max: scenario.cluster.clockOffsetMsMax ?? 0 }),
     clockDriftPpm: 0,
   };
@@ -121,8 +122,13 @@ function drawSync(random: Random, world: World): Plan["syncMs"] {
 }
 
 /** In every second seed only a quorum is healed at first: the others must not be needed. */
-function drawCore(scenario: Scenario, random: Random, members: readonly string[]): readonly string[] | undefined {
-  if (scenario.healAllAtOnce === true || members.length < 3 || chance(random, 50)) return undefined;
+function drawCore(
+  { healAllAtOnce: allAtOnce }: Scenario,
+  random: Random,
+  { members, faults }: { readonly members: readonly string[]; readonly faults: Plan["faults"] },
+): readonly string[] | undefined {
+  if (typeof allAtOnce === "function" ? allAtOnce(faults) : allAtOnce === true) return undefined;
+  if (members.length < 3 || chance(random, 50)) return undefined;
   return someOf(random, members, Math.floor(members.length / 2) + 1);
 }
 

@@ -86,6 +86,9 @@ export type AuthOperation = { readonly op: "auth" } & (
     }
   | { readonly change: "revokeRange"; readonly role: string; readonly key: string; readonly rangeEnd?: string }
 );
+/** What people look at: their members answer, and nobody judges what. */
+export const sights = ["status", "members", "membersNow", "leases", "alarms", "auth", "users", "roles"] as const;
+export type Sight = (typeof sights)[number];
 /** A user shows a password and is given a token. */
 export interface LoginOperation {
   readonly op: "login";
@@ -94,12 +97,14 @@ export interface LoginOperation {
 }
 export type Operation =
   | KvOperation
-  | { readonly op: "compact"; readonly revision: number }
+  /** Physical: answered only when what is old is gone. */
+  | { readonly op: "compact"; readonly revision: number; readonly physical?: true }
   | { readonly op: "leaseGrant"; readonly lease: string; readonly ttlSeconds: number }
   | { readonly op: "leaseRevoke"; readonly lease: string }
   | { readonly op: "leaseKeepAlive"; readonly lease: string }
   | { readonly op: "leaseTimeToLive"; readonly lease: string; readonly keys?: boolean }
   | { readonly op: "hashKv"; readonly revision: number }
+  | { readonly op: "look"; readonly at: Sight }
   | AuthOperation
   | LoginOperation;
 
@@ -126,6 +131,7 @@ export type OperationAnswer =
       readonly keys?: readonly string[];
     }
   | { readonly op: "hashKv"; readonly hash: number; readonly compactRevision: number; readonly hashRevision: number }
+  | { readonly op: "look" }
   | { readonly op: "auth" }
   | { readonly op: "login"; readonly token: string };
 

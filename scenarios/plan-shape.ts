@@ -3,6 +3,7 @@
  */
 import { memberConfigFields } from "../core/index.ts";
 import { faultMeanings } from "./faults.ts";
+import { sights } from "./history.ts";
 import { planFormat, planVersion } from "./plan.ts";
 import {
   byTag,
@@ -48,6 +49,7 @@ const op = oneOfTexts([
   "leaseKeepAlive",
   "leaseTimeToLive",
   "hashKv",
+  "look",
   "auth",
   "login",
 ]);
@@ -129,12 +131,13 @@ const authShapes: { readonly [change: string]: Shape } = {
 
 const operation = byTag("op", {
   ...kvShapes,
-  compact: objectOf({ op, revisionBack: revision }),
+  compact: objectOf({ op, revisionBack: revision }, { physical: trueOrFalse }),
   leaseGrant: objectOf({ op, lease, ttlSeconds: wholeNumber({ min: 1, max: 9_000_000_000 }) }),
   leaseRevoke: objectOf({ op, lease }),
   leaseKeepAlive: objectOf({ op, lease }),
   leaseTimeToLive: objectOf({ op, lease }, { keys: trueOrFalse }),
   hashKv: objectOf({ op, revision }),
+  look: objectOf({ op, at: oneOfTexts(sights) }),
   auth: byTag("change", authShapes),
   login: objectOf({ op, user: name, password: name }),
 });
@@ -241,7 +244,7 @@ const watch = objectOf(
     progressRequestMs: milliseconds,
     slowByMs: milliseconds,
   },
-  { rangeEnd: bytes, startRevision: number, asksAtOnce: trueOrFalse, user: name },
+  { rangeEnd: bytes, startRevision: number, asksAtOnce: trueOrFalse, cancelAfterMs: milliseconds, user: name },
 );
 
 /** The whole plan, names not yet compared with one another. */

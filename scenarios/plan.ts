@@ -38,6 +38,7 @@ export interface PlannedPastRange extends Omit<RangeOperation, "revision"> {
 export interface PlannedCompact {
   readonly op: "compact";
   readonly revisionBack: number;
+  readonly physical?: true;
 }
 export type PlannedKvOperation = RangeOperation | PlannedPastRange | PutOperation | DeleteRangeOperation | PlannedTxn;
 export type PlannedOperation =
@@ -82,6 +83,8 @@ export interface PlannedWatch {
   readonly slowByMs: number;
   /** Asks for progress once, right behind its request: its watch is still catching up then. */
   readonly asksAtOnce?: true;
+  /** Cancels its watch so long after it began, keeps the stream until the member has said so, and begins again; absent: never. */
+  readonly cancelAfterMs?: number;
   /** As of a client. */
   readonly user?: string;
 }

@@ -47,12 +47,12 @@ export interface Scenario {
   readonly cluster: {
     /** Several: drawn in the simulator, where a larger cluster costs little; drills take the first. */
     readonly voters: number | readonly [number, ...number[]];
-    /** Members beyond the voters that faults may add; named after them. Absent: none. */
-    readonly spares?: number;
+    /** Members beyond the voters that faults may add; named after them. Several: as with voters. Absent: none. */
+    readonly spares?: number | readonly [number, ...number[]];
     /** Fields this scenario is about, fixed or drawn by itself; these win over the drawn tuning. */
     readonly config?: Partial<MemberConfig> | ((random: Random, world: World) => Partial<MemberConfig>);
     /** Fields in which the members differ, drawn for each; these win over all others. */
-    readonly memberConfig?: (random: Random) => Partial<MemberConfig>;
+    readonly memberConfig?: (random: Random, world: World) => Partial<MemberConfig>;
     /** False: leave every other field at its default instead of drawing it per seed. */
     readonly swarm?: boolean;
     /** Members' clocks start so much ahead of the world's at most, drawn; absent: not at all. */
@@ -63,8 +63,8 @@ export interface Scenario {
   readonly workload: Workload;
   /** A fixed list, or drawn. */
   readonly faults: readonly PlannedFault[] | ((context: DrawContext) => readonly PlannedFault[]);
-  /** True: never leave a minority broken while progress is owed. */
-  readonly healAllAtOnce?: boolean;
+  /** True: never leave a minority broken while progress is owed. May depend on what was drawn. */
+  readonly healAllAtOnce?: boolean | ((faults: readonly PlannedFault[]) => boolean);
   /** Length of the safety phase; a simulated one may be drawn from several. */
   readonly durationMs: { readonly sim: number | readonly [number, ...number[]]; readonly real: number };
   /** Names of checks. */

@@ -184,6 +184,37 @@ export const clogs: FaultClass = {
   draw: ({ fromMs, untilMs }, context) => [at(fromMs).clogLinks(anyTarget(context)), at(untilMs).healNetwork()],
 };
 
+/** Forwards and back; what ticks count does not jump along. */
+export const clockJumps: FaultClass = {
+  name: "clockJumps",
+  draw: ({ fromMs }, context) => {
+    const far = between(context.random, { min: 50, max: 3_000 });
+    return [at(fromMs).clockJump(anyTarget(context), chance(context.random, 50) ? far : -far)];
+  },
+};
+
+/** As far apart as reads by lease have to bear at every election timeout that is drawn. */
+export const clockDrifts: FaultClass = {
+  name: "clockDrifts",
+  draw: ({ fromMs, untilMs }, context) => {
+    const drifting = context.members.filter(() => chance(context.random, 70));
+    return [
+      ...drifting.map((name) => at(fromMs).clockDrift(name, between(context.random, { min: -30_000, max: 30_000 }))),
+      ...drifting.map((name) => at(untilMs).clockDrift(name, 0)),
+    ];
+  },
+};
+
+/** Every other one goes to a member that is just then not there to take it. */
+export const transfers: FaultClass = {
+  name: "transfers",
+  draw: ({ fromMs, untilMs }, context) => {
+    const target = chance(context.random, 50) ? "follower" : anyMember(context);
+    const trouble = chance(context.random, 40) ? [at(fromMs - 10).isolate(target), at(untilMs).healNetwork()] : [];
+    return [at(fromMs).transferLeader(target), ...trouble];
+  },
+};
+
 /** Every class that leaves clocks and old copies of disks alone. */
 export const plainClasses: readonly FaultClass[] = [
   isolation,

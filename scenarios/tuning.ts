@@ -35,6 +35,34 @@ const simulatedKnobs: readonly Choices[] = [
   { promoteLearners: [true] },
 ];
 
+/**
+ * Knobs that turn on what is off in most clusters, or bring bounds near: for a scenario of everything, on top of those
+ * above. Bounds that only slow things down stay above what the workload makes, as above.
+ */
+const rareKnobs: readonly Choices[] = [
+  { leaseReads: [true], checkQuorum: [true] },
+  { leaseCheckpointMs: [300, 1_000], leaseCheckpointsPerCheckMax: [2, 1_000] },
+  { autoCompactionRevisions: [1, 50, 300], autoCompactionCheckMs: [300, 2_000] },
+  { autoCompactionPeriodMs: [500, 3_000] },
+  { quotaBytes: [28 * kib, 40 * kib, 64 * kib], autoCompactionRevisions: [50], autoCompactionCheckMs: [1_000] },
+  { versionCheckMs: [200, 1_000] },
+  { corruptCheckMs: [300, 1_500] },
+  { compactHashCheckMs: [300, 1_500] },
+  { initialCorruptCheck: [true] },
+  { compactionPauseMs: [0, 200] },
+  { requestBytesMax: [200, 1_200] },
+  { txnOperationsMax: [1, 3] },
+  { applyLagEntriesMax: [5, 50] },
+  { answerBytesPerStepMax: [64, 4 * kib] },
+  { watchBytesMax: [kib, 16 * kib], watchStreamBytesMax: [256, 4 * kib] },
+  { watchBytesPerReplyMax: [128, 4 * kib], watchBytesPerCatchUpMax: [16 * kib, 64 * kib] },
+  { streamsMax: [8, 20] },
+  { strictReconfig: [false] },
+  { soleVoterAtOnce: [false] },
+  { tokenTtlSeconds: [1, 3], tokensMax: [2, 8] },
+  { passwordCallsMax: [1] },
+];
+
 /** What a stock etcd has flags for, at values it accepts. */
 const realKnobs: readonly Choices[] = [
   { tickMs: [50] },
@@ -45,11 +73,20 @@ const realKnobs: readonly Choices[] = [
 
 /** Drawn values by field, half of the groups; fields left out stay at their default. */
 export function drawTuning(random: Random, world: World): Partial<MemberConfig> {
+  return drawKnobs(random, world === "sim" ? simulatedKnobs : realKnobs, 50);
+}
+
+/** Besides those above: a few of the rare ones, in the simulator. */
+export function drawRareTuning(random: Random, world: World): Partial<MemberConfig> {
+  return world === "sim" ? drawKnobs(random, rareKnobs, 15) : {};
+}
+
+function drawKnobs(random: Random, knobs: readonly Choices[], percent: number): Partial<MemberConfig> {
   const drawn: { [field: string]: number | boolean } = {};
-  for (const knob of world === "sim" ? simulatedKnobs : realKnobs) {
+  for (const knob of knobs) {
     for (const [position, [field, values]] of Object.entries(knob).entries()) {
       const own = random.fork(field);
-      if (position === 0 && !chance(own, 50)) break;
+      if (position === 0 && !chance(own, percent)) break;
       drawn[field] = oneOf<number | boolean>(own, values);
     }
   }

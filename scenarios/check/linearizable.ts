@@ -231,6 +231,8 @@ export function stepText(step: Step): string {
       return `compact ${source.revision}`;
     case "hashKv":
       return `hashKv ${source.revision}`;
+    case "look":
+      return `look at ${source.at}`;
     case "auth":
       return authText(source);
     case "login":

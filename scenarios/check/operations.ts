@@ -450,6 +450,7 @@ function roleOf(operation: Operation): Role {
     case "leaseKeepAlive":
     case "leaseTimeToLive":
     case "hashKv":
+    case "look":
     case "auth":
     case "login":
       return "observation";

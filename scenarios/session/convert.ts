@@ -11,6 +11,7 @@ import {
   type DeleteRangeRequest,
   type KeyRange,
   leaseIdOf,
+  memberIdOf,
   noLease,
   type PutAnswer,
   type PutRequest,
@@ -35,6 +36,7 @@ import type {
   OperationAnswer,
   PutOperation,
   RangeOperation,
+  Sight,
   TxnOperation,
   WatchReplyEvent,
 } from "../history.ts";
@@ -56,7 +58,7 @@ export function requestOf(operation: UnaryOperation): Request {
     case "txn":
       return kvRequestOf(operation);
     case "compact":
-      return { type: "compact", revision: operation.revision, physical: false };
+      return { type: "compact", revision: operation.revision, physical: operation.physical === true };
     case "leaseGrant":
       return { type: "leaseGrant", leaseId: leaseIdOf(BigInt(operation.lease)), ttlSeconds: operation.ttlSeconds };
     case "leaseRevoke":
@@ -69,6 +71,8 @@ export function requestOf(operation: UnaryOperation): Request {
       };
     case "hashKv":
       return { type: "hashKv", revision: operation.revision };
+    case "look":
+      return requestToLook[operation.at];
     case "auth":
       return authRequestOf(operation);
     case "login":
@@ -77,6 +81,17 @@ export function requestOf(operation: UnaryOperation): Request {
       return unreachable(operation);
   }
 }
+
+const requestToLook: { readonly [At in Sight]: Request } = {
+  status: { type: "status" },
+  members: { type: "memberList", linearizable: false },
+  membersNow: { type: "memberList", linearizable: true },
+  leases: { type: "leaseLeases" },
+  alarms: { type: "alarm", action: "get", memberId: memberIdOf(0n), alarm: "none" },
+  auth: { type: "authStatus" },
+  users: { type: "userList" },
+  roles: { type: "roleList" },
+};
 
 function authRequestOf(operation: AuthOperation): Request {
   switch (operation.change) {
@@ -229,6 +244,8 @@ export function answerOf(
             hashRevision: answer.hashRevision,
           }
         : undefined;
+    case "look":
+      return answer.type === requestToLook[operation.at].type ? { op: "look" } : undefined;
     case "auth":
       return answer.type === authRequestOf(operation).type ? { op: "auth" } : undefined;
     case "login":

@@ -32,7 +32,9 @@ export class Knowledge {
   resolve(planned: PlannedOperation): Operation {
     switch (planned.op) {
       case "compact":
-        return { op: "compact", revision: this.#back(planned.revisionBack) };
+        return planned.physical === true
+          ? { op: "compact", revision: this.#back(planned.revisionBack), physical: true }
+          : { op: "compact", revision: this.#back(planned.revisionBack) };
       case "range":
       case "put":
       case "deleteRange":

@@ -42,7 +42,7 @@ export type WatchOutput =
       readonly type: "request";
       readonly watch: number;
       readonly member: number;
-      readonly request: Extract<StreamRequest, { type: "watchProgress" }>;
+      readonly request: Extract<StreamRequest, { type: "watchProgress" | "watchCancel" }>;
     }
   /** So many more replies were taken off that stream (flow control: until then they fill its window). */
   | { readonly type: "drained"; readonly watch: number; readonly member: number; readonly replies: number }
@@ -58,6 +58,8 @@ interface OpenWatch {
   readonly member: number;
   /** Replies that came and were not taken yet, oldest first. */
   readonly waiting: WatchReply[];
+  /** When it is cancelled. */
+  cancelAtMs: number;
 }
 
 export class WatchSession {
@@ -66,6 +68,8 @@ export class WatchSession {
   readonly #recorder: Recorder;
   readonly #alarm = new Alarm();
   #slowByMs: number;
+  /** Until all is to be brought. */
+  #cancels = true;
   #member: number;
   #open: OpenWatch | undefined;
   /** When a stream is opened next, while none is open; undefined once closed for good. */
@@ -109,6 +113,8 @@ export class WatchSession {
       case "hurry":
         this.#slowByMs = 0;
         this.#takeAtMs = nowMs;
+        this.#cancels = false;
+        if (this.#open !== undefined) this.#open.cancelAtMs = Number.POSITIVE_INFINITY;
         break;
       case "close":
         this.#close(outputs, nowMs);
@@ -116,6 +122,7 @@ export class WatchSession {
     }
     this.#takeDue(outputs, nowMs);
     this.#maybeAsk(outputs, nowMs);
+    this.#maybeCancel(outputs, nowMs);
     this.#maybeOpen(outputs, nowMs);
     const wakeAtMs = this.#nextTimeMs();
     if (Number.isFinite(wakeAtMs) && this.#alarm.wants(wakeAtMs)) outputs.push({ type: "wakeAt", atMs: wakeAtMs });
@@ -128,7 +135,9 @@ export class WatchSession {
     if (this.#open !== undefined || this.#openAtMs === undefined || nowMs < this.#openAtMs) return;
     const watch = this.#recorder.freshWatch();
     const member = this.#member;
-    this.#open = { watch, member, waiting: [] };
+    const lastsMs = this.#cancels ? this.#planned.cancelAfterMs : undefined;
+    const cancelAtMs = nowMs + (lastsMs ?? Number.POSITIVE_INFINITY);
+    this.#open = { watch, member, waiting: [], cancelAtMs };
     this.#openAtMs = undefined;
     this.#recorder.record(this.#openEvent(watch, nowMs));
     const credential = certificateOf(this.#planned.user);
@@ -226,6 +235,14 @@ export class WatchSession {
     outputs.push({ type: "request", watch, member, request: { type: "watchProgress" } });
   }
 
+  /** The member's own number for the only watch of a stream is 0. */
+  #maybeCancel(outputs: WatchOutput[], nowMs: number): void {
+    if (this.#open === undefined || nowMs < this.#open.cancelAtMs) return;
+    const { watch, member } = this.#open;
+    this.#open.cancelAtMs = Number.POSITIVE_INFINITY;
+    outputs.push({ type: "request", watch, member, request: { type: "watchCancel", watchId: watchIdOf(0n) } });
+  }
+
   // ---- ending --------------------------------------------------------------------------------------------------
 
   /** What came before the end was received: it is taken before the watcher moves on. */
@@ -263,6 +280,7 @@ export class WatchSession {
 
   #nextTimeMs(): number {
     if (this.#open === undefined) return this.#openAtMs ?? Number.POSITIVE_INFINITY;
-    return this.#open.waiting.length > 0 ? Math.min(this.#takeAtMs, this.#askAtMs) : this.#askAtMs;
+    const ownMs = Math.min(this.#askAtMs, this.#open.cancelAtMs);
+    return this.#open.waiting.length > 0 ? Math.min(this.#takeAtMs, ownMs) : ownMs;
   }
 }

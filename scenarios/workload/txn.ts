@@ -47,6 +47,55 @@ export const wideTxns = (weight: number): OperationSource => ({
     },
 });
 
+/** Compares of every kind and outcome, of one key or a stretch; the lease a key hangs on among them. */
+export const comparisons = (weight: number): OperationSource => ({
+  name: "comparisons",
+  weight,
+  begin:
+    ({ keys }) =>
+    (call) => {
+      const { random } = call;
+      const key = oneOf(random, keys);
+      return {
+        op: "txn",
+        compares: Array.from({ length: 1 + random.below(3) }, () => anyCompare(random, oneOf(random, keys))),
+        success: [{ op: "put", key, value: uniqueValue(call) }],
+        failure: chance(random, 50) ? [] : [{ op: "range", key }],
+      };
+    },
+});
+
+function anyCompare(random: CallContext["random"], key: string): PlannedCompare {
+  const result = oneOf(random, ["equal", "greater", "less", "notEqual"]);
+  const where = chance(random, 20) ? { key: keysFrom, rangeEnd: keysEnd } : { key };
+  const target = oneOf(random, ["mod", "create", "version", "value", "lease"]);
+  if (target === "lease") return { target, result, ...where, operand: "0" };
+  // Creations are compared with changes seen: equal for what was put once.
+  const lastSeen = target === "create" ? "mod" : target;
+  return { target, result, ...where, operand: { lastSeen } };
+}
+
+/** Reads of several keys at one moment, by a quorum's leave or from one member alone. */
+export const readOnlyTxns = (weight: number): OperationSource => ({
+  name: "readOnlyTxns",
+  weight,
+  begin:
+    ({ keys }) =>
+    ({ random }) => {
+      const serializable = chance(random, 40) ? { serializable: true } : {};
+      const reads = someOf(random, keys, 1 + random.below(3)).map(
+        (key) => ({ op: "range", key, ...serializable }) as const,
+      );
+      const all = { op: "range", key: keysFrom, rangeEnd: keysEnd, ...serializable } as const;
+      return {
+        op: "txn",
+        compares: chance(random, 50) ? [] : [anyCompare(random, oneOf(random, keys))],
+        success: reads,
+        failure: [all],
+      };
+    },
+});
+
 /** Each key is written at most once in a branch: etcd refuses more. */
 function branchOf(call: CallContext, keys: readonly [string, ...string[]], part: string): PlannedKvOperation[] {
   const { random } = call;

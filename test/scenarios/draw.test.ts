@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { checkMemberConfig, defaultMemberConfig } from "../../core/index.ts";
+import { checkMemberConfig, defaultMemberConfig, memberConfigFields } from "../../core/index.ts";
 import { drawPlan } from "../../scenarios/draw.ts";
-import type { Operation } from "../../scenarios/history.ts";
+import { faultMeanings } from "../../scenarios/faults.ts";
+import { type Operation, sights } from "../../scenarios/history.ts";
 import { scenarioNamed, scenarios } from "../../scenarios/index.ts";
 import type { Plan, PlannedKvOperation, PlannedOperation } from "../../scenarios/plan.ts";
 import { checkPlan, serialisePlan } from "../../scenarios/plan-format.ts";
@@ -83,6 +84,72 @@ test("removing one call or one fault leaves every other part's text as it was", 
   expect(after.length).toBeLessThan(before.length);
   const known = new Set(before);
   expect(after.filter((line) => !known.has(line))).toEqual([]);
+});
+
+// ---- what a scenario of everything holds ------------------------------------------------------------------------
+
+describe("over some seeds mixed-everything", () => {
+  const plans = Array.from({ length: 150 }, (_none, seed) =>
+    draw(scenarioNamed("mixed-everything") as Scenario, seed + 1),
+  );
+
+  test("makes every fault but one that would leave nothing to judge by", () => {
+    const made = new Set(plans.flatMap(({ faults }) => faults.map(({ fault }) => fault.fault as string)));
+    // Healing a quorum alone is the end of a run, and no planned fault.
+    const never = ["flipValue", "healCore"];
+    expect(Object.keys(faultMeanings).filter((name) => !made.has(name))).toEqual(never);
+  });
+
+  test("asks for every kind of operation, and looks at all there is to look at", () => {
+    const operations = plans.flatMap(({ clients }) =>
+      clients.flatMap(({ calls }) => calls.map((call) => call.operation)),
+    );
+    expect([...new Set(operations.map(({ op }) => op))].sort()).toEqual([
+      "auth",
+      "compact",
+      "deleteRange",
+      "hashKv",
+      "leaseGrant",
+      "leaseKeepAlive",
+      "leaseRevoke",
+      "leaseTimeToLive",
+      "login",
+      "look",
+      "put",
+      "range",
+      "txn",
+    ]);
+    const looks = new Set(operations.flatMap((operation) => (operation.op === "look" ? [operation.at] : [])));
+    expect([...looks].sort()).toEqual([...sights].sort());
+    const compares = operations.flatMap((operation) => (operation.op === "txn" ? operation.compares : []));
+    const kinds = new Set(compares.map(({ target, result }) => `${target} ${result}`));
+    expect(kinds.size).toBe(5 * 4);
+    expect(operations.some((operation) => operation.op === "compact" && operation.physical === true)).toBe(true);
+    expect(plans.some(({ watches }) => watches.some(({ cancelAfterMs }) => cancelAfterMs !== undefined))).toBe(true);
+    const readers = operations.filter(
+      (operation) => operation.op === "txn" && operation.success.every(({ op }) => op === "range"),
+    );
+    expect(readers.length).toBeGreaterThan(0);
+  });
+
+  test("leaves no option of a member as it is, but for those that need another world or more time than a run has", () => {
+    const varied = new Set(plans.flatMap(({ members }) => members.flatMap(({ config }) => Object.keys(config))));
+    expect(
+      Object.keys(memberConfigFields)
+        .filter((field) => !varied.has(field))
+        .sort(),
+    ).toEqual([
+      // Only with clocks that are as far apart as it allows for.
+      "leaseAllowanceTicks",
+      // Bounds on what no client of a plan does: half a lease without an end, a thousand requests in a stream.
+      "leaseTtlMaxSeconds",
+      // Signed by the world, which has no keys here.
+      "simpleTokens",
+      "streamRequestsMax",
+      "watchesMax",
+      "watchesPerStreamMax",
+    ]);
+  });
 });
 
 // ---- what a standard workload holds ----------------------------------------------------------------------------

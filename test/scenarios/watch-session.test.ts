@@ -87,6 +87,35 @@ class Conversation {
   }
 }
 
+describe("cancelling", () => {
+  test("a watch is cancelled at its time, and begins again once its member has said that it is", () => {
+    const talk = new Conversation({ cancelAfterMs: 300 });
+    talk.wake(0);
+    talk.reply(5, replyOf(9, { created: true }));
+    talk.reply(6, eventsOf(2, 3));
+    expect(talk.wake(299)).toEqual([]);
+    expect(talk.wake(300)).toEqual([
+      { type: "request", watch: 1, member: 0, request: { type: "watchCancel", watchId: watchIdOf(0n) } },
+    ]);
+    // What was on its way is taken as before.
+    talk.reply(310, eventsOf(4));
+    expect(talk.wake(900)).toEqual([]);
+    talk.reply(901, replyOf(4, { canceled: true }));
+    expect(talk.wake(1_100)).toMatchObject([{ type: "open", watch: 2, request: { startRevision: 5 } }]);
+    expect(talk.revisionsSeen()).toEqual([2, 3, 4]);
+  });
+
+  test("none is cancelled any more once all is to be brought", () => {
+    const talk = new Conversation({ cancelAfterMs: 300 });
+    talk.wake(0);
+    talk.feed({ type: "hurry", nowMs: 100 });
+    expect(talk.wake(300)).toEqual([]);
+    talk.feed({ type: "ended", nowMs: 400, watch: 1, reason: "connection lost" });
+    talk.wake(600);
+    expect(talk.wake(2_000)).toEqual([]);
+  });
+});
+
 describe("opening and resuming", () => {
   test("a watch opens at its time and member, and is noted before", () => {
     const talk = new Conversation({ atMs: 40, home: 2 });
