@@ -29,6 +29,7 @@ function machine(outputs: readonly Output[], onStreamEnd: (host: MemberHost) => 
     stepped: nothing,
     lifeStarted: nothing,
     lifeEnded: nothing,
+    removedItself: nothing,
     memberFailed: (_host, rule, reason) => {
       throw new Error(`${rule}: ${reason}`);
     },
