@@ -6,7 +6,7 @@ import { compareReleases, releaseOf } from "./apply/cluster-version.ts";
 import { foundAlone } from "./apply/found-alone.ts";
 import { Machine } from "./apply/machine.ts";
 import { checkMemberConfig } from "./config.ts";
-import type { MemberId } from "./ids.ts";
+import { hexOf, type MemberId } from "./ids.ts";
 import { Member, type MemberSurroundings } from "./member.ts";
 import { versionOf } from "./member-identity.ts";
 import type { Output } from "./output.ts";
@@ -46,6 +46,8 @@ export function startMember(start: MemberStart): MemberStarted {
   if (version !== undefined && compareReleases(own, version) < 0) {
     return { ok: false, reason: "invalid downgrade; server version is lower than determined cluster version" };
   }
+  const foreign = foreignState(machine, start);
+  if (foreign !== undefined) return { ok: false, reason: foreign };
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
   const { segments, identity, config } = start;
   const { configuration } = machine.membership;
@@ -68,4 +70,14 @@ export function startMember(start: MemberStart): MemberStarted {
     start.forceNewCluster === true ? foundAlone({ memberId, membership: machine.membership, log: opened }) : opened;
   if (!log.ok) return log;
   return { ok: true, ...Member.start(start, machine, log), doubtful: log.doubtful };
+}
+
+/** A state whose members are all strangers is of another cluster; members that were removed are remembered. */
+function foreignState({ appliedIndex, membership }: Machine, { identity, members }: MemberStart): string | undefined {
+  const isKnown = (id: MemberId): boolean =>
+    membership.isRemoved(id) || membership.records.some(({ memberId }) => memberId === id);
+  if (appliedIndex === 0 || isKnown(identity.memberId) || members.some(({ memberId }) => isKnown(memberId)))
+    return undefined;
+  const found = membership.records.map(({ memberId }) => hexOf(memberId)).join(", ");
+  return `the backend belongs to another cluster: its members are ${found || "none"}, and ${hexOf(identity.memberId)} is none of them; put the backend of this member back, or remove the data directory and add this member anew`;
 }

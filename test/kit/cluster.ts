@@ -25,7 +25,7 @@ import { MemoryBackend } from "./memory-backend.ts";
 import type { NarrowLinks } from "./narrow-links.ts";
 
 /** Small integers in a fixed order: enough for election timeouts and lease ids of a test. */
-function countingRandom(seed: number): Random {
+export function countingRandom(seed: number): Random {
   let state = seed;
   const next = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
