@@ -8,9 +8,10 @@ import { authText } from "./auth-text.ts";
 import { type BlindResult, searchBlind } from "./blind.ts";
 import { type ClaimFault, collectEvidence, type Evidence, isClaimFault } from "./evidence.ts";
 import { type CompactHistory, mayWrite, type Op, type Step } from "./operations.ts";
+import { orderByRank } from "./rank-order.ts";
 import type { VerdictWord, Violation } from "./verdict.ts";
 import { type Order, type OrderFault, verifyOrder } from "./verify-order.ts";
-import { type Contradiction, orderByRank, placeOperations } from "./witness.ts";
+import { type Contradiction, placeOperations } from "./witness.ts";
 
 export interface Decision {
   readonly verdict: VerdictWord;

@@ -1,24 +1,16 @@
 /*
  * The revision witness: answers carry revisions, so the order of operations is known but for those without an answer.
  * Known outcomes are sorted; revisions without author are given to unknown writes, answered revokes and lease expiries
- * in order of revisions, with a replay in between and a search where evidence leaves a choice. The result is an order
- * for verifyOrder, or a contradiction that no choice removes.
+ * in order of revisions, with a replay in between and a search where evidence leaves a choice (choices.ts says which one
+ * is thought over). The result is an order for verifyOrder, or a contradiction that no choice removes.
  */
 import type { HistoryKeyValue } from "../history.ts";
+import { all, type Candidate, type Choice, Choices, candidateOrder, nobody, nothing } from "./choices.ts";
 import type { Evidence, Fact, Scope } from "./evidence.ts";
 import { KeyKnowledge, type Outlook, openEnd } from "./key-facts.ts";
-import { KeyGroups } from "./key-groups.ts";
-import {
-  type CompactHistory,
-  compareText,
-  fates,
-  mayWrite,
-  never,
-  type Op,
-  type Step,
-  unreported,
-} from "./operations.ts";
-import { ReplayStore, type StoreMark, sameKv } from "./replay-store.ts";
+import { type CompactHistory, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
+import { ReplayStore, sameKv } from "./replay-store.ts";
+import { UnknownWrites } from "./unknown-writes.ts";
 import type { Order } from "./verify-order.ts";
 
 export interface Contradiction {
@@ -36,65 +28,12 @@ export type Placement =
   | { readonly type: "contradiction"; readonly contradiction: Contradiction; readonly steps: number }
   | { readonly type: "exhausted"; readonly revision: number; readonly steps: number };
 
-/** The order when every revision has an author: by rank, then by call. Nothing is judged. */
-export function orderByRank(history: CompactHistory, evidence: Evidence): Order {
-  const { fate, revision } = history.columns;
-  const starts = new Int32Array(2 * (evidence.maxRevision + 2) + 1);
-  let count = 0;
-  for (let index = 0; index < fate.length; index++) {
-    const kind = fate[index] as number;
-    if (kind !== fates.kept && kind !== fates.wrote) continue;
-    // One place further: what is summed up is where the rank begins.
-    const next = 2 * (revision[index] as number) + (kind === fates.wrote ? 1 : 2);
-    starts[next] = (starts[next] as number) + 1;
-    count++;
-  }
-  for (let rank = 1; rank < starts.length; rank++) {
-    starts[rank] = (starts[rank] as number) + (starts[rank - 1] as number);
-  }
-  const entries = new Int32Array(count);
-  for (let index = 0; index < fate.length; index++) {
-    const kind = fate[index] as number;
-    if (kind !== fates.kept && kind !== fates.wrote) continue;
-    const rank = 2 * (revision[index] as number) + (kind === fates.wrote ? 0 : 1);
-    const position = starts[rank] as number;
-    starts[rank] = position + 1;
-    entries[position] = index;
-  }
-  return { entries, expiries: [] };
-}
-
-/** What can stand at a revision without author. */
-type Candidate =
-  | { readonly type: "op"; readonly op: Op; readonly priority: number; readonly due: number }
-  | { readonly type: "expiry"; readonly lease: string; readonly priority: number; readonly due: number };
-
 /** What is known about a revision without author. */
 interface Hints {
   readonly facts: readonly Fact[];
   readonly scopes: readonly Scope[];
 }
 
-interface Choice {
-  readonly revision: number;
-  /** The one before `next` stands there now. */
-  readonly candidates: Candidate[];
-  next: number;
-  /** Groups of keys whose failures led back here. */
-  readonly reasons: Set<number>;
-  /** A candidate was wrong here, not only another one needed. */
-  harmful: boolean;
-  readonly mark: StoreMark;
-  readonly length: number;
-  readonly expiries: number;
-  readonly latest: Op | undefined;
-}
-/** Whom a failure concerns: nobody (it fits), every choice made so far, or one group of keys. */
-const nobody = -1;
-const all = -2;
-const nothing = KeyGroups.none;
-/** Groups are ≥ KeyGroups.none; 0 is free for "not known yet". */
-const groupOffset = 4;
 const manyUnknown = 16;
 const unweighed: Outlook = { priority: 0, due: openEnd };
 
@@ -117,18 +56,14 @@ class Placer {
   readonly #entries: number[] = [];
   readonly #expiries: string[] = [];
   readonly #gaps: readonly (readonly Op[] | undefined)[];
-  readonly #unknown: readonly Op[];
+  readonly #unknown: UnknownWrites;
   readonly #grants: readonly Op[];
   /** Per operation: the revision where its effect was seen and nobody else can have made it; 0: none. */
   readonly #reserved: Int32Array;
   /** Per key: no unknown put fits up to that revision, unless an unknown write of the key is placed or taken back. */
   readonly #asleepUpTo: Int32Array;
-  readonly #removers: RemoverIndex;
-  readonly #byContent: ReadonlyMap<string, readonly Op[]>;
-  #knownGroups: KeyGroups | undefined;
-  readonly #groupOfOp: Int32Array;
   #knownKeys: KeyKnowledge | undefined;
-  readonly #choices: Choice[] = [];
+  readonly #choices: Choices;
   #latest: Op | undefined;
   #steps = 0;
   #last: Contradiction | undefined;
@@ -137,7 +72,6 @@ class Placer {
   /** An operation that could be the write but for what that answer says; and the answer looked at last. */
   #ruledOut: { readonly op: Op; readonly by: Op | undefined } | undefined;
   readonly #unclaimedUpTo: Int32Array;
-  #choicesMade = 0;
 
   constructor(
     history: CompactHistory,
@@ -153,12 +87,10 @@ class Placer {
     this.#used = new Uint8Array(history.ops.length);
     this.#gaps = gapsOf(history, evidence);
     const open = history.ops.filter((op) => op.role === "ordered" && op.outcome === "unknown");
-    this.#unknown = open.filter((op) => mayWrite(op.step));
+    this.#unknown = new UnknownWrites(open.filter((op) => mayWrite(op.step)));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
-    this.#byContent = contentIndex(this.#unknown);
-    this.#removers = new RemoverIndex(this.#unknown);
     this.#asleepUpTo = new Int32Array(history.keys.length);
-    this.#groupOfOp = new Int32Array(history.ops.length);
+    this.#choices = new Choices(history);
     this.#reserved = this.#reserve();
     this.#unclaimedUpTo = new Int32Array(evidence.maxRevision + 1);
     for (let revision = history.startRevision + 1; revision <= evidence.maxRevision; revision++) {
@@ -174,8 +106,9 @@ class Placer {
     let blame = this.#placeGap(revision);
     for (;;) {
       if (blame !== nobody) {
-        const choice = this.#backTo(blame);
+        const choice = this.#choices.backTo(blame);
         if (choice === undefined) return this.#contradicted();
+        this.#setBackTo(choice);
         if (this.#steps > this.#stepsMax) return { type: "exhausted", revision: choice.revision, steps: this.#steps };
         revision = choice.revision;
         const candidate = choice.candidates[choice.next++] as Candidate;
@@ -204,13 +137,9 @@ class Placer {
         });
         blame = all;
       } else {
-        if (candidates.length > 1) this.#choicesMade++;
         this.#choices.push({
           revision,
           candidates,
-          next: 1,
-          reasons: new Set(),
-          harmful: false,
           mark: this.#store.mark(),
           length: this.#entries.length,
           expiries: this.#expiries.length,
@@ -219,40 +148,6 @@ class Placer {
         blame = this.#placeCandidate(candidates[0] as Candidate, revision);
         if (blame === nobody) blame = this.#placeGap(revision);
       }
-    }
-  }
-
-  /**
-   * The latest choice that can matter to a failure, set back to before it; undefined when none is left. A failure
-   * of a group of keys stays whatever stands at revisions none of whose candidates touches the group: those are passed
-   * over. Where one does, only candidates that touch the group can help, unless the one that stands there did the harm:
-   * then any other might, also one that is used elsewhere now, and nothing can be passed over any more.
-   */
-  #backTo(blame: number): Choice | undefined {
-    let everything = blame === all;
-    let reasons = new Set([blame]);
-    for (;;) {
-      const choice = this.#choices.at(-1);
-      if (choice === undefined) return undefined;
-      if (everything) choice.harmful = true;
-      else if (choice.candidates.some((candidate) => this.#touches(candidate, reasons))) {
-        for (const reason of reasons) choice.reasons.add(reason);
-        if (this.#touches(choice.candidates[choice.next - 1] as Candidate, reasons)) choice.harmful = true;
-        else {
-          const helpful = choice.candidates.splice(choice.next).filter((other) => this.#touches(other, reasons));
-          choice.candidates.push(...helpful);
-        }
-      } else {
-        this.#choices.pop();
-        continue;
-      }
-      if (choice.next < choice.candidates.length) {
-        this.#setBackTo(choice);
-        return choice;
-      }
-      everything = choice.harmful;
-      reasons = choice.reasons;
-      this.#choices.pop();
     }
   }
 
@@ -267,19 +162,6 @@ class Placer {
     this.#expiries.length = choice.expiries;
   }
 
-  #touches(candidate: Candidate, groups: ReadonlySet<number>): boolean {
-    if (candidate.type === "expiry") return groups.has(this.#groups.ofLease(candidate.lease));
-    return groups.has(this.#groupOf(candidate.op));
-  }
-
-  #groupOf(op: Op): number {
-    const known = this.#groupOfOp[op.index] as number;
-    if (known !== 0) return known - groupOffset;
-    const group = this.#groups.ofStep(op.step);
-    this.#groupOfOp[op.index] = group + groupOffset;
-    return group;
-  }
-
   #contradicted(): Placement {
     const contradiction = this.#deepest as Contradiction;
     return { type: "contradiction", contradiction, steps: this.#steps };
@@ -287,7 +169,7 @@ class Placer {
 
   /** Remembers the failure that got furthest. */
   #failed(what: Pick<Contradiction, "rule" | "revision" | "op" | "other"> & Partial<Contradiction>): void {
-    this.#last = { expected: "", actual: "", choices: this.#choicesMade, ...what };
+    this.#last = { expected: "", actual: "", choices: this.#choices.made, ...what };
     if (this.#settled || (this.#deepest !== undefined && this.#deepest.revision > what.revision)) return;
     this.#deepest = this.#last;
   }
@@ -317,7 +199,7 @@ class Placer {
     if (!this.#store.run(op.step, op.answer)) {
       const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
       this.#failed({ rule: "wrong-answer", revision, op, other: undefined, expected, actual });
-      return this.#inEveryCase(op, revision) ? this.#certain() : this.#groupOf(op);
+      return this.#inEveryCase(op, revision) ? this.#certain() : this.#choices.groupOf(op);
     }
     if (this.#store.revision !== revision) {
       const expected = `revision ${this.#store.revision}`;
@@ -329,7 +211,7 @@ class Placer {
         expected,
         actual: `revision ${revision}`,
       });
-      return this.#groupOf(op);
+      return this.#choices.groupOf(op);
     }
     this.#used[op.index] = 1;
     this.#entries.push(op.index);
@@ -342,7 +224,7 @@ class Placer {
     for (const [revision, facts] of this.#evidence.facts) {
       for (const { kv, firm } of facts) {
         if (kv === undefined || (this.#firmOnly && !firm)) continue;
-        const pool = this.#byContent.get(contentKey(kv)) ?? [];
+        const pool = this.#unknown.thatPut(kv);
         const only = pool[0];
         if (only !== undefined && pool.length === 1 && reserved[only.index] === 0) reserved[only.index] = revision;
       }
@@ -455,7 +337,7 @@ class Placer {
     const shown = facts.find((fact) => fact.kv !== undefined)?.kv;
     this.#ruledOut = undefined;
     // A single author needs no weighing; the replay judges him. Where many may be, it keeps their number down.
-    const many = shown === undefined && facts.length === 0 && this.#unknown.length > manyUnknown;
+    const many = shown === undefined && facts.length === 0 && this.#unknown.all.length > manyUnknown;
     const found = this.#collect(revision, { facts, scopes }, shown, many);
     if (found.length < 2) return found;
     const weighed = many ? found : this.#collect(revision, { facts, scopes }, shown, true);
@@ -468,7 +350,7 @@ class Placer {
     for (const op of this.#evidence.revokes) {
       if (op.revision === revision && this.#used[op.index] === 0) this.#try(op, revision, hints, found, weigh);
     }
-    const pool = this.#pool(hints.facts, shown);
+    const pool = this.#unknown.thatMayHaveDone(hints.facts, shown);
     for (let position = 0; position < pool.length; position++) {
       const op = pool[position] as Op;
       if (op.call > deadline) break;
@@ -482,14 +364,6 @@ class Placer {
       for (const lease of this.#store.leasesWithKeys()) this.#tryExpiry(lease, revision, hints, found, weigh);
     }
     return found;
-  }
-
-  /** Unknown writes that may have done what was seen. */
-  #pool(facts: readonly Fact[], shown: HistoryKeyValue | undefined): readonly Op[] {
-    if (shown !== undefined) return this.#byContent.get(contentKey(shown)) ?? [];
-    const deleted = facts.find((fact) => fact.kv === undefined);
-    if (deleted === undefined) return this.#unknown;
-    return this.#removers.of(deleted.key);
   }
 
   /** A plain put whose key is known to stay as it is; then so is any other of that key for a while. */
@@ -582,19 +456,6 @@ class Placer {
     this.#knownKeys ??= new KeyKnowledge(this.#history);
     return this.#knownKeys;
   }
-
-  get #groups(): KeyGroups {
-    this.#knownGroups ??= new KeyGroups(this.#history);
-    return this.#knownGroups;
-  }
-}
-
-function candidateOrder(a: Candidate, b: Candidate): number {
-  if (a.priority !== b.priority) return a.priority - b.priority;
-  if (a.due !== b.due) return a.due - b.due;
-  if (a.type !== b.type) return a.type === "op" ? -1 : 1;
-  if (a.type === "op" && b.type === "op") return a.op.index - b.op.index;
-  return a.type === "expiry" && b.type === "expiry" ? compareText(a.lease, b.lease) : 0;
 }
 
 const gapRank = { range: 0, txn: 0, put: 0, delete: 0, other: 0, grant: 1, revoke: 2, compact: 3 } as const;
@@ -619,59 +480,4 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
     else gap.push(op);
   }
   return gaps;
-}
-
-/** Unknown writes by the keys that they may delete. */
-class RemoverIndex {
-  readonly #byKey = new Map<number, Op[]>();
-  /** Ranges and revokes: any key, for all we know. */
-  readonly #wide: Op[] = [];
-  readonly #merged = new Map<number, readonly Op[]>();
-
-  constructor(unknown: readonly Op[]) {
-    for (const op of unknown) this.#add(op, op.step);
-  }
-
-  /** In order of calls. */
-  of(key: number): readonly Op[] {
-    let merged = this.#merged.get(key);
-    if (merged === undefined) {
-      const own = this.#byKey.get(key) ?? [];
-      merged = this.#wide.length === 0 ? own : [...new Set([...own, ...this.#wide])].sort((a, b) => a.index - b.index);
-      this.#merged.set(key, merged);
-    }
-    return merged;
-  }
-
-  #add(op: Op, step: Step): void {
-    if (step.kind === "revoke" || (step.kind === "delete" && step.high !== step.low + 1)) {
-      if (this.#wide.at(-1) !== op) this.#wide.push(op);
-    } else if (step.kind === "delete") {
-      const list = this.#byKey.get(step.low);
-      if (list === undefined) this.#byKey.set(step.low, [op]);
-      else if (list.at(-1) !== op) list.push(op);
-    }
-    for (const inner of step.txn?.success ?? []) this.#add(op, inner);
-    for (const inner of step.txn?.failure ?? []) this.#add(op, inner);
-  }
-}
-
-const contentKey = (kv: { readonly key: string; readonly value: string }): string =>
-  `${kv.key.length}:${kv.key}${kv.value}`;
-
-/** Unknown writes by what they may put where. */
-function contentIndex(unknown: readonly Op[]): Map<string, Op[]> {
-  const index = new Map<string, Op[]>();
-  const add = (step: Step, op: Op): void => {
-    if (step.source.op === "put") {
-      const key = contentKey(step.source);
-      const list = index.get(key);
-      if (list === undefined) index.set(key, [op]);
-      else if (list.at(-1) !== op) list.push(op);
-    }
-    for (const inner of step.txn?.success ?? []) add(inner, op);
-    for (const inner of step.txn?.failure ?? []) add(inner, op);
-  };
-  for (const op of unknown) add(op.step, op);
-  return index;
 }
