@@ -15,7 +15,7 @@ import type {
 import { quoteBytes } from "./html.ts";
 
 /** `a`, `["a", "b")`, `≥ "a"`. */
-export function rangeText(range: { readonly key: string; readonly rangeEnd?: string }): string {
+function rangeText(range: { readonly key: string; readonly rangeEnd?: string }): string {
   if (range.rangeEnd === undefined) return quoteBytes(range.key);
   if (range.rangeEnd === "\0") return range.key === "\0" ? "all keys" : `keys ≥ ${quoteBytes(range.key)}`;
   return `[${quoteBytes(range.key)}, ${quoteBytes(range.rangeEnd)})`;
@@ -89,7 +89,7 @@ function listText(texts: readonly string[]): string {
 }
 
 /** The body of an accepted answer, one line. */
-export function answerText(answer: OperationAnswer): string {
+function answerText(answer: OperationAnswer): string {
   switch (answer.op) {
     case "range":
       return answer.kvs.length === 0

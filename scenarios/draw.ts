@@ -63,7 +63,7 @@ function lengthOf({ durationMs }: Scenario, random: Random, world: World): numbe
 }
 
 /** n1, n2, … in plan order. */
-export function memberNames(count: number): string[] {
+function memberNames(count: number): string[] {
   return Array.from({ length: count }, (_, position) => `n${position + 1}`);
 }
 

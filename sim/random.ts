@@ -8,7 +8,7 @@ import type { Random } from "../core/index.ts";
 const twoTo32 = 4_294_967_296;
 
 /** Finalizer of murmur3: every input bit flips each output bit with chance one half. Unsigned. */
-export function mix32(value: number): number {
+function mix32(value: number): number {
   let x = value | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);

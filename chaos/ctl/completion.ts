@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 
-export const shells = ["bash", "zsh", "fish", "powershell"] as const;
+const shells = ["bash", "zsh", "fish", "powershell"] as const;
 export type Shell = (typeof shells)[number];
 
 /** @param tool the name the program is known by, for instance `etcdctl` */
@@ -42,7 +42,7 @@ function placesOf(command: Command, path = "", globalFlags: readonly string[] = 
   return [{ path, verbs, flags }, ...below];
 }
 
-export function completionScript(shell: Shell, program: Command, tool: string): string {
+function completionScript(shell: Shell, program: Command, tool: string): string {
   const places = placesOf(program);
   switch (shell) {
     case "bash":

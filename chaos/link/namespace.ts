@@ -39,9 +39,6 @@ const placeOf = (directory: string, name: string, position: number): Place => ({
 const hardwareOf = (bridge: 1 | 2, position: number): string =>
   `02:00:0${bridge}:00:01:${(position + 1).toString(16).padStart(2, "0")}`;
 
-/** What a drill can hold; more members would need longer addresses. */
-export const placesMax = 200;
-
 /** Makes the bridges and a namespace for each name. @throws ToolProblem when this machine does not let us */
 export async function makePlaces(directory: string, names: readonly string[]): Promise<readonly Place[]> {
   mkdirSync(directory, { recursive: true });

@@ -26,7 +26,7 @@ export function tryLock(memberDirectory: string): DirectoryLock | undefined {
 }
 
 /** For systems without the flock program. */
-export function tryLockByProcessId(path: string): DirectoryLock | undefined {
+function tryLockByProcessId(path: string): DirectoryLock | undefined {
   const own = `${process.pid} ${startTimeOf(process.pid) ?? "unknown"}`;
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, own, { mode: 0o600 });

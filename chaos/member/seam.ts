@@ -19,7 +19,7 @@ import {
   type StreamReply,
   streamIdOf,
 } from "../../core/index.ts";
-import { callsByPath, type StreamCall, streamCalls, type UnaryCall, unaryCalls } from "../../core/wire/calls.ts";
+import { callsByPath, type StreamCall, type UnaryCall } from "../../core/wire/calls.ts";
 import type { ServerFacts } from "../../core/wire/maintenance.ts";
 import { Fragments } from "./fragments.ts";
 import { SharedReplies } from "./shared-replies.ts";
@@ -327,12 +327,6 @@ export class Seam {
     if (this.#waiting.size === 0) this.#idle?.();
   }
 }
-
-/** Every path a transport should offer as unary, or as stream. */
-export const servedPaths = {
-  unary: Object.values(unaryCalls).map((call) => call.path),
-  stream: Object.values(streamCalls).map((call) => call.path),
-} as const;
 
 const nothing = (): void => {};
 

@@ -20,7 +20,7 @@ import { everything, type Interval, intervalOf, Rights, type UserRights } from "
 import { TokenTable } from "./token-table.ts";
 
 /** The user and the role of that name are special: the role may do everything, the user must have it before auth is on. */
-export const rootName = "root";
+const rootName = "root";
 const enabledKey = utf8Encode("authEnabled");
 const revisionKey = utf8Encode("authRevision");
 const openEnd = Uint8Array.of(0);

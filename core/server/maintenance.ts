@@ -31,6 +31,6 @@ export function statusAnswer(machine: Machine, raft: RaftView, backend: Backend)
 }
 
 /** An alarm the way etcd prints it, trailing blank included. */
-export function alarmText(record: AlarmRecord): string {
+function alarmText(record: AlarmRecord): string {
   return `memberID:${record.memberId} alarm:${record.alarm === "noSpace" ? "NOSPACE" : "CORRUPT"} `;
 }

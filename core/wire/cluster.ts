@@ -152,7 +152,7 @@ export const memberReconfigureAnswerFromWire = (
 
 // ---- one member --------------------------------------------------------------------------------------------------
 
-export const memberToWire = (member: MemberRecord): rpc.Member =>
+const memberToWire = (member: MemberRecord): rpc.Member =>
   create(rpc.MemberSchema, {
     ID: member.memberId,
     name: member.name,
@@ -161,7 +161,7 @@ export const memberToWire = (member: MemberRecord): rpc.Member =>
     isLearner: member.isLearner,
   });
 
-export const memberFromWire = (wire: rpc.Member): MemberRecord => ({
+const memberFromWire = (wire: rpc.Member): MemberRecord => ({
   memberId: memberIdOf(wire.ID),
   name: wire.name,
   peerUrls: wire.peerURLs,

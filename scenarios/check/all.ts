@@ -17,7 +17,6 @@ import type { Check, CheckBudget, CheckResult } from "./verdict.ts";
 import { checkWatches } from "./watch.ts";
 
 export type { CheckOptions } from "./context.ts";
-export { defaultCheckOptions } from "./context.ts";
 
 interface Judge {
   readonly name: string;

@@ -217,7 +217,7 @@ export function opText(op: Op | undefined): string {
   return `call ${op.id} (${stepText(op.step)})`;
 }
 
-export function stepText(step: Step): string {
+function stepText(step: Step): string {
   const source = step.source;
   switch (source.op) {
     case "range":

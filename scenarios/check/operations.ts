@@ -260,7 +260,7 @@ class OpTable {
 }
 
 /** Position of the first key ≥ text. */
-export function lowerBound(keys: readonly string[], text: string): number {
+function lowerBound(keys: readonly string[], text: string): number {
   let low = 0;
   let high = keys.length;
   while (low < high) {

@@ -81,7 +81,7 @@ export function endLease(state: KvState, lease: string): KvState {
 }
 
 /** What was there right after that revision, in key order. */
-export function contents(state: KvState, revision: number): ReadonlyMap<string, HistoryKeyValue> {
+function contents(state: KvState, revision: number): ReadonlyMap<string, HistoryKeyValue> {
   const found = new Map<string, HistoryKeyValue>();
   for (const change of state.changes) {
     if (change.revision > revision) break;

@@ -6,12 +6,12 @@ import { compareIds, indexOf, type MemberId, memberIdOf, type Term, termOf } fro
 import type { Configuration, Entry, EntryKind } from "../../core/raft/message.ts";
 
 /** Any 64-bit id, small ones often. */
-export const arbitraryMemberId: fc.Arbitrary<MemberId> = fc
+const arbitraryMemberId: fc.Arbitrary<MemberId> = fc
   .oneof(fc.bigInt({ min: 1n, max: 9n }), fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }))
   .map(memberIdOf);
 
 /** Bytes with many repetitions and borders, so that orders and prefixes are met. */
-export const arbitraryBytes = (lengthMax = 12): fc.Arbitrary<Uint8Array> =>
+const arbitraryBytes = (lengthMax = 12): fc.Arbitrary<Uint8Array> =>
   fc
     .array(fc.oneof(fc.constantFrom(0, 1, 0x61, 0x62, 0xfe, 0xff), fc.integer({ min: 0, max: 255 })), {
       maxLength: lengthMax,
@@ -19,7 +19,7 @@ export const arbitraryBytes = (lengthMax = 12): fc.Arbitrary<Uint8Array> =>
     .map((bytes) => Uint8Array.from(bytes));
 
 /** Up to `max` different ids in ascending order. */
-export const arbitraryIds = (max: number, id: fc.Arbitrary<MemberId> = arbitraryMemberId) =>
+const arbitraryIds = (max: number, id: fc.Arbitrary<MemberId> = arbitraryMemberId) =>
   fc.uniqueArray(id, { maxLength: max }).map((ids): readonly MemberId[] => [...ids].sort(compareIds));
 
 /** A well-formed configuration with at least one voter, joint in every second case. */

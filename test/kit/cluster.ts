@@ -400,7 +400,7 @@ export class TestCluster {
 }
 
 /** Carries one log operation out on segments in memory. */
-export function applyLogOperation(
+function applyLogOperation(
   segments: Map<string, Uint8Array>,
   operation: Extract<Output, { type: "writeLog" }>["operations"][number],
 ): void {

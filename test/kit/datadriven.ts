@@ -53,7 +53,7 @@ export function runDataFile(options: {
   if (rewritten.length > 0) writeFileSync(path, `${[...rewritten, ...end].join("\n").trimEnd()}\n`);
 }
 
-export function parseCommand(line: string): Command {
+function parseCommand(line: string): Command {
   const [name, ...rest] = line.match(/[^\s(]+\([^)]*\)|\S+/g) ?? [];
   if (name === undefined) throw new Error(`no command in "${line}"`);
   const words: string[] = [];

@@ -25,12 +25,12 @@ export const rangeEnds: fc.Arbitrary<Uint8Array | undefined> = fc.oneof(
   fc.constant(bytesOfText("\0")),
   fc.constantFrom("a\0", "b", "b\0", "c", "\xff", "zz").map(bytesOfText),
 );
-export const values: fc.Arbitrary<Uint8Array> = fc.constantFrom("", "x", "y", "zz").map(bytesOfText);
+const values: fc.Arbitrary<Uint8Array> = fc.constantFrom("", "x", "y", "zz").map(bytesOfText);
 /** Few enough that grants collide; 1n..3n are the usual ones. */
 export const leaseIds = fc.constantFrom(1n, 2n, 3n, -5n, 0x7fff_ffff_ffff_ffffn).map(leaseIdOf);
 const maybeLease = fc.oneof({ weight: 3, arbitrary: fc.constant(leaseIdOf(0n)) }, { weight: 2, arbitrary: leaseIds });
 /** Revisions around those a short run reaches, and the odd ones. */
-export const revisions = fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 30 }));
+const revisions = fc.oneof(fc.constant(0), fc.integer({ min: -2, max: 30 }));
 const anyNumber = fc.oneof(fc.integer({ min: -3, max: 12 }), fc.maxSafeInteger());
 const rarely = fc.integer({ min: 0, max: 7 }).map((draw) => draw === 0);
 
@@ -87,7 +87,7 @@ const operands: fc.Arbitrary<CompareOperand> = fc.oneof(
   fc.record({ target: fc.constant("lease" as const), lease: maybeLease }),
   fc.record({ target: fc.constant("unknown" as const) }),
 );
-export const compares: fc.Arbitrary<Compare> = fc.record({
+const compares: fc.Arbitrary<Compare> = fc.record({
   key: keys,
   rangeEnd: rangeEnds,
   result: fc.constantFrom(
@@ -135,7 +135,7 @@ export const singleChanges: fc.Arbitrary<Exclude<ConfigurationRequest, { type: "
 const fewMemberIds = fc.array(memberIds, { maxLength: 2 });
 
 /** Changes of several. */
-export const jointChanges: fc.Arbitrary<Extract<ConfigurationRequest, { type: "memberReconfigure" | "leaveJoint" }>> =
+const jointChanges: fc.Arbitrary<Extract<ConfigurationRequest, { type: "memberReconfigure" | "leaveJoint" }>> =
   fc.oneof(
     fc.record({
       type: fc.constant("memberReconfigure" as const),

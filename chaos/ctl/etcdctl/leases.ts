@@ -136,7 +136,7 @@ function printRenewed(session: Session, message: LeaseKeepAliveResponse): void {
   );
 }
 
-export async function renewOnce(session: Session, ID: bigint): Promise<LeaseKeepAliveResponse> {
+async function renewOnce(session: Session, ID: bigint): Promise<LeaseKeepAliveResponse> {
   const stream = await session.bidi(Lease.method.leaseKeepAlive);
   try {
     return await new Promise<LeaseKeepAliveResponse>((resolve, reject) => {

@@ -106,7 +106,7 @@ const movedVerbs: { readonly [verbs: string]: string } = {
  * @param command the command that was meant
  * @returns what to print on standard error, and the exit code
  */
-export function wrongUsage(
+function wrongUsage(
   { code, message }: CommanderError,
   command: Command,
 ): { readonly text: string; readonly exitCode: number } {

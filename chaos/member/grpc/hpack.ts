@@ -50,7 +50,7 @@ function fieldsOf(...rows: readonly string[]): Field[] {
 }
 
 /** What this side lets clients keep: the protocol's own default. */
-export const tableBytesMax = 4_096;
+const tableBytesMax = 4_096;
 const fieldOverheadBytes = 32;
 const sizeOf = ({ name, value }: Field): number => name.length + value.length + fieldOverheadBytes;
 
