@@ -435,8 +435,11 @@ export class MemberProcess {
       );
     });
     const took = `${(performance.now() - startedMs).toFixed(1)}ms`;
-    if (problem === undefined) log.info("leadership transfer finished", { ...fields, took });
-    else log.warn("leadership transfer failed", { ...fields, error: problem });
+    if (problem === undefined) {
+      log.info("leadership transfer finished", { ...fields, took });
+      // Until the others have heard of it they send their clients' writes here, and this member passes them on.
+      await new Promise((resolve) => setTimeout(resolve, this.#start.flags.config.tickMs));
+    } else log.warn("leadership transfer failed", { ...fields, error: problem });
   }
 
   /** This member was removed from the cluster: it ends as if it had been asked to, and must not come back. */

@@ -10,7 +10,16 @@ import { indexOf, type LogIndex, type MemberId, noTerm } from "../ids.ts";
 import { learnRegistrations } from "./amnesia.ts";
 import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
-import type { AppendAccepted, AppendRejected, Entry, EntryKind, HeartbeatReply, Held, RaftMessage } from "./message.ts";
+import type {
+  AppendAccepted,
+  AppendRejected,
+  Entry,
+  EntryKind,
+  ForwardedProposal,
+  HeartbeatReply,
+  Held,
+  RaftMessage,
+} from "./message.ts";
 import type { Progress } from "./progress.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
@@ -100,6 +109,21 @@ function proposeHeldBack(state: RaftState, leadership: Leadership): void {
   if (heldBack.length === 0) return;
   state.heldBack = [];
   for (const commands of heldBack) proposeForOthers(state, leadership, commands);
+}
+
+/**
+ * A proposal that was forwarded to an earlier leadership of this member and comes after its end. It was not taken and no
+ * other member was asked, so it may go on to whoever leads now, once. Its sender waits for no answer: dropped here, its
+ * client would wait for a whole request timeout in vain, and every planned restart of a leader would cost some of them.
+ */
+export function handleLateProposal(state: RaftState, message: ForwardedProposal): void {
+  const { former, leadership, leaderId } = state;
+  if (former === undefined || former.term !== message.term || !former.forwarded.take(message)) return;
+  if (leadership !== undefined && leadership.transferee === undefined)
+    proposeForOthers(state, leadership, message.commands);
+  else if (leadership === undefined && leaderId !== undefined) state.forward(leaderId, message.commands);
+  else if (state.heldBack.length < state.config.proposalsMax) state.heldBack.push(message.commands);
+  else state.dropped.push(...message.commands);
 }
 
 function proposeForOthers(state: RaftState, leadership: Leadership, commands: readonly Uint8Array[]): void {

@@ -30,6 +30,7 @@ import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollo
 import {
   addRead,
   flushLeader,
+  handleLateProposal,
   hasConfigurationDue,
   leaderPersisted,
   maybeAppendConfiguration,
@@ -543,11 +544,12 @@ export class Raft implements RaftView {
     }
   }
 
-  /** Who is behind is told so; late answers and requests of an earlier term are dropped. */
+  /** Who is behind is told so; late answers are dropped, and so are requests, but for proposals nobody else has. */
   private answerLowerTerm(message: RaftMessage): void {
     if (message.type === "preVote") handlePreVote(this.state, message);
     else if (message.type === "vote") refuseVote(this.state, message);
     else if (isLeadersWord(message)) this.state.refuseOldLeader(message.from);
+    else if (message.type === "propose") handleLateProposal(this.state, message);
   }
 
   private takeHardState(): HardState {

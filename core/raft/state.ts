@@ -8,6 +8,7 @@ import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids
 import type { Random } from "../ports.ts";
 import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.ts";
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
+import type { ForwardedOnce } from "./forwarded.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
 import type {
@@ -121,6 +122,8 @@ export class RaftState {
    * may go on to the next leader, once.
    */
   heldBack: (readonly Uint8Array[])[] = [];
+  /** What this life's last leadership took of what was forwarded to it: nothing else of that term is in a log. */
+  former: { readonly term: Term; readonly forwarded: ForwardedOnce } | undefined;
   /** Messages of forwarded proposals in this life. */
   forwardedProposals = 0;
   /** The last of them; more goes into it while it is the last that waits to be taken, and of this term. */
@@ -247,6 +250,7 @@ export class RaftState {
    */
   becomeFollower(term: Term, leaderId: MemberId | undefined): void {
     assert(term >= this.term, "the term fell", term, this.term);
+    if (this.leadership !== undefined) this.former = { term: this.term, forwarded: this.leadership.forwarded };
     if (term > this.term) {
       this.abandonForwardedReads();
       this.term = term;

@@ -81,6 +81,36 @@ function healthOf(place: Place): Promise<"serving" | [number, string]> {
   });
 }
 
+/** Many clients that write all the time, each to one member. */
+function startCrowd(endpoints: readonly string[]) {
+  let isOver = false;
+  let written = 0;
+  let longestMs = 0;
+  const refused: string[] = [];
+  const body = JSON.stringify({ key: btoa("k"), value: btoa("v") });
+  async function writeAll(endpoint: string): Promise<void> {
+    while (!isOver) {
+      const startedMs = performance.now();
+      const answer = await fetch(`http://${endpoint}/v3/kv/put`, { method: "POST", body });
+      const text = await answer.text();
+      longestMs = Math.max(longestMs, performance.now() - startedMs);
+      written += 1;
+      if (!answer.ok) refused.push(text);
+    }
+  }
+  const writers = Array.from({ length: 64 }, (_, client) => writeAll(endpoints[client % endpoints.length] ?? ""));
+  return {
+    async hasWritten(count: number): Promise<void> {
+      while (written < count) await sleep(20);
+    },
+    async stop(): Promise<{ readonly refused: readonly string[]; readonly longestMs: number }> {
+      isOver = true;
+      await Promise.all(writers);
+      return { refused, longestMs };
+    },
+  };
+}
+
 /** Fails the test with what the command printed. */
 function done(result: CtlResult): string {
   expect(result, `${result.stdout}${result.stderr}`).toMatchObject({ exitCode: 0 });
@@ -253,10 +283,16 @@ describe.skipIf(whyNoEtcdctl() !== undefined)("members come and go", () => {
     );
     expect(await leaderOf(cluster)).toBe(other);
     const leader = cluster.members[other] as RealMember;
+    const rest = cluster.clientPorts.filter((_port, at) => at !== other).map((port) => `127.0.0.1:${port}`);
+    const crowd = startCrowd(rest);
+    await crowd.hasWritten(100);
     leader.signal("SIGTERM");
     await leader.logged("leadership transfer finished");
     await leader.ended();
-    const rest = cluster.clientPorts.filter((_port, at) => at !== other).map((port) => `127.0.0.1:${port}`);
+    // What the followers were sending to the leader that left is not lost with it: that would take a request's timeout.
+    const { refused, longestMs } = await crowd.stop();
+    expect(refused).toEqual([]);
+    expect(longestMs).toBeLessThan(5_000);
     done(await etcdctl(rest.join(","), ["put", "k", "v"]));
   }, 120_000);
 });

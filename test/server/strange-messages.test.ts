@@ -104,6 +104,8 @@ test("words of a term that is over change nothing, whoever they come from", () =
       const over: Term = termOf(1);
       expect(each.running.raft.term).toBeGreaterThan(1);
       for (const message of messages) {
+        // For whoever led in it a proposal may be late, and go on; raft/testdata/forwarding.txt is about that.
+        if (each === old && message.type === "propose") continue;
         const from = memberIdOf(BigInt(((to + 1) % 3) + 1));
         made.receive(each, { ...message, term: over, from, to: each.running.raft.id } as PeerMessage);
       }
