@@ -239,17 +239,24 @@ function delaysFlaw(law: LinkLaw, place: string): Flaw | undefined {
   return { place, problem, remedy: "swap them" };
 }
 
-/** A minority that is healed owes no progress. */
+/** A minority that is healed owes no progress. Members that are there to be added count once something adds them. */
 function coreFlaw(plan: Plan): Flaw | undefined {
   const { core } = plan.phases;
   if (core === undefined) return undefined;
   const place = "plan.phases.core";
-  const quorum = Math.floor(plan.members.length / 2) + 1;
+  const added = new Set(plan.faults.flatMap(({ fault }) => addedBy(fault)));
+  const belonging = plan.members.filter(({ name, joins }) => joins !== true || added.has(name));
+  const quorum = Math.floor(belonging.length / 2) + 1;
   const flaw = namesFlaw(plan, core, place);
   if (flaw !== undefined) return flaw;
   if (new Set(core).size >= quorum) return undefined;
   const problem = `names ${new Set(core).size} members, fewer than a quorum`;
   return { place, problem, remedy: `name at least ${quorum}, or remove it to heal all` };
+}
+
+function addedBy(fault: Fault): readonly string[] {
+  if (fault.fault === "addMember") return [fault.target];
+  return fault.fault === "changeMembers" ? [...fault.add, ...fault.addLearners] : [];
 }
 
 function checksFlaw({ checks, meant }: Plan): Flaw | undefined {

@@ -44,7 +44,7 @@ const rareKnobs: readonly Choices[] = [
   { leaseCheckpointMs: [300, 1_000], leaseCheckpointsPerCheckMax: [2, 1_000] },
   { autoCompactionRevisions: [1, 50, 300], autoCompactionCheckMs: [300, 2_000] },
   { autoCompactionPeriodMs: [500, 3_000] },
-  { quotaBytes: [28 * kib, 40 * kib, 64 * kib], autoCompactionRevisions: [50], autoCompactionCheckMs: [1_000] },
+  { quotaBytes: [40 * kib, 48 * kib, 64 * kib], autoCompactionRevisions: [50], autoCompactionCheckMs: [1_000] },
   { versionCheckMs: [200, 1_000] },
   { corruptCheckMs: [300, 1_500] },
   { compactHashCheckMs: [300, 1_500] },

@@ -93,6 +93,10 @@ describe("over some seeds mixed-everything", () => {
     draw(scenarioNamed("mixed-everything") as Scenario, seed + 1),
   );
 
+  test("gives plans that the reader accepts", () => {
+    for (const plan of plans) expect(checkPlan(plan)).toMatchObject({ ok: true });
+  });
+
   test("makes every fault but one that would leave nothing to judge by", () => {
     const made = new Set(plans.flatMap(({ faults }) => faults.map(({ fault }) => fault.fault as string)));
     // Healing a quorum alone is the end of a run, and no planned fault.

@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from "node:util";
 import { fc, test as property } from "@fast-check/vitest";
 import { expect, test } from "vitest";
 import { drawPlan } from "../../scenarios/draw.ts";
+import type { PlannedFault } from "../../scenarios/faults.ts";
 import { scenarioNamed, scenarios } from "../../scenarios/index.ts";
 import type { Plan } from "../../scenarios/plan.ts";
-import { parsePlan, serialisePlan } from "../../scenarios/plan-format.ts";
+import { checkPlan, parsePlan, serialisePlan } from "../../scenarios/plan-format.ts";
 import type { Scenario } from "../../scenarios/scenario.ts";
 import { SimRandom } from "../../sim/random.ts";
 
@@ -235,6 +236,30 @@ const malformed: readonly (readonly [what: string, text: string, place: string, 
   ["an unknown member in the core", edited(["phases", "core", 1], "n7"), "plan.phases.core[1]", /n1, n2, n3/],
   ["a time that is no whole number", edited(["phases", "safetyMs"], 1.5), "plan.phases.safetyMs", /whole number/],
 ];
+
+test("a member that is there to be added counts for the core's quorum once a fault adds it, and not before", () => {
+  const fourth = { name: "n4", config: {}, clockOffsetMs: 0, clockDriftPpm: 0, joins: true } as const;
+  const grown: Plan = {
+    ...small,
+    members: [...small.members, fourth],
+    phases: { ...small.phases, core: ["n1", "n2"] },
+  };
+  expect(checkPlan(grown)).toMatchObject({ ok: true });
+  const [atMs, target] = [1, "n4"];
+  const added: PlannedFault = { atMs, fault: { fault: "addMember", target, learner: false } };
+  const inOneStep = {
+    fault: "changeMembers",
+    add: [],
+    addLearners: ["n4"],
+    remove: [],
+    promote: [],
+    demote: [],
+  } as const;
+  for (const fault of [added, { atMs, fault: inOneStep }]) {
+    const checked = checkPlan({ ...grown, faults: [fault] });
+    expect(checked.ok ? "" : checked.error).toMatch(/plan\.phases\.core: .* at least 3/);
+  }
+});
 
 test.each(malformed)("%s is named by its place, with a remedy", (_, text, place, remedy) => {
   const error = errorOf(text);
