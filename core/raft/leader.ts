@@ -224,6 +224,12 @@ export function leaderPersisted(state: RaftState, leadership: Leadership): void 
   maybeCommit(state, leadership);
 }
 
+/** Others decide now: what was said already may be enough for them. */
+export function leaderReconfigured(state: RaftState, leadership: Leadership): void {
+  leaderPersisted(state, leadership);
+  releaseReads(state, leadership);
+}
+
 /** Returns false when that member cannot lead: a stranger or a learner. */
 export function startTransfer(state: RaftState, leadership: Leadership, to: MemberId): boolean {
   if (to === state.id) return true;

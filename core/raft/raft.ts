@@ -33,6 +33,7 @@ import {
   handleLateProposal,
   hasConfigurationDue,
   leaderPersisted,
+  leaderReconfigured,
   maybeAppendConfiguration,
   proposeAsLeader,
   proposeConfigurationAsLeader,
@@ -246,15 +247,18 @@ export class Raft implements RaftView {
     return state.leadership !== undefined && startTransfer(state, state.leadership, to);
   }
 
-  /** A configuration entry was applied, in log order and before appliedTo. A leader that no longer votes steps down. */
+  /** A configuration entry was applied, in log order and before appliedTo. Who no longer votes neither leads nor campaigns. */
   applyConfiguration(configuration: Configuration): void {
     const state = this.state;
     state.configure(configuration);
     const { leadership } = state;
-    if (leadership === undefined) return;
+    if (leadership === undefined) {
+      if (!state.isVoter && state.role !== "follower") state.becomeFollower(state.term, undefined);
+      return;
+    }
     leadership.configure(configuration, indexOf(state.log.lastIndex + 1));
     leadership.appendsDue = true;
-    if (state.isVoter) leaderPersisted(state, leadership);
+    if (state.isVoter) leaderReconfigured(state, leadership);
     else {
       sayFarewell(state, leadership);
       state.becomeFollower(state.term, undefined);
