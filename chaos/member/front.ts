@@ -5,8 +5,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { MemberFlags } from "./flags.ts";
 import type { Log } from "./log.ts";
-import { handleLimit } from "./metrics/metrics.ts";
-import { Places } from "./places.ts";
+import type { Places } from "./places.ts";
 import { Port, type PortTls, type Protocol } from "./port.ts";
 import type { TlsSide } from "./tls-flags.ts";
 import { addressOf, type ListenAddress } from "./urls.ts";
@@ -17,6 +16,8 @@ export type Entrances = { readonly [Side in TlsSide]: PortTls | undefined };
 export interface FrontOptions {
   readonly flags: Pick<MemberFlags, "listenPeer" | "listenClient" | "listenClientHttp" | "listenMetrics">;
   readonly entrances: Entrances;
+  /** Of connections of clients, whichever port they come to. */
+  readonly places: Places;
   readonly log: Log;
   readonly peers: Protocol;
   readonly peerHttp: HttpServer;
@@ -34,10 +35,9 @@ export class Front {
 
   constructor(options: FrontOptions) {
     this.#options = options;
-    const { flags, entrances } = options;
+    const { flags, entrances, places } = options;
     const isSplit = flags.listenClientHttp.length > 0;
     this.#peers = new Port({ secure: entrances.peer, protocols: [options.peers], http: options.peerHttp });
-    const places = new Places(handleLimit(), options.log);
     this.#clients = new Port({
       places,
       secure: entrances.client,

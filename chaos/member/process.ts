@@ -13,12 +13,9 @@ import {
   startMember,
 } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
-import { BoundedCalls } from "./bounded-calls.ts";
-import { CallMeter } from "./call-meter.ts";
-import { type CallTarget, Switchboard } from "./calls.ts";
+import type { CallMeter } from "./call-meter.ts";
+import { callPath, messageBytesMaxOf } from "./call-path.ts";
 import { MemberClock } from "./clock.ts";
-import { electionPrograms } from "./concurrency/election.ts";
-import { lockPrograms } from "./concurrency/lock.ts";
 import { type OpenedDirectory, StartProblem } from "./data-directory.ts";
 import { LogDisk, rewriteDoubtful } from "./disk.ts";
 import { DurableRecord, endOfLog } from "./durable-record.ts";
@@ -26,24 +23,21 @@ import { featureStates } from "./feature-gates.ts";
 import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
-import { GrpcTransport, grpcOverheadBytes } from "./grpc/transport.ts";
+import { GrpcTransport } from "./grpc/transport.ts";
 import { addedMemberId, writeIdentity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
-import { maintenancePrograms } from "./maintenance.ts";
 import { handleLimit, Metrics } from "./metrics/metrics.ts";
 import { Narrator } from "./narrator.ts";
 import { PeerNetwork } from "./network.ts";
-import { OperatorGate } from "./operators.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
 import type { PeerAddress } from "./peer-link.ts";
-import { ownHandles } from "./places.ts";
+import { ownHandles, Places } from "./places.ts";
 import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
 import { type CallStatus, Seam, statusOf } from "./seam.ts";
-import { SignedTokens, TokenChecker, type TokenOptions } from "./signed-tokens.ts";
-import { slowCalls } from "./slow-calls.ts";
+import { SignedTokens, type TokenOptions } from "./signed-tokens.ts";
 import { variablesOf } from "./variables.ts";
 import { etcdVersion, storageVersion } from "./version.ts";
 
@@ -135,7 +129,7 @@ export class MemberProcess {
     }
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
-    const process = new MemberProcess(start, { member: started.member, clock, durable });
+    const process = new MemberProcess(start, { member: started.member, clock, durable, handles });
     onApplied = (operation, ok) => process.#noteApplied(operation, ok);
     await process.#front.open().catch((error: Error) => {
       throw new StartProblem("listen failed", error.message);
@@ -155,7 +149,14 @@ export class MemberProcess {
       member,
       clock,
       durable,
-    }: { readonly member: Member; readonly clock: MemberClock; readonly durable: DurableRecord },
+      handles,
+    }: {
+      readonly member: Member;
+      readonly clock: MemberClock;
+      readonly durable: DurableRecord;
+      /** Files this process may open; undefined: no bound is known. */
+      readonly handles: number | undefined;
+    },
   ) {
     this.#start = start;
     this.ended = new Promise((resolve) => {
@@ -175,7 +176,7 @@ export class MemberProcess {
       submit: (input) => this.#loop.step(input),
       ...(tokens === undefined ? {} : { signToken: (user, authRevision) => tokens.sign(user, authRevision) }),
       chooseMemberId: (peerUrls) => addedMemberId(peerUrls, Date.now()),
-      fragmentBytesMax: flags.config.requestBytesMax + grpcOverheadBytes,
+      fragmentBytesMax: messageBytesMaxOf(flags.config),
       facts: { version: etcdVersion, storageVersion, quotaBytes: Math.max(0, flags.config.quotaBytes) },
     });
     this.#network = new PeerNetwork({
@@ -262,28 +263,14 @@ export class MemberProcess {
         this.#narrator.lookAround(atMs);
       },
     });
-    const programs = new Map([
-      ...lockPrograms(this.#seam),
-      ...electionPrograms(this.#seam),
-      ...maintenancePrograms({
-        target: this.#seam,
-        member,
-        memberId,
-        clusterId,
-        backend,
-        metrics: this.#metrics,
-      }),
-    ]);
-    const messageBytesMax = flags.config.requestBytesMax + grpcOverheadBytes;
-    this.#calls = new CallMeter(
-      new BoundedCalls(new Switchboard(this.#seam, programs), messageBytesMax),
-      slowCalls({ warnAboveMs: flags.warnUnaryMs, log, observe: this.#metrics.noteHandled }),
-    );
-    const guarded = new OperatorGate(this.#calls, ({ credential }) => {
-      const refusal = member.refusalOfOperator(credential, clock.nowMs());
-      return refusal === undefined ? undefined : statusOf(refusal);
+    const { calls, entrance } = callPath({
+      seam: this.#seam,
+      identity: { memberId, clusterId },
+      ...{ member, backend, flags, log, tokens },
+      metrics: this.#metrics,
+      nowMs: () => clock.nowMs(),
     });
-    const entrance: CallTarget = tokens === undefined ? guarded : new TokenChecker(guarded, tokens);
+    this.#calls = calls;
     const limits = {
       requestBytesMax: flags.config.requestBytesMax,
       concurrentCallsMax: flags.concurrentCallsMax,
@@ -307,6 +294,7 @@ export class MemberProcess {
     this.#front = new Front({
       flags,
       entrances: start.entrances,
+      places: new Places(handles, log),
       log,
       peers: this.#network,
       peerHttp: peerHttp({
@@ -320,7 +308,7 @@ export class MemberProcess {
       clientHttp: clientHttp({
         clusterVersion: () => member.clusterVersion,
         gateway: flags.jsonGateway
-          ? { target: entrance, messageBytesMax: 2 * (flags.config.requestBytesMax + grpcOverheadBytes) }
+          ? { target: entrance, messageBytesMax: 2 * messageBytesMaxOf(flags.config) }
           : undefined,
         ...probes,
         variables: () => variablesOf(member),
