@@ -12,7 +12,6 @@ import {
   type MemberEvent,
   startMember,
 } from "../../core/index.ts";
-import { unaryCalls } from "../../core/wire/calls.ts";
 import type { CallMeter } from "./call-meter.ts";
 import { callPath, messageBytesMaxOf } from "./call-path.ts";
 import { MemberClock } from "./clock.ts";
@@ -24,6 +23,7 @@ import type { MemberFlags } from "./flags.ts";
 import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport } from "./grpc/transport.ts";
+import { handOver } from "./hand-over.ts";
 import { addedMemberId, writeIdentity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
@@ -386,48 +386,15 @@ export class MemberProcess {
       "advertise-client-urls": this.#start.flags.advertiseClientUrls,
     };
     log.info("closing etcd server", urls);
-    await this.#handOver();
+    await handOver({
+      ...{ member: this.#member, network: this.#network, seam: this.#seam, log },
+      tickMs: this.#start.flags.config.tickMs,
+    });
     this.#front.stopListening();
     await Promise.race([this.#seam.drain(), new Promise((resolve) => setTimeout(resolve, graceMs))]);
     const exitCode = await this.#close();
     log.info("closed etcd server", urls);
     this.#end(exitCode);
-  }
-
-  /** Whoever leads hands over first, so that the others need not wait for an election timeout. */
-  async #handOver(): Promise<void> {
-    const { raft } = this.#member;
-    const { log, directory } = this.#start;
-    const own = hexOf(directory.identity.memberId);
-    if (raft.role !== "leader") {
-      log.info("skipped leadership transfer; local server is not leader", { "local-member-id": own });
-      return;
-    }
-    const others = raft.configuration.voters.filter((memberId) => memberId !== raft.id);
-    if (others.length === 0) {
-      log.info("skipped leadership transfer for single voting member cluster", { "local-member-id": own });
-      return;
-    }
-    const targetId = this.#network.longestConnected(others);
-    if (targetId === undefined) return;
-    const fields = { "local-member-id": own, "transferee-member-id": hexOf(targetId) };
-    log.info("leadership transfer starting", fields);
-    const startedMs = performance.now();
-    const call = unaryCalls.moveLeader;
-    const problem = await new Promise<string | undefined>((resolve) => {
-      this.#seam.unary(
-        call.path,
-        call.encodeRequest({ type: "moveLeader", targetId }),
-        { requireLeader: false, credential: { type: "member" } },
-        { answer: () => resolve(undefined), fail: (status) => resolve(status.text) },
-      );
-    });
-    const took = `${(performance.now() - startedMs).toFixed(1)}ms`;
-    if (problem === undefined) {
-      log.info("leadership transfer finished", { ...fields, took });
-      // Until the others have heard of it they send their clients' writes here, and this member passes them on.
-      await new Promise((resolve) => setTimeout(resolve, this.#start.flags.config.tickMs));
-    } else log.warn("leadership transfer failed", { ...fields, error: problem });
   }
 
   /** This member was removed from the cluster: it ends as if it had been asked to, and must not come back. */
