@@ -46,8 +46,6 @@ export function startMember(start: MemberStart): MemberStarted {
   if (version !== undefined && compareReleases(own, version) < 0) {
     return { ok: false, reason: "invalid downgrade; server version is lower than determined cluster version" };
   }
-  const foreign = foreignState(machine, start);
-  if (foreign !== undefined) return { ok: false, reason: foreign };
   const applied = { index: machine.appliedIndex, term: machine.appliedTerm };
   const { segments, identity, config } = start;
   const { configuration } = machine.membership;
@@ -65,6 +63,8 @@ export function startMember(start: MemberStart): MemberStarted {
     canBeFilledUp,
   });
   if (!opened.ok) return opened;
+  const foreign = foreignState(machine, start);
+  if (foreign !== undefined) return { ok: false, reason: foreign };
   const { memberId } = identity;
   const log =
     start.forceNewCluster === true ? foundAlone({ memberId, membership: machine.membership, log: opened }) : opened;
