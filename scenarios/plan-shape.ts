@@ -228,7 +228,7 @@ const client = objectOf(
     failover: trueOrFalse,
     calls: listOf(objectOf({ id: number, atMs: milliseconds, operation })),
   },
-  { user: name },
+  { requireLeader: trueOrFalse, user: name },
 );
 
 const watch = objectOf(

@@ -60,6 +60,8 @@ export interface PlannedClient {
   readonly timeoutMs: number;
   /** False: stays at home, whatever happens (a client behind the same partition). */
   readonly failover: boolean;
+  /** Its calls ask to be refused at once while the member they reach knows no leader; drills send them as any others. */
+  readonly requireLeader?: true;
   /** Who it is, shown by a certificate, or by a token after a login; absent: nobody in particular. */
   readonly user?: string;
   readonly calls: readonly PlannedCall[];

@@ -26,7 +26,7 @@ import { combine32 } from "./random.ts";
 import type { Schedule, ScheduledEvent } from "./schedule.ts";
 
 /** `link` is the planned client's number: what becomes of its messages does not depend on who else is in the plan. */
-type Session = { readonly link: number } & (
+type Session = { readonly link: number; readonly requireLeader?: boolean } & (
   | { readonly kind: "client"; readonly session: ClientSession }
   | { readonly kind: "watch"; readonly session: WatchSession }
   | { readonly kind: "final"; readonly session: FinalSession }
@@ -75,7 +75,7 @@ export class ClientLinks {
     this.#streams = plan.members.map(() => new Map());
     for (const client of plan.clients) {
       const session = new ClientSession({ client, members: this.#members, recorder });
-      this.#add({ kind: "client", link: client.client, session });
+      this.#add({ kind: "client", link: client.client, requireLeader: client.requireLeader === true, session });
     }
     for (const watch of plan.watches) {
       const session = new WatchSession({ watch, members: this.#members, recorder });
@@ -345,7 +345,8 @@ export class ClientLinks {
     const { request, credential } = call;
     const requestId = requestIdOf(call.requestId);
     const shown = credential === undefined ? {} : { credential };
-    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader: false, ...shown });
+    const requireLeader = this.#sessions[call.session]?.requireLeader === true;
+    host.step({ type: "clientRequest", nowMs: host.nowMs, requestId, request, requireLeader, ...shown });
   }
 
   #open(host: MemberHost, stream: Stream, request: StreamRequest): void {

@@ -3,7 +3,7 @@
  * questions among it; in some seeds users whose rights change under them.
  */
 import { between, chance } from "../chance.ts";
-import type { PlannedWatch } from "../plan.ts";
+import type { PlannedClient, PlannedWatch } from "../plan.ts";
 import type { DrawContext, Workload } from "../scenario.ts";
 import { locks } from "./lock.ts";
 import { standardSources, standardWorkload } from "./mix.ts";
@@ -17,8 +17,15 @@ export const anyWorkload: Workload = (context) => {
   if (context.world === "real") return standardWorkload()(context);
   if (chance(context.random.fork("users"), 15)) return usersAtWork()(context);
   const { clients, watches } = standardWorkload({ sources })(context);
-  return { clients, watches: watches.map((watch) => maybeCancelled(watch, context)) };
+  return {
+    clients: clients.map((client) => maybeImpatient(client, context)),
+    watches: watches.map((watch) => maybeCancelled(watch, context)),
+  };
 };
+
+/** Every third client asks to hear it at once when its member has no leader. */
+const maybeImpatient = (client: PlannedClient, context: DrawContext): PlannedClient =>
+  chance(context.random.fork(`leader/${client.client}`), 33) ? { ...client, requireLeader: true } : client;
 
 /** Those of every key stay: they tell a checker what each revision was. */
 function maybeCancelled(watch: PlannedWatch, context: DrawContext): PlannedWatch {

@@ -129,6 +129,7 @@ describe("over some seeds mixed-everything", () => {
     const kinds = new Set(compares.map(({ target, result }) => `${target} ${result}`));
     expect(kinds.size).toBe(5 * 4);
     expect(operations.some((operation) => operation.op === "compact" && operation.physical === true)).toBe(true);
+    expect(plans.some(({ clients }) => clients.some(({ requireLeader }) => requireLeader === true))).toBe(true);
     expect(plans.some(({ watches }) => watches.some(({ cancelAfterMs }) => cancelAfterMs !== undefined))).toBe(true);
     const readers = operations.filter(
       (operation) => operation.op === "txn" && operation.success.every(({ op }) => op === "range"),

@@ -47,6 +47,24 @@ describe("a world", () => {
     expect(new Set(hashes).size).toBe(1);
   });
 
+  test("refuses calls that require a leader while their member knows none, and keeps the others waiting", () => {
+    const plan = shortPlan(5, 12_000, [{ atMs: 2_000, fault: { fault: "isolate", target: "n1" } }]);
+    const refusedOf = (requireLeader: boolean): number => {
+      const clients = plan.clients.map((client) => ({
+        ...client,
+        home: 0,
+        failover: false,
+        ...(requireLeader ? { requireLeader: true as const } : undefined),
+      }));
+      const { history } = ran({ ...plan, clients }).recorder;
+      return history.filter(
+        (event) => event.type === "return" && event.outcome === "failed" && event.error === "etcdserver: no leader",
+      ).length;
+    };
+    expect(refusedOf(true)).toBeGreaterThan(10);
+    expect(refusedOf(false)).toBe(0);
+  });
+
   test("gives one digest for one plan, and another for another seed", () => {
     for (const name of ["mixed-everything", "crash-recover-all", "slow-follower-snapshot"]) {
       const plan = planFor(name, 7);
