@@ -437,8 +437,12 @@ export class Member {
         }
         return;
       case "proposeConfiguration":
-        if (!this.#forwarded.refusesConfiguration(message)) this.#raft.step(message);
+      case "propose": {
+        const what = this.#forwarded.impossibility(message);
+        if (what !== undefined) this.#outbox.event({ type: "impossibleWord", from: message.from, what });
+        else if (message.type === "propose" || !this.#forwarded.refusesConfiguration(message)) this.#raft.step(message);
         return;
+      }
       case "hello":
       case "register":
       case "preVote":

@@ -4,7 +4,7 @@
  * version, then the proposal, then who it comes from unless that is nobody, then the request with a tag before every
  * variant. Decoded keys and values are views of the entry's bytes.
  */
-import { assert, unreachable } from "../assert.ts";
+import { assert, InvariantViolation, unreachable } from "../assert.ts";
 import type { AuthCommand } from "../auth/change.ts";
 import { anonymous, type Identity } from "../auth/identity.ts";
 import { ByteReader, ByteWriter } from "../byte-io.ts";
@@ -170,6 +170,17 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const request = readRequest(reader);
   assert(reader.atEnd, "a command ends where its bytes end");
   return identity === undefined ? { id, request } : { id, identity, request };
+}
+
+/** Whether {@link decodeCommand} would take it: asked of what comes from a peer, before it gets into the log of everyone. */
+export function isCommand(bytes: Uint8Array): boolean {
+  try {
+    decodeCommand(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof InvariantViolation) return false;
+    throw error;
+  }
 }
 
 function sizeHint(request: CommandRequest): number {

@@ -3,11 +3,12 @@
  * learns at once that they had no effect.
  */
 
-import { type CommandRequest, decodeCommand } from "../apply/command.ts";
+import { type CommandRequest, decodeCommand, isCommand } from "../apply/command.ts";
 import type { Machine } from "../apply/machine.ts";
 import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import type { MemberId } from "../ids.ts";
+import type { PeerMessage } from "../input.ts";
 import type { ForwardedConfiguration } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import { refusalOfPromote, refusalOfPromotions } from "./cluster.ts";
@@ -26,6 +27,16 @@ export class Forwarded {
 
   constructor(forwarding: Forwarding) {
     this.#forwarding = forwarding;
+  }
+
+  /** What makes a forwarded message one that no member sends; in the log its commands would stop every member for good. */
+  impossibility(message: PeerMessage): string | undefined {
+    if (this.#forwarding.raft.role !== "leader") return undefined;
+    const isSound =
+      message.type === "propose"
+        ? message.commands.every(isCommand)
+        : message.type !== "proposeConfiguration" || isCommand(message.command);
+    return isSound ? undefined : "forwards what is no command";
   }
 
   /** Only the leader knows how far a learner is, so it is the leader that refuses to promote one too early. */

@@ -160,6 +160,28 @@ function clusterAmidSnapshot(): { readonly made: TestCluster; readonly behind: T
   return { made, behind };
 }
 
+test("what a peer forwards and is no command is dropped and named, and gets into no log", () => {
+  const made = cluster();
+  const [follower] = made.members.filter((each) => each !== made.leader);
+  if (follower === undefined) throw new Error("there are three members");
+  const before = stateOf(made);
+  const { raft, identity } = made.leader.running;
+  const from = follower.running.identity.memberId;
+  const common = { from, to: identity.memberId, term: raft.term, incarnation: 2 ** 52 };
+  for (const [sequence, command] of [Uint8Array.of(), Uint8Array.of(7, 7), Uint8Array.of(1, 2, 3)].entries()) {
+    const said: readonly PeerMessage[] = [
+      { ...common, type: "propose", sequence: 2 * sequence + 1, commands: [command] },
+      { ...common, type: "proposeConfiguration", sequence: 2 * sequence + 2, command },
+    ];
+    for (const message of said) {
+      const outputs = made.leader.running.step({ type: "peerMessage", message, nowMs: made.nowMs });
+      const event = { type: "impossibleWord", from, what: "forwards what is no command" };
+      expect(outputs).toEqual([{ type: "event", event }]);
+    }
+  }
+  expectUnmoved(made, before);
+});
+
 test("an acknowledgement of a term that is over, or of an earlier life, does not end the transfer of a snapshot", () => {
   for (const ofEarlierLife of [false, true]) {
     const { made, behind } = clusterAmidSnapshot();
