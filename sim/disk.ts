@@ -1,7 +1,7 @@
 /*
  * A member's log disk: named segments of bytes, of which only a prefix of the operations is surely kept. Killing the
  * process keeps everything it wrote (the page cache survives); losing power keeps what was synced and some prefix of the
- * rest, whose last piece may be torn or read back as zeros. Timing of syncs is not here but in disk-queue.ts.
+ * rest, whose last piece may be torn or read back as zeros. Timing of syncs is not here but in host-disk.ts.
  */
 import { InvariantViolation, type LogOperation, type Random } from "../core/index.ts";
 

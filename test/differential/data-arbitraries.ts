@@ -2,7 +2,7 @@
  * Sequences over keys, leases, watches, compaction and alarms, as messages of etcd's own shape: also what no client of
  * ours would send (operands of another target, operations with nothing in them, numbers outside their enum).
  * Leases live long or not at all: what ends while a sequence runs ends at another moment at each server, and has
- * sequences of its own (expiry-arbitraries.ts).
+ * a sequence of its own (differential.test.ts).
  */
 import * as fc from "fast-check";
 import { keyTexts } from "../kit/request-arbitraries.ts";
