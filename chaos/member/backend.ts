@@ -5,7 +5,8 @@
  *
  * On disk: one directory `db-N` for each content the backend ever had, the highest N being the current one. A
  * snapshot is received in `db-N.part` and takes effect by one rename; after a crash the backend holds either all of
- * the old content or all of the new. What is not current is removed at the next start.
+ * the old content or all of the new. What is not current is removed at the next start, once that has found the current
+ * one to be its own.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -22,6 +23,7 @@ import {
   textOfBytes,
   type Visit,
 } from "../../core/index.ts";
+import { problemOfBackend } from "./backend-check.ts";
 import { type LendingDatabase, openLending } from "./lending.ts";
 import { syncDirectory, syncFile } from "./sync.ts";
 import { copyPending, newPending, type PendingBuckets, plain, scanMerged } from "./write-buffer.ts";
@@ -45,6 +47,10 @@ interface Environment {
 const currentName = /^db-([0-9]+)$/;
 const installBytesPerCommit = 8 * 1024 * 1024;
 
+/** For a backend that was changed under its member. */
+export const backendRemedy =
+  "restore the data directory from an exact copy, or remove this member from the cluster and add it again with an empty data directory";
+
 /** A problem with what was found on disk; the text names the file and is for the operator. */
 export class BackendProblem extends Error {
   override readonly name = "BackendProblem";
@@ -66,10 +72,6 @@ export function openBackend(directory: string): { readonly backend: LmdbBackend;
   const environment = openAt(join(directory, `db-${newest}`), numbers.length === 0);
   // The last commit of a process that was killed may be in the system's cache alone; the log may soon stand on it.
   syncFile(join(environment.directory, "data.mdb"));
-  for (const name of readdirSync(directory)) {
-    const stale = name.endsWith(".part") || (currentName.test(name) && name !== `db-${newest}`);
-    if (stale) rmSync(join(directory, name), { recursive: true });
-  }
   syncDirectory(directory);
   return { backend: new LmdbBackend(directory, newest, environment), created: numbers.length === 0 };
 }
@@ -93,6 +95,15 @@ export class LmdbBackend implements Backend {
   /** Where its files lie. */
   get directory(): string {
     return this.#directory;
+  }
+
+  /** Removes what a crash left of earlier contents, and of later ones that were never finished. */
+  removeStale(): void {
+    for (const name of readdirSync(this.#directory)) {
+      const stale = name.endsWith(".part") || (currentName.test(name) && name !== `db-${this.#number}`);
+      if (stale) rmSync(join(this.#directory, name), { recursive: true });
+    }
+    syncDirectory(this.#directory);
   }
 
   /** Writes gathered since the last commit; a key written twice counts once. */
@@ -405,7 +416,12 @@ class Install implements BackendInstall {
 function openAt(directory: string, create: boolean): Environment {
   if (create) mkdirSync(directory, { mode: 0o700 });
   else if (!existsSync(join(directory, "data.mdb"))) {
-    throw new BackendProblem(`database file (${join(directory, "data.mdb")}) of the backend is missing`);
+    throw new BackendProblem(
+      `database file (${join(directory, "data.mdb")}) of the backend is missing; ${backendRemedy}`,
+    );
+  } else {
+    const problem = problemOfBackend(directory);
+    if (problem !== undefined) throw new BackendProblem(`${problem}; ${backendRemedy}`);
   }
   const encodings = { encoding: "binary", keyEncoding: "binary" } as const;
   try {

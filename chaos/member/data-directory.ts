@@ -17,7 +17,7 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
-import { type LmdbBackend, openBackend } from "./backend.ts";
+import { backendRemedy, type LmdbBackend, openBackend } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
 import { FaultPoints, faultPointsVariable } from "./fault-points.ts";
 import type { MemberFlags } from "./flags.ts";
@@ -131,7 +131,7 @@ export async function openDataDirectory(
     if (segments.length > 0 && !backendIsThere) {
       throw new StartProblem(
         "failed to open the backend",
-        `database file (${join(backendDirectory, "db-1", "data.mdb")}) of the backend is missing`,
+        `database file (${join(backendDirectory, "db-1", "data.mdb")}) of the backend is missing; ${backendRemedy}`,
       );
     }
     const { backend } = openBackend(backendDirectory);

@@ -10,8 +10,11 @@ import {
   hexOf,
   type Member,
   type MemberEvent,
+  type MemberStart,
+  type MemberStarted,
   startMember,
 } from "../../core/index.ts";
+import { BackendProblem, backendRemedy, type LmdbBackend } from "./backend.ts";
 import type { CallMeter } from "./call-meter.ts";
 import { callPath, messageBytesMaxOf } from "./call-path.ts";
 import { MemberClock } from "./clock.ts";
@@ -53,7 +56,7 @@ export interface ProcessStart {
  * An operator's mistake or a port: 1. A member that found itself wrong: 2, as etcd's panics. A disk that failed: 74, the
  * system's own number for it (EX_IOERR), so that whoever starts members again can tell that a start alone will not help.
  */
-const exitCodes = { asked: 0, failed: 1, broken: 2, disk: 74 } as const;
+export const exitCodes = { asked: 0, failed: 1, broken: 2, disk: 74 } as const;
 const exitCodeOf = {
   disk: exitCodes.disk,
   listener: exitCodes.failed,
@@ -105,11 +108,10 @@ export class MemberProcess {
     // What is applied while it starts is a replay, and nobody's.
     let onApplied = (_operation: string, _ok: boolean): void => {};
     const clock = new MemberClock(directory.points);
-    const started = startMember({
+    const started = startedFrom(directory.backend, {
       identity: { name: flags.name, memberId, clusterId, clientUrls: flags.advertiseClientUrls },
       config: flags.config,
       segments: directory.segments,
-      backend: directory.backend,
       members,
       random: realRandom(),
       incarnation,
@@ -127,6 +129,7 @@ export class MemberProcess {
       rewriteDoubtful(directory.walDirectory, started.doubtful);
       durable.note(endOfLog(directory.segments));
     }
+    directory.backend.removeStale();
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
     const process = new MemberProcess(start, { member: started.member, clock, durable, handles });
@@ -464,6 +467,16 @@ export class MemberProcess {
     this.#front.destroyPeers();
     this.#start.directory.backend.close();
     this.#start.directory.lock.release();
+  }
+}
+
+/** @throws BackendProblem when the backend holds what no member writes: the log is known by its sums, the backend is not */
+function startedFrom(backend: LmdbBackend, start: Omit<MemberStart, "backend">): MemberStarted {
+  try {
+    return startMember({ ...start, backend });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new BackendProblem(`what ${backend.directory} holds is no member's state: ${text}; ${backendRemedy}`);
   }
 }
 
