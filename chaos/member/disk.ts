@@ -30,6 +30,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  statSync,
   unlink,
   writeSync,
   writev,
@@ -96,12 +97,20 @@ export interface SegmentFile {
   readonly bytes: Uint8Array;
 }
 
+/** A problem with what was found in a log's directory; the text names it and is for the operator. */
+export class LogProblem extends Error {
+  override readonly name = "LogProblem";
+}
+
 /** Every segment in the directory, by name; the directory is made when absent. */
 export function readSegments(directory: string): SegmentFile[] {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const names = readdirSync(directory).sort((a, b) => (a < b ? -1 : 1));
   return names.map((name) => {
-    const { buffer, byteOffset, length } = readFileSync(join(directory, name));
+    const path = join(directory, name);
+    if (!statSync(path).isFile())
+      throw new LogProblem(`${path} is not a file, and no segment of a log; move it out of there`);
+    const { buffer, byteOffset, length } = readFileSync(path);
     return { name, bytes: new Uint8Array(buffer, byteOffset, length) };
   });
 }

@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { BackendProblem, type LmdbBackend } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
 import { defragment } from "./defragment.ts";
+import { LogProblem } from "./disk.ts";
 import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
 import { hasIdentity, memberIdFor } from "./identity.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
-import { MemberProcess } from "./process.ts";
+import { exitCodes, MemberProcess } from "./process.ts";
 import { membersFromSrv } from "./srv-discovery.ts";
 import { openTls } from "./tls.ts";
 import { etcdVersion } from "./version.ts";
@@ -55,7 +56,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     return await runMember(read.flags, log);
   } catch (error) {
-    if (!(error instanceof StartProblem || error instanceof BackendProblem)) throw error;
+    if (!(error instanceof StartProblem || error instanceof BackendProblem || error instanceof LogProblem)) {
+      return systemRefused(error, log);
+    }
     const cause = error instanceof StartProblem ? error.error : error.message;
     // etcd's own habit: what concerns the member list comes with the flags one may have forgotten.
     if (cause.includes("--initial-cluster")) {
@@ -63,9 +66,37 @@ export async function run(argv: readonly string[]): Promise<number> {
       log.warn("forgot to set --initial-cluster?");
       log.warn("forgot to set --initial-advertise-peer-urls?");
     }
-    log.fatal(error instanceof StartProblem ? error.message : "failed to open the backend", { error: cause });
-    return 1;
+    const message =
+      error instanceof StartProblem
+        ? error.message
+        : error instanceof LogProblem
+          ? "cannot read data directory"
+          : "failed to open the backend";
+    log.fatal(message, { error: cause });
+    return exitCodes.failed;
   }
+}
+
+/** What the system may refuse a start, and what to do about it. Its own text names the file. */
+const remedies: { readonly [code: string]: { readonly text: string; readonly exitCode: number } } = {
+  ENOSPC: { text: "free some space on this disk", exitCode: exitCodes.disk },
+  EDQUOT: { text: "free some space on this disk", exitCode: exitCodes.disk },
+  EROFS: { text: "make the disk writable again", exitCode: exitCodes.disk },
+  EIO: { text: "look after the disk", exitCode: exitCodes.disk },
+  EACCES: { text: "give the user that runs the member the right to it", exitCode: exitCodes.failed },
+  EPERM: { text: "give the user that runs the member the right to it", exitCode: exitCodes.failed },
+};
+const otherRemedy = {
+  text: "no member left it like that: put back what lay there, or move it away",
+  exitCode: exitCodes.failed,
+};
+
+/** @returns the exit code. @throws whatever is no error of the system */
+function systemRefused(error: unknown, log: Log): number {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) throw error;
+  const { text, exitCode } = remedies[String(error.code)] ?? otherRemedy;
+  log.fatal("cannot start", { error: `${error.message}; ${text}, then start the member again` });
+  return exitCode;
 }
 
 /** A member may have to begin again: soon after it did, only if another process speaks under its id. */

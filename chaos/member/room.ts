@@ -6,7 +6,7 @@
  * The owner is told when there is no room left, and when there is room again and the set-aside file is back. Sizes follow
  * the disk's: a small disk is not filled by what is set aside.
  */
-import { closeSync, existsSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultPoints } from "./fault-points.ts";
 
@@ -48,7 +48,9 @@ export class Room {
     this.#reserveBytes = clamp((blocks * bsize) / 32, { min: 512 * kib, max: 8 * mib });
     this.#lowBytes = clamp((blocks * bsize) / 64, { min: mib, max: 16 * mib });
     this.#pretendedBytes = this.#reserveBytes;
-    this.#isReserved = existsSync(this.#file);
+    // One that a kill cut short is no room yet.
+    const found = statSync(this.#file, { throwIfNoEntry: false });
+    this.#isReserved = found?.isFile() === true && found.size >= this.#reserveBytes;
     if (this.#freeBytes() < this.#lowBytes) {
       this.#isFull = true;
       this.#giveUpReserve();
