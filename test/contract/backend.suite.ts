@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { bytesOfText, textOfBytes } from "../../core/bytes.ts";
 import type { Backend, BackendReader, Bucket } from "../../core/ports.ts";
+import { type Contract, testsOf } from "./contract.ts";
 
 export interface BackendSubject {
   /** The backend of the present life; another object after a crash is fine. */
@@ -17,11 +18,7 @@ export interface BackendSubject {
   close(): Promise<void>;
 }
 
-export interface BackendContract {
-  readonly name: string;
-  readonly canLosePower: boolean;
-  open(seed: number): Promise<BackendSubject>;
-}
+export type BackendContract = Contract<BackendSubject>;
 
 const key = bytesOfText;
 
@@ -49,19 +46,7 @@ function put(backend: Backend, bucket: Bucket, entries: { readonly [name: string
 }
 
 export function backendSuite(contract: BackendContract): void {
-  /** Where power cannot be lost the name says why the test is skipped. */
-  const powerTest = (name: string, body: () => Promise<void>): void => {
-    if (contract.canLosePower) test(name, body);
-    else test.skip(`${name} (skipped: a process cannot take the power from the machine it runs on)`, body);
-  };
-  const withBackend = async (seed: number, body: (subject: BackendSubject) => Promise<void>): Promise<void> => {
-    const subject = await contract.open(seed);
-    try {
-      await body(subject);
-    } finally {
-      await subject.close();
-    }
-  };
+  const { powerTest, withSubject: withBackend } = testsOf(contract);
 
   describe(`backend: ${contract.name}`, () => {
     test("reads see the own pending batch", () =>

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { LogOperation } from "../../core/output.ts";
+import { type Contract, testsOf } from "./contract.ts";
 
 export interface LogDiskSubject {
   /** Carries the operations out in order. */
@@ -17,13 +18,7 @@ export interface LogDiskSubject {
   close(): Promise<void>;
 }
 
-export interface LogDiskContract {
-  readonly name: string;
-  /** False: skips the tests that need it, and says so in their names. */
-  readonly canLosePower: boolean;
-  /** Different seeds may lose different parts. */
-  open(seed: number): Promise<LogDiskSubject>;
-}
+export type LogDiskContract = Contract<LogDiskSubject>;
 
 const bytesFrom = (length: number, first: number): Uint8Array =>
   Uint8Array.from({ length }, (_none, position) => 1 + ((first + position) % 255));
@@ -46,19 +41,7 @@ async function contentOf(disk: LogDiskSubject, name: string): Promise<Uint8Array
 }
 
 export function logDiskSuite(contract: LogDiskContract): void {
-  /** Where power cannot be lost the name says why the test is skipped. */
-  const powerTest = (name: string, body: () => Promise<void>): void => {
-    if (contract.canLosePower) test(name, body);
-    else test.skip(`${name} (skipped: a process cannot take the power from the machine it runs on)`, body);
-  };
-  const withDisk = async (seed: number, body: (disk: LogDiskSubject) => Promise<void>): Promise<void> => {
-    const disk = await contract.open(seed);
-    try {
-      await body(disk);
-    } finally {
-      await disk.close();
-    }
-  };
+  const { powerTest, withSubject: withDisk } = testsOf(contract);
 
   describe(`log disk: ${contract.name}`, () => {
     test("what was appended is read back in order, byte for byte", () =>
