@@ -45,6 +45,7 @@ export class FinalSession {
   readonly #user: string | undefined;
   readonly #alarm = new Alarm();
   readonly #steps: readonly Step[];
+  readonly #isAsked: (member: number) => boolean;
   readonly #missing: string[] = [];
   #client: number;
   /** Array position of the current step. */
@@ -57,7 +58,8 @@ export class FinalSession {
   #finished = false;
 
   /**
-   * @param options.isAsked whether the member at that position is asked at all; absent: every one is
+   * @param options.isAsked whether the member at that position is asked at all; absent: every one is. Looked at before
+   *   each try: a change of members may come to its end meanwhile, and nothing is owed by who left or still learns
    * @param options.user who asks, by a certificate; undefined: nobody in particular
    */
   constructor(options: {
@@ -70,9 +72,10 @@ export class FinalSession {
     this.#members = options.members;
     this.#recorder = options.recorder;
     this.#client = options.recorder.freshClient();
-    const asked = [...options.members.keys()].filter((member) => options.isAsked?.(member) ?? true);
-    const reads = asked.map((member): Step => ({ kind: "read", member }));
-    const hashes = asked.map((member): Step => ({ kind: "hash", member }));
+    this.#isAsked = options.isAsked ?? (() => true);
+    const members = [...options.members.keys()];
+    const reads = members.map((member): Step => ({ kind: "read", member }));
+    const hashes = members.map((member): Step => ({ kind: "hash", member }));
     this.#steps = [...reads, ...hashes];
   }
 
@@ -95,6 +98,7 @@ export class FinalSession {
   }
 
   #maybeTry(outputs: FinalOutput[], nowMs: number): void {
+    while (this.#isNobodyAsked()) this.#advance();
     const step = this.#steps[this.#position];
     if (step === undefined) {
       this.#finished = true;
@@ -109,6 +113,11 @@ export class FinalSession {
     const call = { id: callId, client: this.#client, atMs: nowMs, member: this.#nameOf(step), operation };
     if (step.kind === "read") this.#recorder.record({ type: "call", ...call });
     outputs.push(callOutputOf({ callId, member: step.member, operation, credential: certificateOf(this.#user) }));
+  }
+
+  #isNobodyAsked(): boolean {
+    const step = this.#steps[this.#position];
+    return step !== undefined && !this.#isAsked(step.member);
   }
 
   #giveUp(outputs: FinalOutput[], made: Try, nowMs: number): void {
@@ -142,7 +151,8 @@ export class FinalSession {
 
   #skip(error: string): void {
     const step = this.#steps[this.#position];
-    if (step !== undefined) this.#missing.push(`${step.kind} through ${this.#nameOf(step)}: ${error}`);
+    if (step !== undefined && this.#isAsked(step.member))
+      this.#missing.push(`${step.kind} through ${this.#nameOf(step)}: ${error}`);
     this.#advance();
   }
 

@@ -155,7 +155,13 @@ describe("final reads", () => {
 
   class Final {
     readonly recorder = new Recorder({ plan: { clients: [], watches: [] } });
-    readonly session = new FinalSession({ members: ["n1", "n2"], recorder: this.recorder });
+    /** Positions of members that nothing is owed by. */
+    readonly gone = new Set<number>();
+    readonly session = new FinalSession({
+      members: ["n1", "n2"],
+      recorder: this.recorder,
+      isAsked: (member) => !this.gone.has(member),
+    });
     outputs: readonly FinalOutput[] = this.session.step({ type: "wake", nowMs: 0 });
 
     get call(): Extract<FinalOutput, { type: "call" }> | undefined {
@@ -223,5 +229,25 @@ describe("final reads", () => {
     }
     expect(missing).toEqual(["read through n1: connection refused", "hash through n1: connection refused"]);
     expect(talk.recorder.history.filter((event) => event.type === "replica")).toHaveLength(1);
+  });
+
+  test("who leaves meanwhile owes nothing any more, and who comes is asked from then on", () => {
+    const talk = new Final();
+    talk.answer(1, { ok: false, refusal: "noLeader" });
+    talk.gone.add(0);
+    talk.outputs = talk.session.step({ type: "wake", nowMs: 201 });
+    expect(talk.call).toMatchObject({ member: 1, request: { type: "range" } });
+    talk.answer(202, readAt(9));
+    expect(talk.call).toMatchObject({ member: 1, request: { type: "hashKv" } });
+    talk.answer(203, hashOf(77));
+    expect(talk.outputs).toEqual([{ type: "finished", missing: [] }]);
+
+    const grown = new Final();
+    grown.gone.add(1);
+    grown.answer(1, { ok: false, refusal: "noLeader" });
+    grown.gone.delete(1);
+    grown.outputs = grown.session.step({ type: "wake", nowMs: 201 });
+    grown.answer(202, readAt(9));
+    expect(grown.call).toMatchObject({ member: 1, request: { type: "range" } });
   });
 });
