@@ -97,7 +97,8 @@ export class Operator {
     );
     if (task === undefined) return false;
     task.asked = undefined;
-    if (reply.ok || doneAlready[task.change.fault].includes(reply.refusal)) this.#end(task, "");
+    const { fault } = task.change;
+    if (reply.ok || (doneAlready[fault].includes(reply.refusal) && isInPlace(task, host))) this.#end(task, "");
     else task.lastRefusal = refusals[reply.refusal].text;
     return true;
   }
@@ -188,6 +189,17 @@ const doneAlready: { readonly [Name in Change["fault"]]: readonly RefusalName[] 
   changeMembers: ["memberExists", "memberNotFound", "memberNotLearner", "memberNotVoter"],
   transferLeader: [],
 };
+
+/**
+ * Whether the member that refused knows those who were to come, and none of those who were to go. Of several changes one
+ * may be refused because somebody else made it: a leader promotes by itself. Then none was carried out.
+ */
+function isInPlace({ change, targets }: Task, { member }: MemberHost): boolean {
+  if (change.fault !== "changeMembers" || member === undefined) return true;
+  const { voters, learners } = member.raft.configuration;
+  const belongs = ({ memberId }: MemberHost): boolean => voters.includes(memberId) || learners.includes(memberId);
+  return targets.joining.every(belongs) && !targets.leaving.some(belongs);
+}
 
 /** The change with its machines; undefined when one of them cannot be told now. */
 export function targetsOf(
