@@ -17,7 +17,7 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, MemberId, MemberRecord } from "../../core/index.ts";
-import { backendRemedy, type LmdbBackend, openBackend } from "./backend.ts";
+import { type LmdbBackend, openBackend } from "./backend.ts";
 import { readSegments, type SegmentFile } from "./disk.ts";
 import { FaultPoints, faultPointsVariable } from "./fault-points.ts";
 import type { MemberFlags } from "./flags.ts";
@@ -32,6 +32,7 @@ import {
   writeIdentity,
 } from "./identity.ts";
 import { bootstrapProblem } from "./initial-cluster.ts";
+import { backendRemedy } from "./lmdb-environment.ts";
 import { type DirectoryLock, tryLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { makeDirectory } from "./make-directory.ts";

@@ -4,8 +4,8 @@
  */
 import { type BackendReader, buckets, crc32c } from "../../core/index.ts";
 import type { LmdbBackend } from "./backend.ts";
-import { BackendProblem } from "./backend.ts";
 import { scanInSlices } from "./backend-slices.ts";
+import { BackendProblem } from "./lmdb-environment.ts";
 
 /** @throws BackendProblem when the copy is not what it was copied from, or a snapshot replaced the backend meanwhile */
 export async function defragment(backend: Pick<LmdbBackend, "beginRewrite">): Promise<void> {

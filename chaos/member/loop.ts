@@ -4,10 +4,11 @@
  * steps, never inside one.
  */
 import { type Input, type MemberEvent, type Output, unreachable, type WriteId } from "../../core/index.ts";
-import { BackendProblem, type LmdbBackend } from "./backend.ts";
+import type { LmdbBackend } from "./backend.ts";
 import type { MemberClock, Ticking } from "./clock.ts";
 import type { LogDisk } from "./disk.ts";
 import type { FaultPoints } from "./fault-points.ts";
+import { BackendProblem } from "./lmdb-environment.ts";
 import type { PeerNetwork } from "./network.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Room } from "./room.ts";

@@ -3,7 +3,7 @@
  * client port) and ends as etcd ends: by the signal it got, or with a line that says why.
  */
 import { join } from "node:path";
-import { BackendProblem, type LmdbBackend } from "./backend.ts";
+import type { LmdbBackend } from "./backend.ts";
 import { openDataDirectory, StartProblem } from "./data-directory.ts";
 import { defragment } from "./defragment.ts";
 import { LogProblem } from "./disk.ts";
@@ -11,6 +11,7 @@ import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
 import { hasIdentity, memberIdFor } from "./identity.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
+import { BackendProblem } from "./lmdb-environment.ts";
 import { type Log, openLog } from "./log.ts";
 import { probe } from "./port.ts";
 import { exitCodes, MemberProcess } from "./process.ts";

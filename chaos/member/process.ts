@@ -14,7 +14,7 @@ import {
   type MemberStarted,
   startMember,
 } from "../../core/index.ts";
-import { BackendProblem, backendRemedy, type LmdbBackend } from "./backend.ts";
+import type { LmdbBackend } from "./backend.ts";
 import type { CallMeter } from "./call-meter.ts";
 import { callPath, messageBytesMaxOf } from "./call-path.ts";
 import { MemberClock } from "./clock.ts";
@@ -28,6 +28,7 @@ import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gat
 import { GrpcTransport } from "./grpc/transport.ts";
 import { handOver } from "./hand-over.ts";
 import { addedMemberId, writeIdentity } from "./identity.ts";
+import { BackendProblem, backendRemedy } from "./lmdb-environment.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
 import { handleLimit, Metrics } from "./metrics/metrics.ts";

@@ -6,8 +6,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, trunc
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { BackendProblem, openBackend } from "../../chaos/member/backend.ts";
+import { openBackend } from "../../chaos/member/backend.ts";
 import { problemOfBackend } from "../../chaos/member/backend-check.ts";
+import { BackendProblem } from "../../chaos/member/lmdb-environment.ts";
 import { buckets, bytesOfText } from "../../core/index.ts";
 
 const pageBytes = 4096;
