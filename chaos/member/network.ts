@@ -9,6 +9,7 @@
  */
 import type { Socket } from "node:net";
 import type { MemberId, PeerMessage } from "../../core/index.ts";
+import { BoundedWarnings } from "./bounded-warnings.ts";
 import { type PeerAddress, PeerLink, type PeerLinkOptions } from "./peer-link.ts";
 import { PeerReader, type PeerReaderOptions } from "./peer-reader.ts";
 import { peerName } from "./peer-stream.ts";
@@ -34,10 +35,12 @@ export class PeerNetwork implements Protocol {
   /** Links to former members, for a moment. */
   readonly #leaving = new Set<PeerLink>();
   readonly #accepted = new Set<Socket>();
+  readonly #warnings: BoundedWarnings;
   #started = false;
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
+    this.#warnings = new BoundedWarnings(options.log);
     this.setPeers(options.peers);
   }
 
@@ -116,6 +119,7 @@ export class PeerNetwork implements Protocol {
     this.#accepted.add(socket);
     socket.once("close", () => this.#accepted.delete(socket));
     const meet = (memberId: MemberId, peerUrls: readonly string[]) => this.#meetStranger(memberId, peerUrls);
-    new PeerReader(socket, this.#options, this.traffic, meet).start();
+    const { traffic } = this;
+    new PeerReader(socket, this.#options, { traffic, meet, warnings: this.#warnings }).start();
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { hexOf, type MemberId, type PeerMessage } from "../../core/index.ts";
+import type { BoundedWarnings } from "./bounded-warnings.ts";
 import type { Log } from "./log.ts";
 import { releaseProblem } from "./peer-release.ts";
 import {
@@ -25,6 +26,8 @@ export interface PeerReaderOptions extends PeerSelf {
   readonly onMessage: (message: PeerMessage) => void;
   readonly log: Log;
   readonly isRemoved?: (memberId: MemberId) => boolean;
+  /** What no member can mean by a message; undefined when it can. */
+  readonly problemOf?: (message: PeerMessage) => string | undefined;
   /** A connection of another member that brings nothing for so long is closed. */
   readonly readTimeoutMs?: number;
 }
@@ -36,11 +39,19 @@ const frameBytesMax = 256 * 1024 * 1024;
 /** Tells who greets. False: it is not known, and will not be dialled back. */
 export type Meet = (memberId: MemberId, peerUrls: readonly string[]) => boolean;
 
+/** What the readers of a network share. */
+export interface PeerReaderContext {
+  readonly traffic: PeerTraffic;
+  readonly meet: Meet;
+  readonly warnings: BoundedWarnings;
+}
+
 export class PeerReader {
   readonly #socket: Socket;
   readonly #options: PeerReaderOptions;
   readonly #traffic: PeerTraffic;
   readonly #meet: Meet;
+  readonly #warnings: BoundedWarnings;
   #pieces: Buffer[] = [];
   #held = 0;
   /** Bytes needed before anything can be done. */
@@ -48,11 +59,12 @@ export class PeerReader {
   #from: MemberId | undefined;
   #ended = false;
 
-  constructor(socket: Socket, options: PeerReaderOptions, traffic: PeerTraffic, meet: Meet) {
+  constructor(socket: Socket, options: PeerReaderOptions, context: PeerReaderContext) {
     this.#socket = socket;
     this.#options = options;
-    this.#traffic = traffic;
-    this.#meet = meet;
+    this.#traffic = context.traffic;
+    this.#meet = context.meet;
+    this.#warnings = context.warnings;
   }
 
   start(): void {
@@ -76,7 +88,7 @@ export class PeerReader {
   #silent(): void {
     this.#ended = true;
     const from = this.#from === undefined ? "" : hexOf(this.#from);
-    this.#options.log.warn("closed connection of a peer that brings nothing", {
+    this.#warnings.warn("closed connection of a peer that brings nothing", {
       "remote-peer-id": from,
       "read-timeout": `${this.#options.readTimeoutMs ?? peerTimeoutLeastMs}ms`,
     });
@@ -87,7 +99,7 @@ export class PeerReader {
     if (this.#from === undefined) {
       const read = readGreeting(bytes);
       if (read === undefined) {
-        this.#options.log.warn("rejected connection", { error: otherGreeting });
+        this.#warnings.warn("rejected connection", { error: otherGreeting });
         this.#end(otherGreeting);
         return bytes;
       }
@@ -122,7 +134,8 @@ export class PeerReader {
   }
 
   #greet({ clusterId: theirCluster, from, to, release, peerUrls }: Greeting): void {
-    const { memberId, clusterId, log } = this.#options;
+    const { memberId, clusterId } = this.#options;
+    const log = this.#warnings;
     const unfit = releaseProblem(releaseIn(this.#options), release);
     if (unfit !== undefined) {
       log.warn("request version incompatibility", {
@@ -165,6 +178,8 @@ export class PeerReader {
       if (message.from !== this.#from || message.to !== this.#options.memberId) {
         return "a message is not between the members of its connection";
       }
+      const problem = this.#options.problemOf?.(message);
+      if (problem !== undefined) return problem;
       this.#options.onMessage(message);
     }
     return undefined;
@@ -173,7 +188,7 @@ export class PeerReader {
   /** After a good greeting: what a member of the same release never sends. */
   #misfit(problem: string): void {
     const from = this.#from === undefined ? "" : hexOf(this.#from);
-    this.#options.log.warn("closed connection of a peer", { error: problem, "remote-peer-id": from });
+    this.#warnings.warn("closed connection of a peer", { error: problem, "remote-peer-id": from });
     this.#end(problem);
   }
 

@@ -37,6 +37,7 @@ import { PeerNetwork } from "./network.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
 import type { PeerAddress } from "./peer-link.ts";
+import { termProblem } from "./peer-terms.ts";
 import { ownHandles, Places } from "./places.ts";
 import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
@@ -195,6 +196,7 @@ export class MemberProcess {
       onLink: (id, connected) => this.#loop.step({ type: "peerLink", memberId: id, connected }),
       encode: encodePeerMessage,
       decode: decodePeerMessage,
+      problemOf: (message) => termProblem(message, member.raft.term),
       onMessage: (message) => this.#loop.step({ type: "peerMessage", message }),
       log,
       readTimeoutMs: flags.peerTimeouts.readMs,

@@ -6,7 +6,6 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Log } from "../../chaos/member/log.ts";
 import { silentLog } from "../../chaos/member/log.ts";
-import { etcdVersion } from "../../chaos/member/version.ts";
 import {
   clusterIdOf,
   decodePeerMessage,
@@ -18,6 +17,7 @@ import {
   termOf,
 } from "../../core/index.ts";
 import { networkSuite } from "../contract/network.suite.ts";
+import { answerTo, frameOf, greetingOf, uint32 } from "../kit/peer-frames.ts";
 import { until } from "../kit/real-members.ts";
 import { End, quietMs, RealNetwork, sleep } from "./real-network.ts";
 
@@ -301,38 +301,6 @@ describe("links", () => {
     }
   });
 });
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-/** What a member of this release says first. */
-function greetingOf(ids: { readonly cluster: bigint; readonly from: bigint; readonly to: bigint }): Buffer {
-  const text = Buffer.from(etcdVersion);
-  const numbers = Buffer.alloc(26);
-  numbers.writeBigUInt64LE(ids.cluster, 0);
-  numbers.writeBigUInt64LE(ids.from, 8);
-  numbers.writeBigUInt64LE(ids.to, 16);
-  numbers.writeUInt16LE(text.length, 24);
-  return Buffer.concat([Buffer.from("FAULTLINE-PEER 3\r\n"), numbers, text]);
-}
-
-const frameOf = (message: Uint8Array): Buffer =>
-  Buffer.concat([uint32(4 + message.length), uint32(message.length), message]);
-
-/** What comes back on a connection that says this, until the other side ends it. */
-function answerTo(port: number, bytes: Buffer): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    const pieces: Buffer[] = [];
-    socket.on("error", () => {});
-    socket.on("data", (piece: Buffer) => pieces.push(piece));
-    socket.on("close", () => resolve(Buffer.concat(pieces).toString("utf8")));
-    socket.write(bytes);
-  });
-}
 
 /** Numbers of the snapshot chunks in what a link sent, as far as frames are complete. */
 function chunksIn(bytes: Buffer): number[] {
