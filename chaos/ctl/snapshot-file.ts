@@ -31,29 +31,23 @@ export interface SnapshotStatus {
 }
 
 export class SnapshotFile {
-  #database: BboltFile | undefined;
+  readonly database: BboltFile;
   readonly #handle: number;
   readonly #sizeBytes: number;
   #piece: { readonly from: number; readonly bytes: Uint8Array } = { from: 0, bytes: new Uint8Array(0) };
 
-  /** @throws SnapshotProblem; `verb` is what etcd's tool would have done first */
-  constructor(path: string, verb: "open" | "stat" = "stat") {
+  /** @throws SnapshotProblem, BboltProblem */
+  constructor(path: string) {
     try {
       this.#handle = openSync(path, "r");
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw new SnapshotProblem(`${verb} ${path}: ${/^[A-Z]+: (.*), open /.exec(text)?.[1] ?? text}`);
+      throw new SnapshotProblem(`stat ${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
     this.#sizeBytes = fstatSync(this.#handle).size;
-  }
-
-  /** @throws BboltProblem when it is none */
-  get database(): BboltFile {
-    this.#database ??= new BboltFile({
+    this.database = new BboltFile({
       sizeBytes: this.#sizeBytes - (this.#hasHash ? hashBytes : 0),
       read: (position, length) => this.#readAhead(position, length),
     });
-    return this.#database;
   }
 
   /** @throws SnapshotProblem when the hash is missing or another one */

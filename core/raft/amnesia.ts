@@ -34,7 +34,10 @@
  *    with that copy. Then L commits k by the new word of r and the old one of P; and those who registered P elect Y
  *    without k, on the word of the new P and without that of r. So every answer to a member that asks says what its
  *    sender has registered, and P keeps its own registration among them: P and the n − q of R besides r are n − q + 1 of
- *    the others, so of the q − 1 that r hears before it speaks one knows.
+ *    the others, so of the q − 1 that r hears before it speaks one knows. And if those of R register one after the other,
+ *    and r forgets and asks in between? Then the one it hears may not know yet, while P counts what r said before. So P
+ *    asks twice: once n − q + 1 have registered it, it asks all of them anew, and R are those that answer this time. Who
+ *    forgot before that registers P again; who forgets later hears of one that knows.
  * Whom to ask. A member that was down for long may know nobody of those that are there now. So it also asks whoever
  * speaks to it as a leader or a candidate, and each answer says who belongs as far as the one who answers has applied:
  * the newest such list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
@@ -101,8 +104,12 @@ export class Witness {
 export class Recall {
   /** Ticks since the questions were first asked. */
   ticks = 0;
-  /** Other voters that answered the question of the present standing. */
-  readonly answered = new Set<MemberId>();
+  /** Other voters that answered the question of the present standing, and of the present round. */
+  answered: Set<MemberId> = new Set();
+  /** Of questions to be registered; 0 before the second one. */
+  round = 0;
+  /** Those that had answered when the present round began. */
+  earlier: ReadonlySet<MemberId> = new Set();
   /** Others that asked this one to register them while it could not: they have forgotten too, and answer nobody. */
   readonly forgetful = new Set<MemberId>();
   /** Members asked since the last tick. */
@@ -142,6 +149,7 @@ export function tickRecall(state: RaftState, recall: Recall): void {
   recall.asked.clear();
   const isChecking = state.standing === "checking";
   if (isChecking) maybeSound(state, recall);
+  else maybeRegistered(state, recall);
   // Enough to be sound is not all there is to hear.
   if (state.recall !== undefined && (isChecking || missingVoters(state, recall) > 0)) askAll(state, recall);
 }
@@ -251,6 +259,7 @@ export function handleRegister(state: RaftState, message: Register): void {
     to: from,
     term: state.term,
     incarnation,
+    round: message.round,
     lastIndex: state.log.lastIndex,
     lastTerm: state.log.lastTerm,
     roll: { index: state.log.appliedIndex, configuration: state.configuration },
@@ -264,13 +273,27 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   learnRoll(recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgetful.delete(message.from);
-  recall.answered.add(message.from);
+  if (message.round === recall.round) recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
   if (isAsGood(message, recall)) {
     recall.lastIndex = message.lastIndex;
     recall.lastTerm = message.lastTerm;
   }
-  if (missingVoters(state, recall) > 0 || (recall.isRegistered && recall.highestTerm <= state.term)) return;
+  maybeRegistered(state, recall);
+}
+
+/** Counterexample 5: enough have registered this life, and then enough did so again, or still knew. */
+function maybeRegistered(state: RaftState, recall: Recall): void {
+  if (missingOf(state, recall, recall.answered) > 0) return;
+  if (missingOf(state, recall, recall.earlier) > 0) {
+    recall.earlier = recall.answered;
+    recall.answered = new Set();
+    recall.round++;
+    recall.asked.clear();
+    askAll(state, recall);
+    return;
+  }
+  if (recall.isRegistered && recall.highestTerm <= state.term) return;
   recall.isRegistered = true;
   if (recall.highestTerm > state.term) state.becomeFollower(recall.highestTerm, undefined);
   // Counterexample 1: its vote in this term may be given already.
@@ -323,28 +346,33 @@ export function maybeRecovered(state: RaftState, recall: Recall): void {
 
 /**
  * How many more voters must answer: to be found sound, as many as a quorum has besides this member; to recover, so many
- * that every quorum has one of them besides this member. In a joint configuration, in both halves.
+ * that every quorum has one of them besides this member, and that twice. In a joint configuration, in both halves.
  */
 export function missingVoters(state: RaftState, recall: Recall): number {
+  const missing = missingOf(state, recall, recall.answered);
+  return state.standing === "checking" ? missing : Math.max(missing, missingOf(state, recall, recall.earlier));
+}
+
+function missingOf(state: RaftState, recall: Recall, answered: ReadonlySet<MemberId>): number {
   const { voters, outgoing } = rollOf(state, recall);
   const isVoter = voters.includes(state.id) || outgoing.includes(state.id);
   return Math.max(
-    missingOf(state, recall, { half: voters, isVoter }),
-    missingOf(state, recall, { half: outgoing, isVoter }),
+    missingOfHalf(state, answered, { half: voters, isVoter }),
+    missingOfHalf(state, answered, { half: outgoing, isVoter }),
   );
 }
 
-function missingOf(
+function missingOfHalf(
   state: RaftState,
-  recall: Recall,
+  answered: ReadonlySet<MemberId>,
   { half, isVoter }: { readonly half: readonly MemberId[]; readonly isVoter: boolean },
 ): number {
   if (half.length === 0 || (isVoter && !half.includes(state.id))) return 0;
   const quorum = majorityOf(half.length);
   const needed = state.standing === "checking" ? quorum - 1 : half.length - quorum + 1;
-  let answered = 0;
-  for (const id of half) if (recall.answered.has(id)) answered++;
-  return Math.max(0, needed - answered);
+  let count = 0;
+  for (const id of half) if (answered.has(id)) count++;
+  return Math.max(0, needed - count);
 }
 
 /**
@@ -371,7 +399,7 @@ function ask(state: RaftState, recall: Recall, to: MemberId): void {
   const { id: from, term, incarnation } = state;
   if (state.standing === "checking") state.messages.push({ type: "hello", from, to, term, incarnation });
   // That it forgot must be on its disk first: those who know may have forgotten it themselves when it starts again.
-  else state.messagesAfterPersist.push({ type: "register", from, to, term, incarnation });
+  else state.messagesAfterPersist.push({ type: "register", from, to, term, incarnation, round: recall.round });
 }
 
 /** What this member promised once and does not know. It has heard nothing yet in this life, so all it holds is old. */

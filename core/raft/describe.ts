@@ -69,10 +69,11 @@ function describeBody(message: RaftMessage): string {
     case "snapshotChunkReply":
       return ` transfer=${message.transferId} next=${message.nextChunk}`;
     case "hello":
-    case "register":
       return ` life=${message.incarnation}`;
+    case "register":
+      return ` life=${message.incarnation} round=${message.round}`;
     case "registerReply":
-      return ` life=${message.incarnation} last=${message.lastTerm}/${message.lastIndex}${describeRoll(message.roll)}${describeRegistrations(message)}`;
+      return ` life=${message.incarnation} round=${message.round} last=${message.lastTerm}/${message.lastIndex}${describeRoll(message.roll)}${describeRegistrations(message)}`;
     case "helloReply": {
       const known = `seen-term=${message.seenTerm} held=${message.heldTerm}/${message.heldIndex}`;
       const flags = `${message.hasServed ? " served" : ""}${message.leads ? " leads" : ""}`;

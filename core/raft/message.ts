@@ -232,11 +232,14 @@ export interface HelloReply extends Addressed {
 export interface Register extends Addressed {
   readonly type: "register";
   readonly incarnation: number;
+  /** It asks everybody more than once, and tells answers apart by this. */
+  readonly round: number;
 }
 /** That is on the sender's disk; `term` is the highest in which the sender may have voted before. */
 export interface RegisterReply extends Addressed {
   readonly type: "registerReply";
   readonly incarnation: number;
+  readonly round: number;
   /** End of the sender's log then: it holds whatever the sender may have acknowledged before. */
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;

@@ -41,7 +41,7 @@ import {
 } from "./peer-parts.ts";
 
 /** Raised with every change of a message's form: members of different versions do not understand each other. */
-export const peerCodecVersion = 8;
+export const peerCodecVersion = 9;
 
 const sumBytes = 4;
 
@@ -250,11 +250,15 @@ function writeFields(writer: ByteWriter, message: PeerMessage): void {
       writer.varint(message.nextChunk);
       return;
     case "hello":
+      writer.varint(message.incarnation);
+      return;
     case "register":
       writer.varint(message.incarnation);
+      writer.varint(message.round);
       return;
     case "registerReply":
       writer.varint(message.incarnation);
+      writer.varint(message.round);
       writer.varint(message.lastIndex);
       writer.varint(message.lastTerm);
       writeRoll(writer, message.roll);
@@ -424,13 +428,16 @@ function readRaftMessage(
     case "snapshotChunkReply":
       return { type, from, to, term, transferId: reader.varint(), nextChunk: reader.varint() };
     case "hello":
-    case "register":
       return { type, from, to, term, incarnation: reader.varint() };
-    case "registerReply": {
+    case "register": {
       const incarnation = reader.varint();
+      return { type, from, to, term, incarnation, round: reader.varint() };
+    }
+    case "registerReply": {
+      const question = { incarnation: reader.varint(), round: reader.varint() };
       const end = { lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
       const roll = readRoll(reader);
-      return { type, from, to, term, incarnation, ...end, roll, registrations: readRegistrations(reader) };
+      return { type, from, to, term, ...question, ...end, roll, registrations: readRegistrations(reader) };
     }
     case "helloReply": {
       const life = { incarnation: reader.varint(), seenTerm: readTerm(reader) };

@@ -162,11 +162,12 @@ export const arbitraries: {
     roll: fc.record({ index, configuration }),
     registrations,
   }),
-  register: fc.record({ type: kind("register"), ...addressed, incarnation: count }),
+  register: fc.record({ type: kind("register"), ...addressed, incarnation: count, round: count }),
   registerReply: fc.record({
     type: kind("registerReply"),
     ...addressed,
     incarnation: count,
+    round: count,
     lastIndex: index,
     lastTerm: term,
     roll: fc.record({ index, configuration }),

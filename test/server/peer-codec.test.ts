@@ -107,8 +107,8 @@ describe("peer messages as bytes", () => {
   });
 
   it("another format version and an unknown kind are named", () => {
-    expect(decodePeerMessage(Uint8Array.of(9, 0))).toEqual({
-      malformed: "peer message has format version 9, expected 8",
+    expect(decodePeerMessage(Uint8Array.of(10, 0))).toEqual({
+      malformed: "peer message has format version 10, expected 9",
     });
     expect(decodePeerMessage(sealed(peerCodecVersion, 200))).toEqual({
       malformed: "peer message has unknown kind 200",
