@@ -4,7 +4,7 @@
  * off, and what clients ask for. Most runs are short: many mixtures tried for a while find more than few tried for long,
  * and some bugs need long ones.
  */
-import type { MemberConfig, Random } from "../core/index.ts";
+import { defaultMemberConfig, type MemberConfig, type Random } from "../core/index.ts";
 import { chance, oneOf } from "./chance.ts";
 import { standardChecks } from "./checks.ts";
 import { withOneForgetting } from "./disk/one-forgets.ts";
@@ -24,6 +24,19 @@ import {
 import { drawRareTuning } from "./tuning.ts";
 import { anyWorkload } from "./workload/any.ts";
 
+/** A run of more is long enough for a log that one entry a round trip does not bring over in time. */
+const slowFillMs = 14_000;
+
+/**
+ * One entry a round trip, and no snapshot that would spare it: who begins with nothing when the log is long is late by
+ * design. In such a run nobody does.
+ */
+function fillsUpSlowly({ config, safetyMs }: DrawContext): boolean {
+  const oneByOne =
+    config.appendBytesMax === 0 && (config.appendsInFlightMax <= 2 || config.appendsInFlightBytesMax === 1);
+  return oneByOne && config.snapshotEntries === defaultMemberConfig.snapshotEntries && safetyMs > slowFillMs;
+}
+
 function everyFault(context: DrawContext): readonly PlannedFault[] {
   const faults = swarmOf(plainClasses, context, laterClasses);
   if (context.world === "real") return faults;
@@ -33,6 +46,7 @@ function everyFault(context: DrawContext): readonly PlannedFault[] {
   for (const rare of [transfers, clockJumps, clockDrifts, defragments]) {
     if (isOn(rare.name, 25)) faults.push(...strikes(rare, context, often));
   }
+  if (fillsUpSlowly(context)) return faults;
   if (isOn("members", 40)) faults.push(...comingsAndGoings(context, often));
   return isOn("forgetting", 25) ? withOneForgetting(faults, context) : faults;
 }

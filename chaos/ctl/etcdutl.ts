@@ -222,7 +222,7 @@ async function restoreFile(path: string, flags: RestoreFlags): Promise<void> {
   const log = openLog({ level: "info", outputs: ["stderr"] });
   const fields = { path, "wal-dir": flags.walDir ?? "", "data-dir": dataDirectory };
   log.info("restoring snapshot", fields);
-  const file = new SnapshotFile(path);
+  const file = new SnapshotFile(path, "open");
   try {
     if (flags.skipHashCheck !== true) file.checkHash();
     await restore(file, { flags: read.flags, bumpRevisions: bump === 0 ? undefined : bump });

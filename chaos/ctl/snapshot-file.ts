@@ -31,23 +31,29 @@ export interface SnapshotStatus {
 }
 
 export class SnapshotFile {
-  readonly database: BboltFile;
+  #database: BboltFile | undefined;
   readonly #handle: number;
   readonly #sizeBytes: number;
   #piece: { readonly from: number; readonly bytes: Uint8Array } = { from: 0, bytes: new Uint8Array(0) };
 
-  /** @throws SnapshotProblem, BboltProblem */
-  constructor(path: string) {
+  /** @throws SnapshotProblem; `verb` is what etcd's tool would have done first */
+  constructor(path: string, verb: "open" | "stat" = "stat") {
     try {
       this.#handle = openSync(path, "r");
     } catch (error) {
-      throw new SnapshotProblem(`stat ${path}: ${error instanceof Error ? error.message : String(error)}`);
+      const text = error instanceof Error ? error.message : String(error);
+      throw new SnapshotProblem(`${verb} ${path}: ${/^[A-Z]+: (.*), open /.exec(text)?.[1] ?? text}`);
     }
     this.#sizeBytes = fstatSync(this.#handle).size;
-    this.database = new BboltFile({
+  }
+
+  /** @throws BboltProblem when it is none */
+  get database(): BboltFile {
+    this.#database ??= new BboltFile({
       sizeBytes: this.#sizeBytes - (this.#hasHash ? hashBytes : 0),
       read: (position, length) => this.#readAhead(position, length),
     });
+    return this.#database;
   }
 
   /** @throws SnapshotProblem when the hash is missing or another one */

@@ -130,7 +130,13 @@ export function writeIdentity(memberDirectory: string, identity: StoredIdentity)
     incarnation: identity.incarnation,
   };
   const temporary = `${path}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify(form, undefined, 2)}\n`, { mode: 0o600 });
+  try {
+    writeFileSync(temporary, `${JSON.stringify(form, undefined, 2)}\n`, { mode: 0o600 });
+  } catch (error) {
+    // What the system says of a failed write does not name the file.
+    if (error instanceof Error && !error.message.includes(temporary)) error.message += ` '${temporary}'`;
+    throw error;
+  }
   const handle = openSync(temporary, "r+");
   fsyncSync(handle);
   closeSync(handle);

@@ -49,6 +49,8 @@ export class Narrator {
   #compacted: number;
   #reads = { slow: 0, failed: 0 };
   #lookedMs: number | undefined;
+  /** When to say that the cluster does not know this life of the member yet; undefined: it does. */
+  #publishDueMs: number | undefined = Number.NEGATIVE_INFINITY;
 
   constructor(options: NarratorOptions) {
     this.#options = options;
@@ -71,6 +73,7 @@ export class Narrator {
         this.#tellLeader(event.leaderId, event.term);
         break;
       case "published":
+        this.#publishDueMs = undefined;
         log.info("published local member to cluster through raft", {
           "local-member-id": this.#own,
           "cluster-id": hexOf(this.#options.clusterId),
@@ -119,6 +122,20 @@ export class Narrator {
       this.#log.info("finished scheduled compaction", { "compact-revision": this.#compacted });
     }
     this.#tellReads(member.readCounts);
+    if (this.#publishDueMs !== undefined && nowMs >= this.#publishDueMs) this.#tellUnpublished(nowMs);
+  }
+
+  /** Until it is published no client is served, and without this line nothing would say why. */
+  #tellUnpublished(nowMs: number): void {
+    const { requestTimeoutMs } = this.#options;
+    if (this.#publishDueMs !== Number.NEGATIVE_INFINITY) {
+      this.#log.warn("failed to publish local member to cluster through raft", {
+        "local-member-id": this.#own,
+        "publish-timeout": `${requestTimeoutMs / 1_000}s`,
+        error: this.#leaderId === undefined ? "etcdserver: no leader" : "etcdserver: request timed out",
+      });
+    }
+    this.#publishDueMs = nowMs + requestTimeoutMs;
   }
 
   /** Counts of this life, which only grow. */
@@ -143,8 +160,10 @@ export class Narrator {
     const raft = (text: string): void => this.#log.info(`${this.#own} ${text}`, { logger: "raft" });
     const stoodForElection = role === "preCandidate" || (role === "candidate" && this.#role !== "preCandidate");
     if (stoodForElection) raft(`is starting a new election at term ${this.#term}`);
-    // Nobody with a higher term made it step down: it heard from too few.
-    if (this.#role === "leader" && role === "follower" && term === this.#term) {
+    // Nobody with a higher term made it step down: it heard from too few, unless it was removed.
+    const { raft: own, members } = this.#options.member;
+    const belongs = members.some(({ memberId }) => memberId === own.id);
+    if (belongs && this.#role === "leader" && role === "follower" && term === this.#term) {
       this.#log.warn(`${this.#own} stepped down to follower since quorum is not active`, { logger: "raft" });
     }
     raft(`became ${roleNames[role]} at term ${term}`);

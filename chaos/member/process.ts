@@ -420,7 +420,7 @@ export class MemberProcess {
     this.#ending = true;
     const { log, directory, flags } = this.#start;
     log.warn(
-      "starting again: other members know a later start of this one; its data are an old copy and its clock is wrong",
+      "starting again: other members know a later start of this one; its data are an old copy and its clock is wrong, or another process runs on a copy of its data",
       {
         start: directory.identity.incarnation,
         "later-start": life,

@@ -72,6 +72,11 @@ describe("raft", () => {
     role("leader", 2);
     role("follower", 2);
     expect(lines).toContain("warn a stepped down to follower since quorum is not active");
+    const removed = told();
+    removed.role("leader", 2);
+    removed.member.members = [recordOf(other)];
+    removed.role("follower", 2);
+    expect(removed.lines.join()).not.toContain("quorum is not active");
     const met = told();
     met.role("leader", 2);
     met.role("follower", 3);
@@ -205,3 +210,15 @@ test("a member whose others are gone says that reads wait, and that nobody is re
     await cluster.close();
   }
 }, 180_000);
+
+test("a member the cluster does not hear of says so as often as a request may take, until it is published", () => {
+  const { narrator, lines, fields } = told();
+  const lateAt = (nowMs: number): number => {
+    narrator.lookAround(nowMs);
+    return lines.filter((line) => line === "warn failed to publish local member to cluster through raft").length;
+  };
+  expect([1_000, 7_900, 8_000, 14_900, 15_000].map(lateAt)).toEqual([0, 0, 1, 1, 2]);
+  expect(fields).toContainEqual(expect.objectContaining({ "publish-timeout": "7s", error: "etcdserver: no leader" }));
+  narrator.tell({ type: "published" } as MemberEvent);
+  expect(lateAt(60_000)).toBe(2);
+});

@@ -137,6 +137,24 @@ describe("over some seeds mixed-everything", () => {
     expect(readers.length).toBeGreaterThan(0);
   });
 
+  test("lets nobody begin with nothing where a long log would come one entry a round trip", () => {
+    const drawn = Array.from({ length: 600 }, (_none, seed) =>
+      draw(scenarioNamed("mixed-everything") as Scenario, seed + 1),
+    );
+    const slow = drawn.filter(({ members: [first], phases }) => {
+      const config = { ...defaultMemberConfig, ...first?.config };
+      const isDefault = config.snapshotEntries === defaultMemberConfig.snapshotEntries;
+      const oneByOne = config.appendBytesMax === 0 && config.appendsInFlightMax === 1;
+      return oneByOne && isDefault && phases.safetyMs === 55_000;
+    });
+    const emptying = ["wipeDisk", "restoreDisk", "damageLog", "addMember", "changeMembers"];
+    const fresh = (plans: readonly Plan[]) =>
+      plans.filter(({ faults }) => faults.some(({ fault }) => emptying.includes(fault.fault))).length;
+    expect(slow.length).toBeGreaterThan(0);
+    expect(fresh(slow)).toBe(0);
+    expect(fresh(drawn)).toBeGreaterThan(100);
+  });
+
   test("leaves no option of a member as it is, but for those that need another world or more time than a run has", () => {
     const varied = new Set(plans.flatMap(({ members }) => members.flatMap(({ config }) => Object.keys(config))));
     expect(
