@@ -55,7 +55,7 @@ const rareKnobs: readonly Choices[] = [
   { applyLagEntriesMax: [5, 50] },
   { answerBytesPerStepMax: [64, 4 * kib] },
   { watchBytesMax: [kib, 16 * kib], watchStreamBytesMax: [256, 4 * kib] },
-  { watchBytesPerReplyMax: [128, 4 * kib], watchBytesPerCatchUpMax: [16 * kib, 64 * kib] },
+  { watchBytesPerReplyMax: [2 * kib, 8 * kib], watchBytesPerCatchUpMax: [16 * kib, 64 * kib] },
   { streamsMax: [8, 20] },
   { strictReconfig: [false] },
   { soleVoterAtOnce: [false] },

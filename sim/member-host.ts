@@ -143,7 +143,8 @@ export class MemberHost {
     );
     if (started === undefined) return;
     if (!started.ok) {
-      this.#world.memberFailed(this, "member-refused-to-start", started.reason);
+      // Whoever was removed is needed no more; a damaged log has nobody left to repair it.
+      if (this.#belongs !== "nevermore") this.#world.memberFailed(this, "member-refused-to-start", started.reason);
       return;
     }
     this.member = started.member;

@@ -1,8 +1,10 @@
 /*
  * The end of every run, as a pure state machine: a linearizable read of every key through each member, then the hash
  * of each member at one revision. Driven exactly as a ClientSession: same inputs, same outputs, one more to say that
- * it is over. Refusals and lost connections are tried again until a bound.
+ * it is over. Refusals and lost connections are tried again until a bound; where the revision to compare at was compacted
+ * in the meantime, all begins anew.
  */
+import { refusals } from "../../core/index.ts";
 import type { OperationAnswer, RangeOperation } from "../history.ts";
 import { Alarm } from "./alarm.ts";
 import {
@@ -26,6 +28,8 @@ export type FinalOutput =
 const tryMs = 5_000;
 const pauseMs = 200;
 const stepBoundMs = 15_000;
+/** Leases of a run end within some of them. */
+const roundsMax = 5;
 
 const everyKey: RangeOperation = { op: "range", key: "\0", rangeEnd: "\0" };
 
@@ -55,6 +59,8 @@ export class FinalSession {
   #try: Try | undefined;
   /** Highest revision a final read reported: the revision members are compared at. */
   #revision = 0;
+  /** Times that the members are compared from the beginning. */
+  #rounds = 1;
   #finished = false;
 
   /**
@@ -138,6 +144,8 @@ export class FinalSession {
       if (step.kind === "read") this.#revision = Math.max(this.#revision, outcome.revision);
       else this.#recordReplica(step, outcome.answer, nowMs);
       this.#advance();
+    } else if (step.kind === "hash" && outcome.error === refusals.compacted.text && this.#rounds < roundsMax) {
+      this.#startOver();
     } else if (nowMs >= (this.#stepEndsMs ?? nowMs)) this.#skip(outcome.error);
     else this.#notBeforeMs = nowMs + pauseMs;
   }
@@ -153,6 +161,14 @@ export class FinalSession {
     const step = this.#steps[this.#position];
     if (step !== undefined && this.#isAsked(step.member))
       this.#missing.push(`${step.kind} through ${this.#nameOf(step)}: ${error}`);
+    this.#advance();
+  }
+
+  /** Leases that end still change keys, and automatic compaction follows: members are compared at a later revision. */
+  #startOver(): void {
+    this.#rounds += 1;
+    this.#revision = 0;
+    this.#position = -1;
     this.#advance();
   }
 

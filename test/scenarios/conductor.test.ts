@@ -231,6 +231,38 @@ describe("final reads", () => {
     expect(talk.recorder.history.filter((event) => event.type === "replica")).toHaveLength(1);
   });
 
+  test("where the revision was compacted meanwhile the members are compared at a later one, but not for ever", () => {
+    const talk = new Final();
+    let missing: readonly string[] | undefined;
+    let hashes = 0;
+    const answer = (nowMs: number): void => {
+      const { call } = talk;
+      if (call === undefined) talk.outputs = talk.session.step({ type: "wake", nowMs });
+      else if (call.request.type !== "hashKv") talk.answer(nowMs, readAt(9 + hashes));
+      else {
+        expect(call.request).toMatchObject({ revision: 9 + hashes });
+        hashes += 1;
+        talk.answer(nowMs, hashes < 3 ? { ok: false, refusal: "compacted" } : hashOf(1));
+      }
+      missing = talk.outputs.find((output) => output.type === "finished")?.missing;
+    };
+    for (let nowMs = 0; hashes < 3 && nowMs < 60_000; nowMs += 200) answer(nowMs);
+    expect(hashes).toBe(3);
+    expect(talk.recorder.history.filter((event) => event.type === "replica")).toMatchObject([
+      { member: "n1", revision: 11 },
+    ]);
+
+    const never = new Final();
+    missing = undefined;
+    for (let nowMs = 0; missing === undefined && nowMs < 200_000; nowMs += 200) {
+      const { call } = never;
+      if (call === undefined) never.outputs = never.session.step({ type: "wake", nowMs });
+      else never.answer(nowMs, call.request.type === "hashKv" ? { ok: false, refusal: "compacted" } : readAt(9));
+      missing = never.outputs.find((output) => output.type === "finished")?.missing;
+    }
+    expect(missing).toHaveLength(2);
+  });
+
   test("who leaves meanwhile owes nothing any more, and who comes is asked from then on", () => {
     const talk = new Final();
     talk.answer(1, { ok: false, refusal: "noLeader" });
