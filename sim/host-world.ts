@@ -25,6 +25,7 @@ import type { Schedule } from "./schedule.ts";
 
 /** What the simulator uses of a member. */
 export interface SimMember extends Watched {
+  isRemoved(memberId: MemberId): boolean;
   step(input: Input): readonly Output[];
   stepAll(inputs: readonly Input[]): readonly Output[];
 }

@@ -160,7 +160,10 @@ export class Operator {
     for (const host of targets.leaving) host.leave();
   }
 
-  /** A connection stands while both run and hear each other. */
+  /**
+   * A connection stands while both run and hear each other. Something goes over it twice a second, so that whoever was
+   * removed and does not know it yet is told so by those who do.
+   */
   #tellLinks(): void {
     const { hosts, network } = this.#world;
     for (const from of hosts) {
@@ -170,6 +173,11 @@ export class Operator {
         const link = from.slot * hosts.length + to.slot;
         const isWhole = !network.isCut(from.slot, to.slot) && !network.isCut(to.slot, from.slot);
         const life = to.isUp && !to.paused && isWhole ? from.life : 0;
+        if (life !== 0 && to.member?.isRemoved(from.memberId) === true) {
+          const message = { type: "memberRemoved", from: to.memberId, to: from.memberId } as const;
+          from.step({ type: "peerMessage", nowMs: from.nowMs, message });
+          break;
+        }
         const told = this.#told[link] ?? 0;
         // A new life knows of no connection yet.
         if (life === told || (life === 0 && told !== from.life)) continue;

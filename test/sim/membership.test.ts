@@ -38,6 +38,29 @@ test("without being asked for they stay learners", () => {
   expect(votersOf(ran({ ...plan, members }))).toEqual(founders.map((_member, slot) => memberIdOf(BigInt(slot + 1))));
 });
 
+test("a learner that was cut off while it was removed hears of it when it is connected again", () => {
+  const plan = plannedBy("steady", 1);
+  const config = plan.members[0]?.config ?? {};
+  const learner = { name: "n4", config, clockOffsetMs: 0, clockDriftPpm: 0, joins: true as const };
+  const world = worldOf({
+    ...plan,
+    members: [...plan.members, learner],
+    faults: [
+      { atMs: 6_000, fault: { fault: "addMember", target: "n4", learner: true } },
+      { atMs: 8_000, fault: { fault: "isolate", target: "n4" } },
+      { atMs: 8_500, fault: { fault: "removeMember", target: "n4" } },
+      { atMs: 10_000, fault: { fault: "healNetwork" } },
+    ],
+    phases: { ...plan.phases, safetyMs: 12_000 },
+  });
+  // It campaigns never, so nothing it says would be answered.
+  world.run(9_900);
+  expect(world.hosts[3]?.isUp).toBe(true);
+  expect(world.hosts[0]?.member?.isRemoved(memberIdOf(4n))).toBe(true);
+  world.run(11_000);
+  expect(world.hosts[3]?.isUp).toBe(false);
+});
+
 describe("a member that ends because it was removed", () => {
   /** Some seconds into a quiet run, with an operator about. */
   function begun(): World {
