@@ -20,6 +20,7 @@ import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
 import staleDiskAndClock from "./disk/stale-disk-and-clock.ts";
 import staleDuringElection from "./disk/stale-during-election.ts";
 import staleSnapshotRestored from "./disk/stale-snapshot-restored.ts";
+import twoForgetOfFive from "./disk/two-forget-of-five.ts";
 import wipedMember from "./disk/wiped-member.ts";
 import absentWhileReplaced from "./membership/absent-while-replaced.ts";
 import growAndShrink from "./membership/grow-and-shrink.ts";
@@ -83,6 +84,7 @@ export const scenarios: readonly Scenario[] = [
   staleDuringElection,
   staleSnapshotRestored,
   steady,
+  twoForgetOfFive,
   usersAndRoles,
   wipedMember,
 ];
