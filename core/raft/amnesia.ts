@@ -50,7 +50,8 @@
  * What it cannot find. The answers come from memory: what nobody that answers knows of goes unnoticed. With n = 3 a
  * member may start with one answer, or two stopped members could never go on without the third. Members are told
  * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
- * have restarted since.
+ * have restarted since. And counterexample 5 is met for one of R that forgets: where two do, three members in all, each
+ * may hear of nobody who knows.
  *
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
@@ -391,7 +392,9 @@ function becomeSound(state: RaftState): void {
 }
 
 function askAll(state: RaftState, recall: Recall): void {
-  for (const id of votersToAsk(state, recall)) if (id !== state.id && !recall.answered.has(id)) ask(state, recall, id);
+  for (const id of votersToAsk(state, recall)) {
+    if (id !== state.id && !recall.answered.has(id) && !recall.asked.has(id)) ask(state, recall, id);
+  }
 }
 
 function ask(state: RaftState, recall: Recall, to: MemberId): void {

@@ -484,3 +484,36 @@ describe("the parts", () => {
     expect([take(9_001, 2), take(5_001, 2), take(4_999, 2)]).toEqual([true, true, false]);
   });
 });
+
+describe("a member that forgot", () => {
+  const registerReply = (from: number, round: number): RaftMessage => ({
+    type: "registerReply",
+    from: id(from),
+    to: id(1),
+    term: termOf(1),
+    incarnation: 1,
+    round,
+    lastIndex: noIndex,
+    lastTerm: noTerm,
+    roll: { index: noIndex, configuration: three },
+    registrations: noRegistrations,
+  });
+  const asked = (raft: Raft): readonly string[] => sent(raft.takeReady()).filter((text) => text.includes("register "));
+
+  test("asks anew when there are more voters than it asked before, also if none of them has more to say", () => {
+    const voters = [1, 2, 3, 4].map(id);
+    const four: Configuration = { voters, outgoing: [], learners: [] };
+    const raft = raftOf({ configuration: four, hardState: { term: termOf(1), isRecovering: true } });
+    raft.takeReady();
+    for (const from of [2, 3]) raft.step(registerReply(from, 0));
+    for (const from of [2, 3, 4]) raft.step(registerReply(from, 1));
+    expect(raft.recall?.missing).toBe(0);
+    raft.takeReady();
+    raft.applyConfiguration({ ...four, voters: [...voters, id(5)] });
+    expect(raft.recall?.missing).toBe(1);
+    raft.tick();
+    expect(asked(raft)).toEqual([2, 3, 4, 5].map((to) => `1→${to} register term=1 life=1 round=2`));
+    for (const from of [2, 3, 4]) raft.step(registerReply(from, 2));
+    expect(raft.recall?.missing).toBe(0);
+  });
+});
