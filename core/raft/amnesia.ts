@@ -354,6 +354,9 @@ export function missingVoters(state: RaftState, recall: Recall): number {
   return state.standing === "checking" ? missing : Math.max(missing, missingOf(state, recall, recall.earlier));
 }
 
+/** Answers that the present question still lacks. */
+export const missingAnswers = (state: RaftState, recall: Recall): number => missingOf(state, recall, recall.answered);
+
 function missingOf(state: RaftState, recall: Recall, answered: ReadonlySet<MemberId>): number {
   const { voters, outgoing } = rollOf(state, recall);
   const isVoter = voters.includes(state.id) || outgoing.includes(state.id);

@@ -19,7 +19,7 @@ import {
   handleRegister,
   handleRegisterReply,
   maybeRecovered,
-  missingVoters,
+  missingAnswers,
   noteWord,
   type Standing,
   tickRecall,
@@ -417,7 +417,7 @@ export class Raft implements RaftView {
     if (recall === undefined) return undefined;
     const silent = votersToAsk(this.state, recall).filter((voter) => voter !== id && !recall.answered.has(voter));
     const forgetful = silent.filter((voter) => recall.forgetful.has(voter));
-    return { forgotten: recall.forgotten, missing: missingVoters(this.state, recall), silent, forgetful };
+    return { forgotten: recall.forgotten, missing: missingAnswers(this.state, recall), silent, forgetful };
   }
   get outlivedBy(): number {
     return this.state.outlivedBy;
