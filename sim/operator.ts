@@ -97,8 +97,7 @@ export class Operator {
     );
     if (task === undefined) return false;
     task.asked = undefined;
-    const { fault } = task.change;
-    if (reply.ok || (doneAlready[fault].includes(reply.refusal) && isInPlace(task, host))) this.#end(task, "");
+    if (reply.ok || (mayBeDone(task, reply.refusal) && isInPlace(task, host))) this.#end(task, "");
     else task.lastRefusal = refusals[reply.refusal].text;
     return true;
   }
@@ -118,9 +117,10 @@ export class Operator {
           host.step({ type: "clientGone", nowMs: host.nowMs, requestId: requestIdOf(requestId) });
         }
       }
-      if (timeUs - task.beganUs >= patienceUs)
-        this.#end(task, `given up after ${task.tries} tries: ${task.lastRefusal}`);
-      else if (task.asked === undefined) this.#try(task);
+      if (timeUs - task.beganUs >= patienceUs) {
+        const isDone = task.targets.joining.length > 0 && this.#world.hosts.some((host) => isInPlace(task, host));
+        this.#end(task, isDone ? "" : `given up after ${task.tries} tries: ${task.lastRefusal}`);
+      } else if (task.asked === undefined) this.#try(task);
     }
   }
 
@@ -198,12 +198,16 @@ const doneAlready: { readonly [Name in Change["fault"]]: readonly RefusalName[] 
   transferLeader: [],
 };
 
+/** Whether a refusal is reason to look at the list of members: a try that nobody heard the answer to may have done it. */
+const mayBeDone = ({ change, targets }: Task, refusal: RefusalName): boolean =>
+  doneAlready[change.fault].includes(refusal) || targets.joining.length + targets.leaving.length > 0;
+
 /**
- * Whether the member that refused knows those who were to come, and none of those who were to go. Of several changes one
+ * Whether that member knows those who were to come, and none of those who were to go. Of several changes one
  * may be refused because somebody else made it: a leader promotes by itself. Then none was carried out.
  */
-function isInPlace({ change, targets }: Task, { member }: MemberHost): boolean {
-  if (change.fault !== "changeMembers" || member === undefined) return true;
+function isInPlace({ targets }: Task, { member }: MemberHost): boolean {
+  if (member === undefined) return false;
   const { voters, learners } = member.raft.configuration;
   const belongs = ({ memberId }: MemberHost): boolean => voters.includes(memberId) || learners.includes(memberId);
   return targets.joining.every(belongs) && !targets.leaving.some(belongs);

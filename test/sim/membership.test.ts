@@ -61,6 +61,39 @@ test("a learner that was cut off while it was removed hears of it when it is con
   expect(world.hosts[3]?.isUp).toBe(false);
 });
 
+test("machines of members whose addition was carried out and never answered are started all the same", () => {
+  const plan = plannedBy("steady", 1);
+  const config = plan.members[0]?.config ?? {};
+  const spares = ["n4", "n5"].map((name) => ({
+    name,
+    config,
+    clockOffsetMs: 0,
+    clockDriftPpm: 0,
+    joins: true as const,
+  }));
+  const world = worldOf({
+    ...plan,
+    members: [...plan.members, ...spares],
+    faults: [{ atMs: 0, fault: { fault: "disarmAlarms" } }],
+    phases: { ...plan.phases, safetyMs: 20_000 },
+  });
+  world.run(9_000);
+  const { replied } = world.operator;
+  world.operator.replied = () => true;
+  for (const target of ["n4", "n5"]) {
+    const change = { fault: "addMember", target, learner: false } as const;
+    const targets = targetsOf(change, (named) => world.hosts.find(({ name }) => name === named));
+    if (targets === undefined) throw new Error(`${target} is gone`);
+    world.operator.begin(change, targets);
+    world.run(target === "n4" ? 9_500 : 10_000);
+  }
+  world.operator.replied = replied;
+  expect(votersOf(world)).toHaveLength(5);
+  world.run(18_000);
+  // Asked for again, each is refused before anybody looks whether it is there: too few members are started.
+  expect(world.hosts.map((host) => host.isUp)).toEqual([true, true, true, true, true]);
+});
+
 describe("a member that ends because it was removed", () => {
   /** Some seconds into a quiet run, with an operator about. */
   function begun(): World {
