@@ -343,6 +343,7 @@ export class Member {
         break;
       case "peerLink":
         this.#links.note(input.memberId, input.connected, this.#nowMs);
+        if (input.connected) this.#raft.connected(input.memberId);
         break;
       case "clientRequest":
         this.#desk.submit(input.requestId, input.request, input);

@@ -14,6 +14,7 @@ import rollingRestart from "./crash/rolling-restart.ts";
 import bitRotInLog from "./disk/bit-rot-in-log.ts";
 import diskFull from "./disk/disk-full.ts";
 import failingSyncs from "./disk/failing-syncs.ts";
+import founderRestored from "./disk/founder-restored.ts";
 import quotaReached from "./disk/quota-reached.ts";
 import slowDisks from "./disk/slow-disks.ts";
 import slowFollowerSnapshot from "./disk/slow-follower-snapshot.ts";
@@ -56,6 +57,7 @@ export const scenarios: readonly Scenario[] = [
   failingSyncs,
   fencedLocks,
   flappingLinks,
+  founderRestored,
   growAndShrink,
   isolatedLeaderFlooded,
   leaderCutOff,

@@ -38,8 +38,9 @@
  *    and r forgets and asks in between? Then the one it hears may not know yet, while P counts what r said before. So P
  *    asks twice: once n − q + 1 have registered it, it asks all of them anew, and R are those that answer this time. Who
  *    forgot before that registers P again; who forgets later hears of one that knows.
- * Whom to ask. A member that was down for long may know nobody of those that are there now. So it also asks whoever
- * speaks to it as a leader or a candidate, and each answer says who belongs as far as the one who answers has applied:
+ * Whom to ask. A member that was down for long may know nobody of those that are there now; one whose copy is from the time
+ * when it was alone waits a moment for strangers. So it also asks whoever connects to it, or speaks to it as a leader or a
+ * candidate, and each answer says who belongs as far as the one who answers has applied:
  * the newest such list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
  * members was committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at
  * least T. Under the older list nothing more can be decided in a term below T without one of that quorum; and what it
@@ -52,6 +53,8 @@
  * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
  * have restarted since. And counterexample 5 is met for one of R that forgets: where two do, three members in all, each
  * may hear of nobody who knows.
+ * A copy from the time when the member was alone is found if one of the others is there to be
+ * heard when it starts.
  *
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
@@ -133,8 +136,8 @@ export class Recall {
 
 /** A life begins: it knows nothing of what it may have forgotten, or knows that it has. */
 export function beginRecall(state: RaftState, isRecovering: boolean, forgotten?: Forgotten): void {
-  const hasPeers = state.voterIds.some((id) => id !== state.id);
-  if (!hasPeers || !state.isMember(state.id)) return;
+  const isFounder = isAlone(state) && state.log.lastIndex === noIndex;
+  if (isFounder || !state.isMember(state.id)) return;
   state.recall = new Recall();
   state.standing = isRecovering ? "recovering" : "checking";
   if (isRecovering) {
@@ -155,7 +158,7 @@ export function tickRecall(state: RaftState, recall: Recall): void {
   if (state.recall !== undefined && (isChecking || missingVoters(state, recall) > 0)) askAll(state, recall);
 }
 
-/** A member that speaks to one that is checking is there to be asked; so is a stranger that leads or wants to. */
+/** A member that speaks to one that is checking is there to be asked; so is a stranger that leads, wants to or connects. */
 export function askAtOnce(state: RaftState, recall: Recall, id: MemberId): void {
   if (recall.asked.has(id) || recall.answered.has(id)) return;
   if (state.standing === "recovering" && missingVoters(state, recall) === 0) return;
@@ -354,9 +357,6 @@ export function missingVoters(state: RaftState, recall: Recall): number {
   return state.standing === "checking" ? missing : Math.max(missing, missingOf(state, recall, recall.earlier));
 }
 
-/** Answers that the present question still lacks. */
-export const missingAnswers = (state: RaftState, recall: Recall): number => missingOf(state, recall, recall.answered);
-
 function missingOf(state: RaftState, recall: Recall, answered: ReadonlySet<MemberId>): number {
   const { voters, outgoing } = rollOf(state, recall);
   const isVoter = voters.includes(state.id) || outgoing.includes(state.id);
@@ -365,6 +365,10 @@ function missingOf(state: RaftState, recall: Recall, answered: ReadonlySet<Membe
     missingOfHalf(state, answered, { half: outgoing, isVoter }),
   );
 }
+
+/** Answers that the present question still lacks; 0: none is to be asked any more. */
+export const missingAnswers = (state: RaftState, recall: Recall): number =>
+  missingOf(state, recall, recall.answered) || missingVoters(state, recall);
 
 function missingOfHalf(
   state: RaftState,
@@ -385,8 +389,20 @@ function missingOfHalf(
  */
 function maybeSound(state: RaftState, recall: Recall): void {
   if (missingVoters(state, recall) > 0) return;
-  const haveAll = votersToAsk(state, recall).every((id) => id === state.id || recall.answered.has(id));
-  if (haveAll || recall.hasLeaderAnswered || recall.ticks >= state.config.electionTicks) becomeSound(state);
+  const others = votersToAsk(state, recall).filter((id) => id !== state.id);
+  const haveAll = others.length > 0 && others.every((id) => recall.answered.has(id));
+  const waitTicks = others.length > 0 ? state.config.electionTicks : strangersTicks(state);
+  if (haveAll || recall.hasLeaderAnswered || recall.ticks >= waitTicks) becomeSound(state);
+}
+
+/** The only voter of its own list, so it knows nobody to ask. */
+const isAlone = (state: RaftState): boolean => state.voterIds.every((id) => id === state.id);
+
+/** Members that lost a connection try again at least twice a second. */
+const strangersMs = 600;
+
+function strangersTicks({ config }: RaftState): number {
+  return Math.ceil(strangersMs / config.tickMs);
 }
 
 function becomeSound(state: RaftState): void {
@@ -416,6 +432,9 @@ function forgottenBy(state: RaftState, known: HelloReply): Forgotten | undefined
   }
   if (known.seenTerm > state.term) return "term";
   if (known.heldIndex > log.lastIndex) return "entries";
+  // Whoever was alone had to hold the entry that ended that.
+  if (isAlone(state) && known.roll.index > log.lastIndex && votersOf(known.roll.configuration).length > 1)
+    return "entries";
   const term = log.termAt(known.heldIndex);
   return term !== undefined && known.heldTerm !== noTerm && term !== known.heldTerm ? "entries" : undefined;
 }

@@ -100,6 +100,12 @@ export class Raft implements RaftView {
     this.state.nowMs = nowMs;
   }
 
+  /** This member can send to that one from now on: who has to find out what it promised need not wait to be spoken to. */
+  connected(to: MemberId): void {
+    const { recall } = this.state;
+    if (recall !== undefined) askAtOnce(this.state, recall, to);
+  }
+
   /** One tick has passed: elections, heartbeats, check-quorum and transfers count these. */
   tick(): void {
     const state = this.state;

@@ -4,7 +4,7 @@
  */
 import type { MemberId } from "../ids.ts";
 
-/** Bounded by the members of the cluster: its world speaks of no others. */
+/** Bounded by the members of the cluster and the few strangers that its world lets connect. */
 export class PeerLinks {
   readonly #sinceMs = new Map<MemberId, number>();
 

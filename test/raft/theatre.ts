@@ -167,6 +167,9 @@ export class Theatre {
       case "restart":
         cluster.restart(this.node(command), numberOf(command, "life", this.node(command).incarnation + 1));
         return [];
+      case "connect":
+        cluster.act(this.node(command), (raft) => raft.connected(optionId(command, "to")));
+        return [];
       case "disk":
         this.disks.set(wordOf(command, "as"), cluster.copyDisk(this.node(command)));
         return [];
