@@ -219,7 +219,8 @@ suite(`snapshot files${whyNot === undefined ? "" : `: skipped, ${whyNot}`}`, () 
     writeFileSync(broken, bytes.subarray(0, bytes.length - 32));
     expect(refused(broken)).toBe("Error: snapshot missing hash but --skip-hash-check=false");
     writeFileSync(broken, "nothing of the kind");
-    expect(refused(broken)).toBe("Error: invalid database");
+    expect(refused(broken)).toBe("Error: snapshot missing hash but --skip-hash-check=false");
+    expect(refused(broken, "--skip-hash-check")).toBe("Error: invalid database");
     expect(refused(file, "--name", "other")).toContain('couldn\'t find local name "other"');
     expect(tool(true, "snapshot", "restore", file, "--data-dir", join(directory, "source"))).toMatchObject({
       status: 1,
