@@ -8,10 +8,12 @@ import type { CallTarget } from "../../chaos/member/calls.ts";
 import { Switchboard } from "../../chaos/member/calls.ts";
 import { electionPrograms } from "../../chaos/member/concurrency/election.ts";
 import { lockPrograms } from "../../chaos/member/concurrency/lock.ts";
+import type { UntimedInput } from "../../chaos/member/loop.ts";
 import { type CallStatus, credentialOf, Seam } from "../../chaos/member/seam.ts";
 import {
   clusterIdOf,
   defaultMemberConfig,
+  type Input,
   type Member,
   type MemberConfig,
   type MemberRecord,
@@ -54,6 +56,7 @@ class SimCluster implements HostWorld {
   #membersChosen = 0;
   /** Something was handed to a client's side since the last look: promises there may wait to go on. */
   answered = false;
+  #isTelling = false;
 
   constructor(options: { readonly size: number; readonly seed: number; readonly config: Partial<MemberConfig> }) {
     const { size, seed } = options;
@@ -91,7 +94,7 @@ class SimCluster implements HostWorld {
     this.seams = this.hosts.map(
       (host) =>
         new Seam({
-          submit: (input) => host.step({ ...input, nowMs: host.nowMs }),
+          submit: (input) => this.#submit(host, input),
           facts: { version: "3.6.14", storageVersion: "3.6.0", quotaBytes: defaultMemberConfig.quotaBytes },
           chooseMemberId: () => memberIdOf(100n + BigInt(++this.#membersChosen)),
         }),
@@ -120,21 +123,33 @@ class SimCluster implements HostWorld {
   }
 
   replied(host: MemberHost, requestId: number, reply: Reply): void {
-    this.answered = true;
-    this.seams[host.slot]?.reply(requestIdOf(requestId), reply);
+    this.#tell(host, (seam) => seam.reply(requestIdOf(requestId), reply));
   }
 
   streamReplied(host: MemberHost, streamId: number, reply: StreamReply): void {
-    this.answered = true;
-    this.seams[host.slot]?.streamReply(streamIdOf(streamId), reply);
+    this.#tell(host, (seam) => seam.streamReply(streamIdOf(streamId), reply));
   }
 
   streamEnded(host: MemberHost, streamId: number, refusal: RefusalName | undefined): void {
-    this.answered = true;
-    this.seams[host.slot]?.streamEnded(streamIdOf(streamId), refusal);
+    this.#tell(host, (seam) => seam.streamEnded(streamIdOf(streamId), refusal));
   }
 
-  /** Hashes that a person can read. Later, because a member is not stepped in the middle of its outputs. */
+  #tell(host: MemberHost, tell: (seam: Seam) => void): void {
+    const seam = this.seams[host.slot];
+    if (seam === undefined) return;
+    this.answered = true;
+    this.#isTelling = true;
+    tell(seam);
+    this.#isTelling = false;
+  }
+
+  /** Later where it is an answer to an answer: a member is not stepped in the middle of its outputs. */
+  #submit(host: MemberHost, input: UntimedInput): void {
+    if (this.#isTelling) queueMicrotask(() => host.step({ ...input, nowMs: host.nowMs } as Input));
+    else host.step({ ...input, nowMs: host.nowMs } as Input);
+  }
+
+  /** Hashes that a person can read. Later, as above. */
   passwordGiven(host: MemberHost, { type, requestId, password, ...rest }: PasswordWork & { hash?: string }): void {
     this.answered = true;
     const hash = `hash of ${password}`;
