@@ -106,7 +106,7 @@ export const memberConfigFields = {
     kind: "switch",
     default: true,
     meaning:
-      "A member that is the only voter campaigns at its first tick, not after an election timeout (etcd: initial-election-tick-advance).",
+      "A member that is the only voter campaigns as soon as it counts, not after an election timeout (etcd: initial-election-tick-advance).",
   },
   preVote: { kind: "switch", default: true, meaning: "Ask whether an election could be won before raising the term." },
   checkQuorum: {

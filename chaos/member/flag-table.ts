@@ -44,7 +44,7 @@ export const flagTable = {
   "initial-election-tick-advance": used(
     "switch",
     "true",
-    "A member that is alone elects itself at its first tick; without it, after an election timeout, as all others do.",
+    "A member that is alone elects itself as soon as nobody else is found; without it, after an election timeout, as all do.",
   ),
   "listen-peer-urls": used("list", "http://localhost:2380", "URLs to listen on for other members."),
   "listen-client-urls": used("list", "http://localhost:2379", "URLs to listen on for clients: gRPC and HTTP."),

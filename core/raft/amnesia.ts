@@ -38,23 +38,22 @@
  *    and r forgets and asks in between? Then the one it hears may not know yet, while P counts what r said before. So P
  *    asks twice: once n − q + 1 have registered it, it asks all of them anew, and R are those that answer this time. Who
  *    forgot before that registers P again; who forgets later hears of one that knows.
- * Whom to ask. A member that was down for long may know nobody of those that are there now; one whose copy is from the time
- * when it was alone waits a moment for strangers. So it also asks whoever connects to it, or speaks to it as a leader or a
- * candidate, and each answer says who belongs as far as the one who answers has applied:
- * the newest such list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
- * members was committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at
- * least T. Under the older list nothing more can be decided in a term below T without one of that quorum; and what it
- * decided before, the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
+ * Whom to ask. A member that was down for long may know nobody of those that are there now; one whose copy is from the
+ * time when it was alone waits a moment for strangers. So it also asks whoever connects to it, or speaks to it as a
+ * leader or a candidate, and each answer says who belongs as far as the one who answers has applied: the newest such
+ * list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the members was
+ * committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at least T. Under
+ * the older list nothing more can be decided in a term below T without one of that quorum; and what it decided before,
+ * the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
  * What must not be: two recovering members vouch for each other. So only a sound one registers, and if too many have
  * forgotten, all wait, and say so: nobody can tell from within what was promised.
  *
  * What it cannot find. The answers come from memory: what nobody that answers knows of goes unnoticed. With n = 3 a
  * member may start with one answer, or two stopped members could never go on without the third. Members are told
  * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
- * have restarted since. And counterexample 5 is met for one of R that forgets: where two do, three members in all, each
- * may hear of nobody who knows.
- * A copy from the time when the member was alone is found if one of the others is there to be
- * heard when it starts.
+ * have restarted since. A copy from the time when the member was alone is found only if one of the others is there when
+ * it starts. And counterexample 5 is met for one of R that forgets: where two do, three members in all, each may hear of
+ * nobody who knows.
  *
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
