@@ -29,7 +29,8 @@
  * 4. Of two voters, or four of which one is down, the others are no quorum without P: if it never voted, nobody could
  *    bring it up to date. So once registered it votes, in later terms than that of R, for whoever's log is as good as
  *    each log of R was when it registered. r held k then, so the ordinary argument holds with r's log in place of the
- *    one P has lost.
+ *    one P has lost. Where k was committed under an older list, by voters that are none now, R need not hold it: what P
+ *    still knows to be committed counts beside their logs, and no leader lacks that.
  * 5. r itself forgets that it registered P, with an old copy of its disk, and need not notice: no word of its own is gone
  *    with that copy. Then L commits k by the new word of r and the old one of P; and those who registered P elect Y
  *    without k, on the word of the new P and without that of r. So every answer to a member that asks says what its
@@ -314,7 +315,12 @@ export const canVote = ({ recall }: RaftState): boolean => recall === undefined 
 export function isUpToDate(state: RaftState, candidate: LogEnd): boolean {
   const { recall, log } = state;
   if (recall === undefined) return log.isUpToDate(candidate);
-  return missingVoters(state, recall) === 0 && isAsGood(candidate, recall);
+  return missingVoters(state, recall) === 0 && isAsGood(candidate, recall) && isAsGood(candidate, committedEnd(state));
+}
+
+/** Whoever may lead holds what is committed, so its log is as good as this member's is up to there. */
+function committedEnd({ log }: RaftState): LogEnd {
+  return { lastIndex: log.commitIndex, lastTerm: log.termAt(log.commitIndex) ?? noTerm };
 }
 
 /** What another member registered, heard along with its word. */

@@ -3,7 +3,7 @@
  * old copy, or its log is damaged.
  *
  * Fault atlas. A damaged log tells by itself that it is damaged, so the others may crash before and after; fewer members
- * are ever damaged than are needed to repair one. What is gone without a trace only the others' memory tells
+ * are ever damaged than are needed to repair one, and no voter leaves. What is gone without a trace only the others' memory tells
  * (core/raft/amnesia.ts): all is healed some seconds before, so that they have heard what the member promised, and until
  * the end of the run none of them is stopped. Links may break as before.
  */
@@ -25,8 +25,14 @@ const stopping: readonly FaultName[] = ["kill", "killAll", "failSync", "fillDisk
 export function withOneForgetting(faults: readonly PlannedFault[], context: DrawContext): readonly PlannedFault[] {
   const random = context.random.fork("forgetting");
   const victim = oneOf(random, context.members as [string]);
-  if (chance(random, 40)) return [...faults, ...damages(random, victim, context)];
+  if (chance(random, 40)) return [...faults.filter(keepsVoters), ...damages(random, victim, context)];
   return context.safetyMs < leastMs ? faults : withoutTrace(faults, { random, victim, safetyMs: context.safetyMs });
+}
+
+/** A voter that goes may be the only other one that holds what the damaged log held. */
+function keepsVoters({ fault }: PlannedFault): boolean {
+  if (fault.fault === "changeMembers") return fault.remove.length + fault.demote.length === 0;
+  return fault.fault !== "removeMember";
 }
 
 function damages(random: Random, victim: string, context: DrawContext): PlannedFault[] {

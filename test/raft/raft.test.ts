@@ -26,16 +26,19 @@ function raftOf(options: {
   readonly entries?: readonly Entry[];
   readonly seed?: number;
   readonly proposalsMax?: number;
+  /** A snapshot that the log follows, and that is applied. */
+  readonly base?: { readonly index: number; readonly term: number };
 }): Raft {
+  const { index, term } = options.base ?? { index: noIndex, term: noTerm };
   return new Raft({
     id: id(1),
     configuration: options.configuration ?? three,
     config: { ...defaultMemberConfig, proposalsMax: options.proposalsMax ?? 10 },
     hardState: { ...blankHardState, ...options.hardState },
-    snapshotIndex: noIndex,
-    snapshotTerm: noTerm,
+    snapshotIndex: indexOf(index),
+    snapshotTerm: termOf(term),
     entries: options.entries ?? [],
-    appliedIndex: noIndex,
+    appliedIndex: indexOf(index),
     random: new SimRandom(options.seed ?? 1),
     incarnation: 1,
     standing: "sound",
@@ -515,5 +518,28 @@ describe("a member that forgot", () => {
     expect(asked(raft)).toEqual([2, 3, 4, 5].map((to) => `1→${to} register term=1 life=1 round=2`));
     for (const from of [2, 3, 4]) raft.step(registerReply(from, 2));
     expect(raft.recall?.missing).toBe(0);
+  });
+
+  test("votes for nobody who lacks what it knows to be committed, whatever those hold that registered it", () => {
+    const two: Configuration = { voters: [id(1), id(2)], outgoing: [], learners: [] };
+    const raft = raftOf({
+      configuration: two,
+      hardState: { term: termOf(4), isRecovering: true },
+      base: { index: 161, term: 4 },
+    });
+    raft.takeReady();
+    for (const round of [0, 1])
+      raft.step({ ...registerReply(2, round), roll: { index: noIndex, configuration: two } } as RaftMessage);
+    expect(raft.recall?.missing).toBe(0);
+    raft.takeReady();
+    const votes = (term: number, lastIndex: number, lastTerm: number): boolean => {
+      const end = { lastIndex: indexOf(lastIndex), lastTerm: termOf(lastTerm) };
+      raft.step({ type: "vote", from: id(2), to: id(1), term: termOf(term), ...end, transfer: true });
+      const { messagesAfterPersist, messages } = raft.takeReady();
+      return [...messages, ...messagesAfterPersist].some((message) => message.type === "voteReply" && message.granted);
+    };
+    expect(votes(5, 127, 2)).toBe(false);
+    expect(votes(6, 160, 4)).toBe(false);
+    expect(votes(7, 161, 4)).toBe(true);
   });
 });
