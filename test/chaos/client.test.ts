@@ -6,7 +6,7 @@ import { EtcdClient, type WatchStream } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
 import { Cluster } from "../../chaos/cluster.ts";
 import { seededRandom } from "../../chaos/member/random.ts";
-import { bytesOfText, leaseIdOf, noLease, textOfBytes, type WatchReply, watchIdOf } from "../../core/index.ts";
+import { bytesOfText, leaseIdOf, noLease, textOfBytes, type WatchReply } from "../../core/index.ts";
 import { watchFrom } from "../kit/requests.ts";
 import { stockEtcd, whyNoStockEtcd } from "./stock-etcd.ts";
 
@@ -120,18 +120,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`against a stock etcd ${whyNoStock
       },
       ended: (reason) => replies.push({ reason } as unknown as WatchReply),
     });
-    stream.request({
-      type: "watchCreate",
-      key: bytesOfText("watched"),
-      rangeEnd: undefined,
-      startRevision: 0,
-      progressNotify: false,
-      noPut: false,
-      noDelete: false,
-      prevKv: false,
-      watchId: watchIdOf(0n),
-      fragment: false,
-    });
+    stream.request(watchFrom("watched"));
     await came;
     expect(replies[0]?.created).toBe(true);
     came = next();
@@ -168,18 +157,7 @@ describe.skipIf(whyNoStockEtcd !== undefined)(`against a stock etcd ${whyNoStock
           resolve();
         },
       });
-      stream.request({
-        type: "watchCreate",
-        key: bytesOfText("k"),
-        rangeEnd: undefined,
-        startRevision: 0,
-        progressNotify: false,
-        noPut: false,
-        noDelete: false,
-        prevKv: false,
-        watchId: watchIdOf(0n),
-        fragment: false,
-      });
+      stream.request(watchFrom("k"));
     });
     await ready;
     await cluster.processes?.kill("n1");

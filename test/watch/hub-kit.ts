@@ -8,6 +8,7 @@ import type { Change, HistorySource } from "../../core/mvcc/change.ts";
 import type { KeyValue, WatchCreateRequest } from "../../core/request.ts";
 import { WatchHub, type WatchRequest } from "../../core/watch/hub.ts";
 import type { WatchReplyBody } from "../../core/watch/replies.ts";
+import { watchFrom } from "../kit/requests.ts";
 
 /** A store that is a list of changes, read from its beginning every time. */
 export class ListStore implements HistorySource {
@@ -66,16 +67,7 @@ const config = { ...defaultMemberConfig, watchProgressMs: 1_000_000 };
 export const stream = streamIdOf(1);
 
 export const create = (from: string, to: string | undefined, more: Partial<WatchCreateRequest> = {}): WatchRequest => ({
-  type: "watchCreate",
-  key: utf8Encode(from),
-  rangeEnd: to === undefined ? undefined : utf8Encode(to),
-  startRevision: 0,
-  progressNotify: false,
-  noPut: false,
-  noDelete: false,
-  prevKv: false,
-  watchId: watchIdOf(0n),
-  fragment: false,
+  ...watchFrom(from, to),
   ...more,
 });
 export const cancel = (watchId: number): WatchRequest => ({ type: "watchCancel", watchId: watchIdOf(BigInt(watchId)) });
