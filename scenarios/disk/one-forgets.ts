@@ -3,9 +3,9 @@
  * old copy, or its log is damaged.
  *
  * Fault atlas. A damaged log tells by itself that it is damaged, so the others may crash before and after; fewer members
- * are ever damaged than are needed to repair one, and no voter leaves. What is gone without a trace only the others' memory tells
- * (core/raft/amnesia.ts): all is healed some seconds before, so that they have heard what the member promised, and until
- * the end of the run none of them is stopped. Links may break as before.
+ * are ever damaged than are needed to repair one, and no voter leaves. What is gone without a trace only the others'
+ * memory tells (core/raft/amnesia.ts): all is healed some seconds before, so that they have heard what the member
+ * promised, and until the end of the run none of them is stopped. Links may break as before.
  */
 import type { Random } from "../../core/index.ts";
 import { between, chance, oneOf } from "../chance.ts";
