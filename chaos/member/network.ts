@@ -50,7 +50,7 @@ export class PeerNetwork implements Protocol {
     for (const link of this.#links.values()) link.start();
   }
 
-  /** The members of the cluster, as they are from now on: links to others end, new ones begin, moved ones dial anew. */
+  /** The members of the cluster, as they are from now on: links to others end, new ones begin, moved ones dial the new place. */
   setPeers(peers: readonly PeerAddress[]): void {
     for (const peer of peers) {
       if (peer.memberId === this.#options.memberId) continue;

@@ -99,14 +99,19 @@ export class PeerLink {
     return this.#connectedSinceMs;
   }
 
-  /** The member has other addresses: a connection to the old ones is of no use any more. */
+  /**
+   * The member has other addresses, which are tried at once. Until a connection to one of them stands the one there is
+   * goes on being used: the member itself may not have heard yet that it is to be found elsewhere, nor listen there.
+   */
   move(addresses: readonly string[]): void {
     if (addresses.join() === this.#peer.addresses.join()) return;
     this.#peer = { memberId: this.#peer.memberId, addresses };
     this.#attempts = 0;
     this.#retryMs = retryMinMs;
-    this.#dialling?.destroy();
-    this.#socket?.destroy();
+    const dialled = this.#dialling;
+    this.#dialling = undefined;
+    dialled?.destroy();
+    if (this.#lifeTimer !== undefined) this.#dial();
   }
 
   #noteLife(alive: boolean): void {

@@ -211,6 +211,58 @@ describe("links", () => {
     );
   });
 
+  test("a member that is said to be elsewhere, and is not there yet, still gets what is sent; once it is there it is found", async () => {
+    const [one, two] = await pair();
+    const arrives = async (to: End, number: number): Promise<void> => {
+      await until(
+        () => {
+          one.send(heartbeat(number));
+          return to.received.length > 0;
+        },
+        5_000,
+        () => `heartbeat ${number}`,
+      );
+    };
+    await arrives(two, 1);
+    // What tells it so is what is sent next.
+    const elsewhere = new End(second);
+    ends.push(elsewhere);
+    await elsewhere.start(new Map([[first, "127.0.0.1:1"]]));
+    const { number } = elsewhere;
+    await elsewhere.stop();
+    two.received = [];
+    one.moved(second, `127.0.0.1:${number}`);
+    one.send(heartbeat(2));
+    await sleep(10 * quietMs);
+    one.send(heartbeat(3));
+    await sleep(quietMs);
+    expect(two.received).toEqual([heartbeat(2), heartbeat(3)]);
+    await two.stop();
+    await elsewhere.start(new Map([[first, "127.0.0.1:1"]]));
+    await arrives(elsewhere, 4);
+  });
+
+  test("a member that listens elsewhere already is talked to there", async () => {
+    const [one, two] = await pair();
+    const elsewhere = new End(second);
+    ends.push(elsewhere);
+    await elsewhere.start(new Map([[first, "127.0.0.1:1"]]));
+    await until(
+      () => one.connected === 1,
+      5_000,
+      () => "no connection",
+    );
+    one.moved(second, `127.0.0.1:${elsewhere.number}`);
+    await until(
+      () => {
+        one.send(heartbeat(1));
+        return elsewhere.received.length > 0;
+      },
+      5_000,
+      () => `nothing arrived, ${two.received.length} at the old place`,
+    );
+  });
+
   test("a large message arrives whole", async () => {
     const [one, two] = await pair();
     await until(

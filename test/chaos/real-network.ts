@@ -60,6 +60,10 @@ export class End {
   get connected(): number {
     return this.#network?.connected ?? 0;
   }
+  /** That member is to be found there from now on. */
+  moved(memberId: MemberId, address: string): void {
+    this.#network?.setPeers([{ memberId, addresses: [address] }]);
+  }
   send(message: PeerMessage): void {
     this.#network?.send(message);
   }
