@@ -20,7 +20,7 @@ export { nextIncarnation } from "./incarnation.ts";
 export type { Input, PeerMessage } from "./input.ts";
 export type { Member } from "./member.ts";
 export { hashOfStoredKeys } from "./mvcc/stored-hash.ts";
-export type { LogOperation, MemberEvent, Output, Retention } from "./output.ts";
+export type { LogOperation, MemberEvent, Output, Retention, StopCause } from "./output.ts";
 export {
   type Backend,
   type BackendInstall,

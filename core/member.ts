@@ -19,7 +19,7 @@ import type { RefusalName } from "./errors.ts";
 import type { LogIndex, MemberId, Revision, WriteId } from "./ids.ts";
 import type { Input, PeerMessage } from "./input.ts";
 import { type MemberIdentity, versionOf } from "./member-identity.ts";
-import type { Output } from "./output.ts";
+import type { Output, StopCause } from "./output.ts";
 import type { Backend, Random } from "./ports.ts";
 import type { Entry } from "./raft/message.ts";
 import { Raft } from "./raft/raft.ts";
@@ -42,6 +42,7 @@ import { Publication } from "./server/publication.ts";
 import { type Read, Reads } from "./server/reads.ts";
 import { Snapshots } from "./server/snapshots.ts";
 import { Space } from "./server/space.ts";
+import { divergenceText } from "./server/standing.ts";
 import { StreamDesk } from "./server/stream-desk.ts";
 import { Transfers } from "./server/transfers.ts";
 import type { OpenedLog } from "./storage/open-log.ts";
@@ -326,8 +327,9 @@ export class Member {
     }
     this.#advance();
     this.#servePostponed();
-    const { outlivedBy } = this.#raft;
+    const { outlivedBy, divergence } = this.#raft;
     if (outlivedBy > 0) this.#outbox.push({ type: "outlived", incarnation: outlivedBy });
+    if (divergence !== undefined) this.#end("diverged", divergenceText(divergence, this.#raft, this.members));
     return this.#outbox.take();
   }
 
@@ -404,7 +406,7 @@ export class Member {
     this.#farewell.tick();
     if (this.#corruption.mayServe) this.#publication.tick(this.#nowMs);
     this.#chores.tick(this.#nowMs);
-    this.#endIf(this.#corruption.tick(this.#nowMs));
+    this.#endIfInconsistent(this.#corruption.tick(this.#nowMs));
   }
 
   #receive(message: PeerMessage): void {
@@ -417,7 +419,7 @@ export class Member {
         return;
       case "hashQuery":
       case "hashReply":
-        this.#endIf(this.#corruption.handle(message));
+        this.#endIfInconsistent(this.#corruption.handle(message));
         return;
       case "snapshotChunk":
         // What was gathered is written and applied first: while a snapshot is put in place nothing is, and after that the
@@ -445,6 +447,7 @@ export class Member {
         return;
       }
       case "hello":
+      case "helloReply":
       case "register":
       case "preVote":
       case "vote":
@@ -576,7 +579,11 @@ export class Member {
     return isNewLeader;
   }
 
-  #endIf(reason: string | undefined): void {
-    if (reason !== undefined) this.#outbox.push({ type: "stop", reason, removed: false });
+  #endIfInconsistent(reason: string | undefined): void {
+    if (reason !== undefined) this.#end("inconsistent", reason);
+  }
+
+  #end(cause: StopCause, reason: string): void {
+    this.#outbox.push({ type: "stop", reason, cause });
   }
 }

@@ -73,5 +73,8 @@ export type Output =
    * world ends it, and starts it with an incarnation above that. Nothing comes after this output.
    */
   | { readonly type: "outlived"; readonly incarnation: number }
-  /** The member cannot go on. The world ends it; nothing more is stepped. `removed`: in good order, but for ever. */
-  | { readonly type: "stop"; readonly reason: string; readonly removed: boolean };
+  /** The member cannot go on. The world ends it; nothing more is stepped. */
+  | { readonly type: "stop"; readonly reason: string; readonly cause: StopCause };
+
+/** `removed`: in good order, but for ever. `diverged`: its history is not its cluster's. `inconsistent`: its data are not. */
+export type StopCause = "removed" | "diverged" | "inconsistent";

@@ -386,7 +386,7 @@ export class MemberHost {
         this.start();
         return;
       case "stop":
-        if (output.removed) world.removedItself(this);
+        if (output.cause === "removed") world.removedItself(this);
         else world.memberFailed(this, "member-stopped", output.reason);
         this.kill({ powerLoss: false }, `stopped: ${output.reason}`);
         return;

@@ -3,7 +3,14 @@
  * are one step, and its outputs are carried out in order before the next. Also where the backend is committed: between
  * steps, never inside one.
  */
-import { type Input, type MemberEvent, type Output, unreachable, type WriteId } from "../../core/index.ts";
+import {
+  type Input,
+  type MemberEvent,
+  type Output,
+  type StopCause,
+  unreachable,
+  type WriteId,
+} from "../../core/index.ts";
 import type { LmdbBackend } from "./backend.ts";
 import type { MemberClock, Ticking } from "./clock.ts";
 import type { LogDisk } from "./disk.ts";
@@ -49,9 +56,9 @@ export interface LoopOptions {
   readonly onTicked?: (nowMs: number, tookMs: number) => void;
 }
 
-/** `disk`: it failed, and nothing more is promised. `listener`: a port failed. `invariant`: the member found itself wrong. `removed`: it belongs no more, in good order. */
+/** `disk`: it failed, and nothing more is promised. `listener`: a port failed. `invariant`: the member found itself wrong. */
 export interface StopReason {
-  readonly kind: "disk" | "listener" | "invariant" | "removed";
+  readonly kind: "disk" | "listener" | "invariant" | StopCause;
   readonly text: string;
 }
 
@@ -189,7 +196,7 @@ export class Loop {
           this.#options.onOutlived(output.incarnation);
           return;
         case "stop":
-          this.fail({ kind: output.removed ? "removed" : "invariant", text: output.reason });
+          this.fail({ kind: output.cause, text: output.reason });
           return;
         default:
           unreachable(output);

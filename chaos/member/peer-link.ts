@@ -50,7 +50,7 @@ const refusalCauses: { readonly [start: string]: string } = {
 };
 const dialTimeoutMs = 1_000;
 const retryMinMs = 25;
-const retryMaxMs = 500;
+const retryMaxMs = 250;
 const askForLifeMs = 500;
 /** A connection without a sign of life for so long is replaced. */
 const silenceMaxMs = 2_000;

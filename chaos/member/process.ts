@@ -63,6 +63,8 @@ const exitCodeOf = {
   disk: exitCodes.disk,
   listener: exitCodes.failed,
   invariant: exitCodes.broken,
+  inconsistent: exitCodes.broken,
+  diverged: exitCodes.broken,
   removed: exitCodes.asked,
 };
 /** How long calls under way may take to finish when the process is asked to end. */
@@ -515,6 +517,8 @@ const endTexts: { readonly [Kind in StopReason["kind"]]: string } = {
   disk: "the disk failed",
   listener: "a listener failed",
   invariant: "panic",
+  inconsistent: "panic",
+  diverged: "its history is not its cluster's",
   removed: "the member was removed",
 };
 

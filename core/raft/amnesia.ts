@@ -53,14 +53,15 @@
  * member may start with one answer, or two stopped members could never go on without the third. Members are told
  * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
  * have restarted since. A copy from the time when the member was alone is found only if one of the others is there when
- * it starts. And counterexample 5 is met for one of R that forgets: where two do, three members in all, each may hear of
- * nobody who knows.
+ * it starts; who turns up later can only make it stop (divergence.ts). And counterexample 5 is met for one of R that
+ * forgets: where two do, three members in all, each may hear of nobody who knows.
  *
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import { membersOf, votersOf } from "./confchange.ts";
+import { doubtOwnEntries, provesDivergence } from "./divergence.ts";
 import { withRegistration } from "./hard-state.ts";
 import { latestLife } from "./lives.ts";
 import type {
@@ -132,17 +133,23 @@ export class Recall {
   leaderTerm: Term = noTerm;
   target: LogIndex = noIndex;
   agreedIndex: LogIndex = noIndex;
+  /**
+   * Present while entries beyond it may be of a history that this member has for itself: see divergence.ts. Up to it this
+   * log and a leader's are the same.
+   */
+  sharedIndex: LogIndex | undefined;
 }
 
 /** A life begins: it knows nothing of what it may have forgotten, or knows that it has. */
 export function beginRecall(state: RaftState, isRecovering: boolean, forgotten?: Forgotten): void {
-  const isFounder = isAlone(state) && state.log.lastIndex === noIndex;
+  const isFounder = state.isSoleVoter && state.log.lastIndex === noIndex;
   if (isFounder || !state.isMember(state.id)) return;
   state.recall = new Recall();
   state.standing = isRecovering ? "recovering" : "checking";
   if (isRecovering) {
     state.recall.forgotten = forgotten ?? "found by an earlier life";
     registerItself(state);
+    doubtOwnEntries(state, state.recall);
   }
   askAll(state, state.recall);
 }
@@ -158,16 +165,19 @@ export function tickRecall(state: RaftState, recall: Recall): void {
   if (state.recall !== undefined && (isChecking || missingVoters(state, recall) > 0)) askAll(state, recall);
 }
 
-/** A member that speaks to one that is checking is there to be asked; so is a stranger that leads, wants to or connects. */
+/**
+ * A member that speaks to one that is checking is there to be asked; so is whoever leads, wants to or connects: a stranger,
+ * or one that is a learner as far as is known here, and may have become a voter since.
+ */
 export function askAtOnce(state: RaftState, recall: Recall, id: MemberId): void {
   if (recall.asked.has(id) || recall.answered.has(id)) return;
   if (state.standing === "recovering" && missingVoters(state, recall) === 0) return;
-  if (votersToAsk(state, recall).includes(id)) ask(state, recall, id);
-  else if (!state.isMember(id) && recall.asked.size < state.voterIds.length + strangersAskedMax) ask(state, recall, id);
+  const hasRoom = recall.asked.size < state.voterIds.length + othersAskedMax;
+  if (hasRoom || votersToAsk(state, recall).includes(id)) ask(state, recall, id);
 }
 
-/** Members of no list known here that are asked between two ticks; the others are asked after the next. */
-const strangersAskedMax = 8;
+/** Members that are no voters by any list known here and are asked between two ticks; more are asked after the next. */
+const othersAskedMax = 8;
 
 /** The newest list of members known: this member's own, or what an answer said. */
 function rollOf(state: RaftState, recall: Recall): Configuration {
@@ -211,20 +221,21 @@ function answerHello(state: RaftState, to: MemberId): void {
     heldTerm: witness.heldTerm,
     hasServed: state.hasServed(to),
     leads: state.leadership !== undefined,
-    roll: { index: state.log.appliedIndex, configuration: state.configuration },
+    roll: state.roll,
     registrations: state.registrations,
   });
 }
 
-export function handleHelloReply(state: RaftState, message: HelloReply): void {
-  const { recall } = state;
-  if (recall === undefined || state.standing !== "checking" || message.incarnation !== state.incarnation) return;
+export function handleHelloReply(state: RaftState, recall: Recall, message: HelloReply): void {
+  if (state.standing !== "checking" || message.incarnation !== state.incarnation) return;
+  if (provesDivergence(state, message)) return;
   learnRoll(recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgotten = forgottenBy(state, message);
   if (recall.forgotten !== undefined) {
     state.standing = "recovering";
     registerItself(state);
+    doubtOwnEntries(state, recall);
     recall.answered.clear();
     recall.asked.clear();
     askAll(state, recall);
@@ -266,7 +277,7 @@ export function handleRegister(state: RaftState, message: Register): void {
     round: message.round,
     lastIndex: state.log.lastIndex,
     lastTerm: state.log.lastTerm,
-    roll: { index: state.log.appliedIndex, configuration: state.configuration },
+    roll: state.roll,
     registrations: state.registrations,
   });
 }
@@ -274,6 +285,7 @@ export function handleRegister(state: RaftState, message: Register): void {
 export function handleRegisterReply(state: RaftState, message: RegisterReply): void {
   const { recall } = state;
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
+  if (provesDivergence(state, message)) return;
   learnRoll(recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgetful.delete(message.from);
@@ -400,11 +412,8 @@ function maybeSound(state: RaftState, recall: Recall): void {
   if (haveAll || recall.hasLeaderAnswered || recall.ticks >= waitTicks) becomeSound(state);
 }
 
-/** The only voter of its own list, so it knows nobody to ask. */
-const isAlone = (state: RaftState): boolean => state.voterIds.every((id) => id === state.id);
-
-/** Members that lost a connection try again at least twice a second. */
-const strangersMs = 600;
+/** Members that lost a connection try again four times a second; on a busy machine some of these tries come late. */
+const strangersMs = 1_200;
 
 function strangersTicks({ config }: RaftState): number {
   return Math.ceil(strangersMs / config.tickMs);
@@ -438,7 +447,7 @@ function forgottenBy(state: RaftState, known: HelloReply): Forgotten | undefined
   if (known.seenTerm > state.term) return "term";
   if (known.heldIndex > log.lastIndex) return "entries";
   // Whoever was alone had to hold the entry that ended that.
-  if (isAlone(state) && known.roll.index > log.lastIndex && votersOf(known.roll.configuration).length > 1)
+  if (state.isSoleVoter && known.roll.index > log.lastIndex && votersOf(known.roll.configuration).length > 1)
     return "entries";
   const term = log.termAt(known.heldIndex);
   return term !== undefined && known.heldTerm !== noTerm && term !== known.heldTerm ? "entries" : undefined;

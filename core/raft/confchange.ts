@@ -17,6 +17,14 @@ export function votersOf(configuration: Configuration): readonly MemberId[] {
 }
 
 /** Throws unless every list ascends without repeats and no learner votes in the incoming half. */
+export function isSameConfiguration(one: Configuration, other: Configuration): boolean {
+  const isSame = (a: readonly MemberId[], b: readonly MemberId[]): boolean =>
+    a.length === b.length && a.every((id, position) => id === b[position]);
+  return (
+    isSame(one.voters, other.voters) && isSame(one.outgoing, other.outgoing) && isSame(one.learners, other.learners)
+  );
+}
+
 export function assertConfiguration(configuration: Configuration): void {
   assertAscending(configuration.voters);
   assertAscending(configuration.outgoing);

@@ -5,6 +5,7 @@
 import { indexOf, noTerm } from "../ids.ts";
 import { canVote, isUpToDate, noteAgreement } from "./amnesia.ts";
 import { campaign } from "./candidate.ts";
+import { contradictsCommitted, isDoubtful, noteCompared } from "./divergence.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { RaftState } from "./state.ts";
@@ -33,7 +34,7 @@ export function stepFollower(state: RaftState, message: RaftMessage): void {
 }
 
 export function tickFollower(state: RaftState): void {
-  const isAtOnce = state.isSoleVoter && state.config.soleVoterAtOnce;
+  const isAtOnce = state.isSoleVoter && state.config.soleVoterAtOnce && state.leaderId === undefined;
   if (!isAtOnce && !state.electionTimeoutReached()) return;
   if (state.isVoter && state.standing === "sound") campaign(state, { transfer: false });
   // One that cannot campaign at least stops sending its clients' requests to a leader that is gone, and being loyal to it.
@@ -41,25 +42,29 @@ export function tickFollower(state: RaftState): void {
 }
 
 function handleAppend(state: RaftState, message: Append): void {
+  if (contradictsCommitted(state, message)) return;
   const log = state.log;
   const lastNewIndex = indexOf(message.prevIndex + message.entries.length);
   // Every leader holds what is committed, so an append that begins before the commit index agrees there; its start may
   // be compacted here, and only what lies beyond the commit index can be new.
-  if (message.prevIndex >= log.commitIndex && log.termAt(message.prevIndex) !== message.prevTerm) {
+  const disagrees = message.prevIndex >= log.commitIndex && log.termAt(message.prevIndex) !== message.prevTerm;
+  if (disagrees || isDoubtful(state, message.prevIndex)) {
     rejectAppend(state, message);
     return;
   }
   log.merge(message.entries);
   log.commitTo(indexOf(Math.min(message.commitIndex, lastNewIndex)));
-  // Whatever is committed agrees too.
-  state.sendAccepted(message.from, indexOf(Math.max(lastNewIndex, log.commitIndex)));
-  if (state.recall !== undefined) noteAgreement(state, state.recall, message);
+  const { recall } = state;
+  if (recall !== undefined) noteCompared(state, recall, lastNewIndex);
+  // Whatever is committed agrees too, unless that is in doubt.
+  state.sendAccepted(message.from, recall?.sharedIndex ?? indexOf(Math.max(lastNewIndex, log.commitIndex)));
+  if (recall !== undefined) noteAgreement(state, recall, message);
 }
 
 function rejectAppend(state: RaftState, message: Append): void {
   // Whatever is committed agrees, so the hint need not go below it.
   const conflict = state.log.conflictHint(message.prevIndex, message.prevTerm);
-  const hintIndex = indexOf(Math.max(conflict, state.log.commitIndex));
+  const hintIndex = state.recall?.sharedIndex ?? indexOf(Math.max(conflict, state.log.commitIndex));
   state.sendOnTerm({
     type: "appendRejected",
     from: state.id,

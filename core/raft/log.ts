@@ -244,6 +244,11 @@ export class RaftLog {
     return false;
   }
 
+  /** What is not known to be committed is gone from memory; on the disk, once something is written in its place. */
+  forgetUncommitted(): void {
+    if (this.lastIndex > this.commitIndex) this.cutFrom(indexOf(this.commitIndex + 1));
+  }
+
   private cutFrom(index: LogIndex): void {
     const kept = indexOf(index - 1);
     this.entries.cutTo(kept - this.baseIndex);

@@ -26,6 +26,7 @@ import {
   votersToAsk,
 } from "./amnesia.ts";
 import { campaign, stepCandidate, tickCandidate } from "./candidate.ts";
+import { askIfAlone, type Divergence, handleAcquaintance, stepAlone } from "./divergence.ts";
 import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollower } from "./follower.ts";
 import {
   addRead,
@@ -104,6 +105,7 @@ export class Raft implements RaftView {
   connected(to: MemberId): void {
     const { recall } = this.state;
     if (recall !== undefined) askAtOnce(this.state, recall, to);
+    else askIfAlone(this.state, to);
   }
 
   /** One tick has passed: elections, heartbeats, check-quorum and transfers count these. */
@@ -123,7 +125,7 @@ export class Raft implements RaftView {
     if (!this.isForMe(message)) return;
     noteWord(state, message);
     noteOwnLives(state, message);
-    if (this.stepRecall(message)) return;
+    if (this.stepRecall(message) || stepAlone(state, message)) return;
     if (message.type === "voteReply" || message.type === "preVoteReply" || message.type === "timeoutNow") {
       state.learnCommitted(message.committed);
     }
@@ -164,7 +166,7 @@ export class Raft implements RaftView {
    */
   acceptSnapshotMessage(message: SnapshotChunk | SnapshotChunkReply): boolean {
     const state = this.state;
-    if (!this.isForMe(message) || state.standing === "checking") return false;
+    if (!this.isForMe(message) || state.standing === "checking" || stepAlone(state, message)) return false;
     if (message.term > state.term) {
       state.becomeFollower(message.term, message.type === "snapshotChunk" ? message.from : undefined);
     } else if (message.term < state.term) {
@@ -181,7 +183,8 @@ export class Raft implements RaftView {
     if (state.role !== "follower") state.becomeFollower(state.term, message.from);
     state.heardLeader(message.from);
     if (message.snapshotIndex > state.log.commitIndex) return true;
-    state.sendAccepted(message.from, state.log.commitIndex);
+    // What is committed agrees, unless that is in doubt; then its answers to appends say how far.
+    if (state.recall?.sharedIndex === undefined) state.sendAccepted(message.from, state.log.commitIndex);
     return false;
   }
 
@@ -374,6 +377,7 @@ export class Raft implements RaftView {
     if (snapshot.index <= state.log.handedIndex) return false;
     state.log.install(snapshot.index, snapshot.term);
     state.configure(snapshot.configuration);
+    if (state.recall !== undefined) state.recall.sharedIndex = undefined;
     if (state.leaderId !== undefined) {
       state.messagesAfterPersist.push({
         type: "appendAccepted",
@@ -427,6 +431,9 @@ export class Raft implements RaftView {
   }
   get outlivedBy(): number {
     return this.state.outlivedBy;
+  }
+  get divergence(): Divergence | undefined {
+    return this.state.divergence;
   }
   /** As it stands now; what is on the disk may be older. */
   get hardState(): HardState {
@@ -484,7 +491,8 @@ export class Raft implements RaftView {
     // Who was away for long knows nobody that is there now, and may be the one whose answer is waited for.
     if (message.type === "hello") return true;
     // Whoever was asked may answer; each says for which life.
-    if (message.type === "helloReply" || message.type === "registerReply") return state.recall !== undefined;
+    if (message.type === "registerReply") return state.recall !== undefined;
+    if (message.type === "helloReply") return state.recall !== undefined || state.isSoleVoter;
     return !state.isMember(state.id);
   }
 
@@ -496,7 +504,8 @@ export class Raft implements RaftView {
         handleHello(state, message);
         return true;
       case "helloReply":
-        handleHelloReply(state, message);
+        if (state.recall === undefined) handleAcquaintance(state, message);
+        else handleHelloReply(state, state.recall, message);
         return true;
       case "register":
         handleRegister(state, message);

@@ -4,6 +4,7 @@
  */
 import type { LogIndex, MemberId, Term } from "../ids.ts";
 import type { Forgotten, Standing } from "./amnesia.ts";
+import type { Divergence } from "./divergence.ts";
 import type { Configuration, Entry, HardState, RaftMessage } from "./message.ts";
 
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
@@ -65,6 +66,8 @@ export interface RaftView {
   readonly recall: RecallView | undefined;
   /** A life of this member that began later than this one, as others say; 0: none. See lives.ts. */
   readonly outlivedBy: number;
+  /** Present once it is known that this member's history is not its cluster's; it must be ended. See divergence.ts. */
+  readonly divergence: Divergence | undefined;
   readonly commitIndex: LogIndex;
   /** First index still held in memory; entries before it are compacted. */
   readonly firstIndex: LogIndex;

@@ -8,6 +8,7 @@ import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids
 import type { Random } from "../ports.ts";
 import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.ts";
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
+import type { Divergence } from "./divergence.ts";
 import type { ForwardedOnce } from "./forwarded.ts";
 import type { Leadership } from "./leadership.ts";
 import { RaftLog } from "./log.ts";
@@ -19,6 +20,7 @@ import type {
   HardState,
   RaftMessage,
   Registration,
+  Roll,
 } from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import { ForwardedReads } from "./readindex.ts";
@@ -74,6 +76,8 @@ export class RaftState {
   readonly incarnation: number;
   /** A later life of this member than this one, as others say: see lives.ts. 0: nobody says so. */
   outlivedBy = 0;
+  /** What proves that this member goes on with another history than its cluster; it must not go on. */
+  divergence: Divergence | undefined;
   readonly log: RaftLog;
   private readonly random: Random;
 
@@ -211,6 +215,11 @@ export class RaftState {
     const witness = new Witness(id);
     if (id !== this.id) this.strangers = [...this.strangers.slice(1 - strangersMax), witness];
     return witness;
+  }
+
+  /** Who belongs, as far as this member has applied. */
+  get roll(): Roll {
+    return { index: this.log.appliedIndex, configuration: this.configuration };
   }
 
   /** What this member surely knows to be committed. */

@@ -27,6 +27,6 @@ export class Farewell {
 
   end(): void {
     const reason = "the member has been permanently removed from the cluster";
-    this.#outbox.push({ type: "stop", reason, removed: true });
+    this.#outbox.push({ type: "stop", reason, cause: "removed" });
   }
 }

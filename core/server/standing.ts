@@ -1,8 +1,11 @@
 /*
- * What people are told about a member that forgot what it had promised: in its status and in its log.
+ * What people are told about a member that forgot what it had promised, in its status and in its log; and about one that
+ * went on with another history than its cluster, when it ends.
  */
+import { unreachable } from "../assert.ts";
 import { hexOf, type MemberId } from "../ids.ts";
 import type { Forgotten } from "../raft/amnesia.ts";
+import type { Divergence } from "../raft/divergence.ts";
 import type { RaftView } from "../raft/ready.ts";
 import type { MemberRecord } from "../request.ts";
 
@@ -18,6 +21,31 @@ export function standingText(raft: RaftView, members: readonly MemberRecord[]): 
     return `${gone}, and so are those of ${namesOf(forgetful, members)}: too few members are left that know what was promised. Stop all members, start the one with the highest raft index in "etcdctl endpoint status" with --force-new-cluster, and add the others anew with empty data directories; what that one lacks is lost`;
   }
   return `${gone}; it does not count until ${missing} more of ${namesOf(silent, members)} have answered: start them, or give this member up with "etcdctl member remove ${hexOf(raft.id)}" and add it anew with an empty data directory`;
+}
+
+/** What was found, how that comes, and what to do; what this member alone acknowledged is in no other log. */
+export function divergenceText(
+  divergence: Divergence,
+  { id, term }: Pick<RaftView, "id" | "term">,
+  members: readonly MemberRecord[],
+): string {
+  const what = foundBy(divergence, nameOf(divergence.from, members));
+  const why = "a disk put back from before the others came, or --force-new-cluster beside members that live, does that";
+  const remedy = `the cluster goes on without this member: keep a copy of its data directory for what it acknowledged alone (in terms up to ${term}), give it up with "etcdctl member remove ${hexOf(id)}" at the others, and add it anew with an empty data directory`;
+  return `this member's history is not its cluster's: ${what}; ${why}; ${remedy}`;
+}
+
+function foundBy(divergence: Divergence, other: string): string {
+  switch (divergence.type) {
+    case "members":
+      return `by its own list it is the only voter, but as of entry ${divergence.index} of ${other} others are`;
+    case "leads":
+      return `by its own list it is the only voter, but ${other} leads in term ${divergence.term}`;
+    case "entries":
+      return `entry ${divergence.index} is committed here, in term ${divergence.ownTerm}, and ${other} has another one in its place, of term ${divergence.term}`;
+    default:
+      return unreachable(divergence);
+  }
 }
 
 const forgottenTexts: { readonly [What in Forgotten]: string } = {

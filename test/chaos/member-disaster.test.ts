@@ -2,7 +2,7 @@
  * Disasters of a cluster of real members: the majority is lost and one goes on alone; a directory with data is started
  * over with the flags of a new cluster.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -62,6 +62,58 @@ async function namesAt(client: EtcdClient): Promise<readonly string[]> {
   return answer.type === "memberList" ? answer.members.map(({ name }) => name) : [];
 }
 
+/** Member `name` is added to the cluster that one of its members is asked for, and serves. */
+async function joins(cluster: RealCluster, position: number, name: string) {
+  const [clientPort = 0, peerPort = 0] = await freePorts(2);
+  const [clientUrl, peerUrl] = [`http://127.0.0.1:${clientPort}`, `http://127.0.0.1:${peerPort}`];
+  const client = clientOf(cluster.clientPorts[position]);
+  await ask(client, { type: "memberAdd", memberId: memberIdOf(0n), peerUrls: [peerUrl], isLearner: false });
+  const member = new RealMember({
+    name,
+    logFile: join(cluster.directory, `${name}.log`),
+    args: [
+      ...["--name", name, "--data-dir", join(cluster.directory, name), "--initial-cluster-state", "existing"],
+      ...["--listen-client-urls", clientUrl, "--advertise-client-urls", clientUrl],
+      ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
+      ...["--initial-cluster", `m${position + 1}=http://127.0.0.1:${cluster.peerPorts[position]},${name}=${peerUrl}`],
+    ],
+  });
+  closers.push(() => member.close());
+  member.start();
+  await member.logged("serving client traffic insecurely");
+  return { member, clientPort };
+}
+
+test("a founder's old copy that led alone ends when the others turn up, and says what to do", async () => {
+  const cluster = await start(1);
+  const client = clientOf(cluster.clientPorts[0]);
+  const [founder] = cluster.members;
+  if (founder === undefined) throw new Error("no founder");
+  const [data, copy] = [join(cluster.directory, "m1"), join(cluster.directory, "copy")];
+  await ask(client, putOf("before", "1"));
+  await founder.end("SIGTERM");
+  cpSync(data, copy, { recursive: true });
+  founder.start();
+  const { member: other } = await joins(cluster, 0, "m2");
+  await ask(client, putOf("together", "1"));
+  for (const member of [other, founder]) await member.end("SIGTERM");
+  // Nobody is there to tell it.
+  rmSync(data, { recursive: true });
+  cpSync(copy, data, { recursive: true });
+  founder.start();
+  await founder.logged("serving client traffic insecurely", 3);
+  await ask(client, putOf("alone", "1"));
+  other.start();
+  expect(await founder.ended()).toEqual({ exitCode: 2, signal: null });
+  const fatal = founder.log.split("\n").find((line) => line.includes("stopping: its history is not its cluster's"));
+  expect(fatal).toMatch(/by its own list it is the only voter, but as of entry \d+ of [0-9a-f]+ others are/);
+  expect(fatal).toMatch(/give it up with \\"etcdctl member remove [0-9a-f]+\\" at the others, and add it anew/);
+  // Nor is it let in again: it is found at its start, and what it wrote alone contradicts what the other sends.
+  founder.start();
+  expect(await founder.ended()).toEqual({ exitCode: 2, signal: null });
+  expect(founder.log.split("stopping: its history is not its cluster's")).toHaveLength(3);
+}, 120_000);
+
 describe("force-new-cluster", () => {
   test("the one that is left goes on alone with all it held; old members are turned away, and new ones join", async () => {
     const cluster = await start(3);
@@ -91,23 +143,7 @@ describe("force-new-cluster", () => {
     await old.logged("the member has been permanently removed from the cluster");
     expect(await old.ended()).toEqual({ exitCode: 0, signal: null });
     // A new one learns the same past.
-    const [clientPort = 0, peerPort = 0] = await freePorts(2);
-    const peerUrl = `http://127.0.0.1:${peerPort}`;
-    await ask(client, { type: "memberAdd", memberId: memberIdOf(0n), peerUrls: [peerUrl], isLearner: false });
-    const clientUrl = `http://127.0.0.1:${clientPort}`;
-    const joined = new RealMember({
-      name: "m4",
-      logFile: join(cluster.directory, "m4.log"),
-      args: [
-        ...["--name", "m4", "--data-dir", join(cluster.directory, "m4"), "--initial-cluster-state", "existing"],
-        ...["--listen-client-urls", clientUrl, "--advertise-client-urls", clientUrl],
-        ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
-        ...["--initial-cluster", `m2=http://127.0.0.1:${cluster.peerPorts[1]},m4=${peerUrl}`],
-      ],
-    });
-    closers.push(() => joined.close());
-    joined.start();
-    await joined.logged("serving client traffic insecurely");
+    const { clientPort } = await joins(cluster, 1, "m4");
     expect(await heldAt(clientOf(clientPort), "after")).toBe("alone");
     expect([...(await namesAt(client))].sort()).toEqual(["m2", "m4"]);
   }, 90_000);

@@ -369,7 +369,7 @@ export class TestCluster {
         case "outlived":
           throw new Error(`${each.name} was outlived by its life ${output.incarnation}`);
         case "stop":
-          if (!output.removed) throw new Error(`${each.name} stopped: ${output.reason}`);
+          if (output.cause !== "removed") throw new Error(`${each.name} stopped: ${output.reason}`);
           each.removedBecause = output.reason;
           this.stop(each);
           return;

@@ -22,6 +22,7 @@ import { blankHardState } from "../../core/raft/hard-state.ts";
 import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk } from "../../core/raft/message.ts";
 import { Raft } from "../../core/raft/raft.ts";
 import type { Ready } from "../../core/raft/ready.ts";
+import { divergenceText } from "../../core/server/standing.ts";
 
 /** What survives a crash. */
 export interface Disk {
@@ -226,10 +227,11 @@ export class Cluster {
 
   private carryOut(node: Node): void {
     while (node.raft.hasReady()) this.carryOutReady(node, node.raft.takeReady());
-    const { outlivedBy } = node.raft;
-    if (outlivedBy === 0) return;
+    const { outlivedBy, divergence } = node.raft;
+    if (outlivedBy === 0 && divergence === undefined) return;
     this.crash(node);
-    this.say(node, `ends in its life ${node.incarnation}: others have met its life ${outlivedBy}`);
+    if (divergence !== undefined) this.say(node, `ends: ${divergenceText(divergence, node.raft, [])}`);
+    else this.say(node, `ends in its life ${node.incarnation}: others have met its life ${outlivedBy}`);
   }
 
   private carryOutReady(node: Node, ready: Ready): void {
