@@ -3,6 +3,6 @@
  * faultline-etcd: `faultline etcd` as a program of its own, one etcd-compatible member.
  */
 import { runProgram } from "../reports/exit-code.ts";
-import { run } from "./member/main.ts";
+import { runWithHandles } from "./member/handles.ts";
 
-await runProgram(run);
+await runProgram((argv) => runWithHandles("etcd", () => import("./member/main.ts"), argv));

@@ -3,6 +3,6 @@
  * faultline-etcdctl: `faultline etcdctl` as a program of its own, etcd's own client for the command line.
  */
 import { runProgram } from "../reports/exit-code.ts";
-import { run } from "./ctl/etcdctl.ts";
+import { runWithHandles } from "./member/handles.ts";
 
-await runProgram(run);
+await runProgram((argv) => runWithHandles("etcdctl", () => import("./ctl/etcdctl.ts"), argv));

@@ -3,6 +3,6 @@
  * faultline-etcdutl: `faultline etcdutl` as a program of its own, etcd's own tool for files.
  */
 import { runProgram } from "../reports/exit-code.ts";
-import { run } from "./ctl/etcdutl.ts";
+import { runWithHandles } from "./member/handles.ts";
 
-await runProgram(run);
+await runProgram((argv) => runWithHandles("etcdutl", () => import("./ctl/etcdutl.ts"), argv));

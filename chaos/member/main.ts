@@ -9,6 +9,7 @@ import { defragment } from "./defragment.ts";
 import { LogProblem } from "./disk.ts";
 import type { Environment } from "./flag-sources.ts";
 import { type MemberFlags, readFlags } from "./flags.ts";
+import { handleLimit, tooFewHandles } from "./handles.ts";
 import { hasIdentity, memberIdFor } from "./identity.ts";
 import { askRunningCluster, joinRunningCluster } from "./join.ts";
 import { BackendProblem } from "./lmdb-environment.ts";
@@ -119,6 +120,8 @@ async function runMember(flags: MemberFlags, log: Log): Promise<number> {
 
 /** The steps before there is a member: ports that are free, a directory that is ours. */
 async function startProcess(flags: MemberFlags, log: Log): Promise<MemberProcess> {
+  const tooFew = tooFewHandles(handleLimit());
+  if (tooFew !== undefined) throw new StartProblem("cannot start", tooFew);
   for (const address of [
     ...flags.listenPeer,
     ...flags.listenClient,

@@ -4,10 +4,9 @@
  * end. One that comes too many is closed at once; those there go on. etcd keeps as many for itself.
  */
 import type { Socket } from "node:net";
+import { ownHandles } from "./handles.ts";
 import type { Log } from "./log.ts";
 
-/** Files of the log and the backend, connections to other members, and what looks at a member's state. */
-export const ownHandles = 150;
 /** Between two words of connections that were closed. */
 const tellMs = 10_000;
 

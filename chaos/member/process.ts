@@ -27,18 +27,19 @@ import { type Entrances, Front } from "./front.ts";
 import { type ClientHttpOptions, clientHttp, metricsHttp, peerHttp } from "./gateway.ts";
 import { GrpcTransport } from "./grpc/transport.ts";
 import { handOver } from "./hand-over.ts";
+import { handleLimit } from "./handles.ts";
 import { addedMemberId, writeIdentity } from "./identity.ts";
 import { BackendProblem, backendRemedy } from "./lmdb-environment.ts";
 import type { Log } from "./log.ts";
 import { Loop, type StopReason } from "./loop.ts";
-import { handleLimit, Metrics } from "./metrics/metrics.ts";
+import { Metrics } from "./metrics/metrics.ts";
 import { Narrator } from "./narrator.ts";
 import { PeerNetwork } from "./network.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
 import type { PeerAddress } from "./peer-link.ts";
 import { termProblem } from "./peer-terms.ts";
-import { ownHandles, Places } from "./places.ts";
+import { Places } from "./places.ts";
 import { Profiles } from "./profiles.ts";
 import { realRandom } from "./random.ts";
 import { type CallStatus, Seam, statusOf } from "./seam.ts";
@@ -92,11 +93,6 @@ export class MemberProcess {
   static async start(start: ProcessStart): Promise<MemberProcess> {
     const { flags, directory, log } = start;
     const { memberId, clusterId, members, incarnation } = directory.identity;
-    const handles = handleLimit();
-    if (handles !== undefined && handles <= ownHandles) {
-      const text = `file descriptor limit of etcd process is too low; please set higher than ${ownHandles} (ulimit -n), not ${handles}`;
-      throw new StartProblem("cannot start", text);
-    }
     log.info("starting an etcd server", {
       "etcd-version": etcdVersion,
       name: flags.name,
@@ -136,7 +132,7 @@ export class MemberProcess {
     directory.backend.removeStale();
     // The log as it was read is of no use any more, and large.
     directory.segments.splice(0);
-    const process = new MemberProcess(start, { member: started.member, clock, durable, handles });
+    const process = new MemberProcess(start, { member: started.member, clock, durable });
     onApplied = (operation, ok) => process.#noteApplied(operation, ok);
     await process.#front.open().catch((error: Error) => {
       throw new StartProblem("listen failed", error.message);
@@ -156,13 +152,10 @@ export class MemberProcess {
       member,
       clock,
       durable,
-      handles,
     }: {
       readonly member: Member;
       readonly clock: MemberClock;
       readonly durable: DurableRecord;
-      /** Files this process may open; undefined: no bound is known. */
-      readonly handles: number | undefined;
     },
   ) {
     this.#start = start;
@@ -302,7 +295,7 @@ export class MemberProcess {
     this.#front = new Front({
       flags,
       entrances: start.entrances,
-      places: new Places(handles, log),
+      places: new Places(handleLimit(), log),
       log,
       peers: this.#network,
       peerHttp: peerHttp({

@@ -3,7 +3,7 @@
  * allocator has no Go statistics. Source: etcd v3 HTTP surface, debug.
  */
 import { hexOf, type Member, type MemberId } from "../../core/index.ts";
-import { handleLimit } from "./metrics/metrics.ts";
+import { handleLimit } from "./handles.ts";
 
 const stateNames = {
   follower: "StateFollower",

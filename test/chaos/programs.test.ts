@@ -28,3 +28,14 @@ test("a program's result is its exit code", () => {
   expect(codeOf("faultline-etcdctl", "lease", "revoke")).toBe(128);
   expect(codeOf("faultline", "no-such-verb")).toBe(2);
 });
+
+test("a program that may not open even its own code says so", () => {
+  for (const name of Object.keys(bin).filter((each) => each !== "faultline")) {
+    const script = `ulimit -n 32 && exec "${process.execPath}" "${join(root, bin[name] ?? "missing")}" version`;
+    const { stderr, status } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
+    expect(stderr).toMatch(
+      /^[^\n]*limit of \w+ process is too low; please set higher than 150 \(ulimit -n\), not 32[^\n]*\n$/,
+    );
+    expect(status).toBe(1);
+  }
+});

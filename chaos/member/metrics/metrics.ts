@@ -2,10 +2,11 @@
  * Numbers for dashboards, under etcd's names: what is read from the member when asked for, beside what is recorded
  * because it takes time. The process itself is measured by prom-client. Source: etcd v3 HTTP surface, metrics.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { MemberId } from "../../../core/index.ts";
 import type { CallMeter, HandledCall } from "../call-meter.ts";
+import { handleLimit, systemLimit } from "../handles.ts";
 import { type Probe, probeChecks } from "../health.ts";
 import type { PeerTraffic } from "../peer-traffic.ts";
 import { absentFamilies } from "./absent-families.ts";
@@ -281,17 +282,4 @@ function handleFamilies(): Family[] {
     plain("gauge", "os_fd_limit", "Most file descriptors.", () => limit),
     plain("gauge", "os_fd_used", "Open file descriptors.", () => readdirSync("/proc/self/fd").length),
   ];
-}
-
-/** Most file descriptors this process may open; undefined where the system does not say, or sets no bound. */
-export const handleLimit = (): number | undefined => systemLimit("Max open files");
-
-function systemLimit(name: string): number | undefined {
-  try {
-    const found = new RegExp(`^${name}\\s+(\\d+)`, "m").exec(readFileSync("/proc/self/limits", "utf8"));
-    return found === null ? undefined : Number(found[1]);
-  } catch {
-    // Not Linux.
-    return undefined;
-  }
 }
