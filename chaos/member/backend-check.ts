@@ -75,6 +75,10 @@ class Walk {
   #lastPage = 0;
   /** One bit a page: some tree has it. */
   #seen = new Uint8Array(0);
+  /** For the pages from a root down to where the walk is: a buffer for each, used again and again. */
+  readonly #buffers: Buffer[] = [];
+  #level = 0;
+  readonly #header = Buffer.allocUnsafe(headerBytes);
 
   constructor(handle: number) {
     this.#handle = handle;
@@ -98,7 +102,7 @@ class Walk {
   }
 
   #meta(offset: number): Meta {
-    const bytes = this.#read(offset, 168);
+    const bytes = this.#read(offset, Buffer.allocUnsafe(168));
     const [version, pageBytes] = [bytes.readUInt32LE(28), bytes.readUInt32LE(48)];
     if ((bytes.readUInt16LE(18) & flags.meta) === 0 || bytes.readUInt32LE(24) !== metaMagic) {
       throw new Unsound(offset, "no LMDB file begins like this");
@@ -143,7 +147,9 @@ class Walk {
     counts: { pages: number; entries: number },
   ): void {
     const offset = this.#take(page, 1);
-    const bytes = this.#read(offset, this.#pageBytes);
+    this.#buffers[this.#level] ??= Buffer.allocUnsafe(this.#pageBytes);
+    const bytes = this.#read(offset, this.#buffers[this.#level] as Buffer);
+    this.#level += 1;
     counts.pages += 1;
     this.#checkHeader(bytes, page, depth > 1 ? flags.branch : flags.leaf);
     const lower = bytes.readUInt16LE(20);
@@ -173,6 +179,7 @@ class Walk {
         this.#value(bytes, { page: offset, at, from: keyEnd }, place.inMain, counts);
       }
     }
+    this.#level -= 1;
   }
 
   /** The value of one entry: in the page, on pages of its own, or a tree. */
@@ -189,7 +196,7 @@ class Walk {
       const first = numberAt(bytes, from);
       const length = numberAt(bytes, from + 16);
       const offset = this.#take(first, length);
-      const header = this.#read(offset, headerBytes);
+      const header = this.#read(offset, this.#header);
       this.#checkHeader(header, first, flags.overflow);
       if (header.readUInt32LE(20) !== length || length * this.#pageBytes < headerBytes + valueBytes) {
         throw new Unsound(offset + 20, `a value of ${valueBytes} bytes on ${length} pages`);
@@ -228,8 +235,9 @@ class Walk {
     return first * this.#pageBytes;
   }
 
-  #read(offset: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
+  /** Fills the buffer. */
+  #read(offset: number, bytes: Buffer): Buffer {
+    const { length } = bytes;
     if (readSync(this.#handle, bytes, 0, length, offset) < length) throw new Unsound(offset, "the file ends too soon");
     return bytes;
   }
