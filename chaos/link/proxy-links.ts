@@ -2,9 +2,9 @@
  * Links through hops of this process, on the machine's own loopback: no privileges, no tools. Which member dialled is
  * known from the kernel's table of sockets; where that cannot be read, links cannot be told apart and nothing is cut.
  */
-import { type AddressInfo, createServer } from "node:net";
 import type { Random } from "../../core/index.ts";
 import type { LinkLaw } from "../../scenarios/faults.ts";
+import { freePorts } from "./free-ports.ts";
 import { type Command, type Link, type Links, leftOut, type MemberPlace } from "./links.ts";
 import { LinkNetwork } from "./proxy.ts";
 import { senderOf } from "./sender.ts";
@@ -74,20 +74,3 @@ export class ProxyLinks implements Links {
 }
 
 const loopback = "127.0.0.1";
-
-/** Ports nobody listens on at this moment, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: "127.0.0.1", port: 0 }, resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}

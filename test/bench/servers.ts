@@ -7,9 +7,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { type Answer, bytesOfText, type Header, noLease, type Request } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
-import { freePorts } from "../kit/real-members.ts";
 
 export const root = join(import.meta.dirname, "../..");
 

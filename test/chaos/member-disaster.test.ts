@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { memberIdOf, type Request, utf8Decode, utf8Encode } from "../../core/index.ts";
-import { freePorts, type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
+import { type RealCluster, RealMember, startCluster } from "../kit/real-members.ts";
 import { putOf } from "../kit/requests.ts";
 
 const closers: (() => unknown)[] = [];

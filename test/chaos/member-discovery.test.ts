@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { newTransport } from "../../chaos/ctl/etcdctl/global-flags.ts";
 import { Session } from "../../chaos/ctl/etcdctl/session.ts";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { StartProblem } from "../../chaos/member/data-directory.ts";
 import { readFlags } from "../../chaos/member/flags.ts";
 import { silentLog } from "../../chaos/member/log.ts";
@@ -14,7 +15,7 @@ import { membersFromRegister, type Register } from "../../chaos/member/register-
 import { type Dns, membersFromSrv } from "../../chaos/member/srv-discovery.ts";
 import { memberIdOf } from "../../core/index.ts";
 import { Cluster, KV } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
-import { freePorts, RealMember, startCluster } from "../kit/real-members.ts";
+import { RealMember, startCluster } from "../kit/real-members.ts";
 
 /** Records by service name, addresses by host. */
 function dnsOf(

@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { Authority, type Pair } from "../kit/certificates.ts";
-import { freePorts, RealMember } from "../kit/real-members.ts";
+import { RealMember } from "../kit/real-members.ts";
 
 let directory: string;
 beforeAll(() => {

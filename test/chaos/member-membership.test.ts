@@ -4,10 +4,10 @@
 import { join } from "node:path";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import {
   type CtlResult,
   etcdctl,
-  freePorts,
   type RealCluster,
   RealMember,
   startCluster,

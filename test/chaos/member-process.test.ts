@@ -8,9 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { type Answer, type Header, noLease, type Request } from "../../core/index.ts";
 import { unaryCalls } from "../../core/wire/calls.ts";
-import { freePorts, type RealCluster, RealMember, startCluster, until } from "../kit/real-members.ts";
+import { type RealCluster, RealMember, startCluster, until } from "../kit/real-members.ts";
 
 const text = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
 

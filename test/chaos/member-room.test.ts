@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { type CallResult, EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { memberIdOf, type Request, utf8Encode } from "../../core/index.ts";
-import { freePorts, RealMember } from "../kit/real-members.ts";
+import { RealMember } from "../kit/real-members.ts";
 import { putOf } from "../kit/requests.ts";
 
 const closers: (() => unknown)[] = [];

@@ -19,8 +19,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EtcdClient } from "../../chaos/client/client.ts";
 import { plainRange } from "../../chaos/client/plain-range.ts";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { utf8Decode, utf8Encode } from "../../core/index.ts";
-import { freePorts, RealMember } from "../kit/real-members.ts";
+import { RealMember } from "../kit/real-members.ts";
 import { putOf } from "../kit/requests.ts";
 
 const keys = Array.from({ length: 40 }, (_, position) => `key-${position}`);

@@ -8,9 +8,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { newTransport } from "../../chaos/ctl/etcdctl/global-flags.ts";
 import { Session } from "../../chaos/ctl/etcdctl/session.ts";
 import { run as etcdutl } from "../../chaos/ctl/etcdutl.ts";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { openBackend } from "../../chaos/member/backend.ts";
 import { KV } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
-import { freePorts, RealMember } from "../kit/real-members.ts";
+import { RealMember } from "../kit/real-members.ts";
 
 let directory: string;
 let ports: number[];

@@ -8,8 +8,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
-import { freePorts, type RealCluster, startCluster, until } from "../kit/real-members.ts";
+import { type RealCluster, startCluster, until } from "../kit/real-members.ts";
 import { WebSocketClient } from "../kit/web-socket-client.ts";
 
 const suite = whyNoStockEtcd === undefined ? describe : describe.skip;

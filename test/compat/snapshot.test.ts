@@ -7,9 +7,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { stockEtcd, whyNoStockEtcd } from "../chaos/stock-etcd.ts";
 import { builtProgram } from "../kit/build.ts";
-import { etcdctl, freePorts, RealMember, whyNoEtcdctl } from "../kit/real-members.ts";
+import { etcdctl, RealMember, whyNoEtcdctl } from "../kit/real-members.ts";
 
 const whyNot = whyNoEtcdctl() ?? whyNoStockEtcd;
 const suite = whyNot === undefined ? describe : describe.skip;

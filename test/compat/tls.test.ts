@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { Authority, type Pair } from "../kit/certificates.ts";
 import {
   type CtlResult,
   etcdctl,
-  freePorts,
   type RealCluster,
   RealMember,
   startCluster,

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, type ServiceError, status as statusNumbers } from "@grpc/grpc-js";
+import { freePorts } from "../../chaos/link/free-ports.ts";
 import { MemberListResponseSchema } from "../../core/wire/gen/etcdserverpb/rpc_pb.ts";
 import { builtProgram } from "../kit/build.ts";
-import { freePorts } from "../kit/real-members.ts";
 import { type Caller, type OpenStream, type Outcome, okStatus, type PendingCall, type Target } from "./target.ts";
 
 const root = join(import.meta.dirname, "../..");
