@@ -121,17 +121,23 @@ export class LmdbBackend implements Backend {
   commit(): void {
     if (this.pendingWrites === 0) return;
     const { root, databases } = this.#environment;
-    root.transactionSync(() => {
-      for (const bucket of buckets) {
-        const database = databases[bucket];
-        for (const [text, { value }] of this.#pending[bucket].entries()) {
-          const key = bytesOfText(text);
-          if (value === undefined) database.removeSync(key);
-          else database.putSync(key, value);
-          this.#sinceRewrite?.push({ bucket, key, value });
+    try {
+      root.transactionSync(() => {
+        for (const bucket of buckets) {
+          const database = databases[bucket];
+          for (const [text, { value }] of this.#pending[bucket].entries()) {
+            const key = bytesOfText(text);
+            if (value === undefined) database.removeSync(key);
+            else database.putSync(key, value);
+            this.#sinceRewrite?.push({ bucket, key, value });
+          }
         }
-      }
-    });
+      });
+    } catch (error) {
+      // LMDB says so itself, to standard error and without an end of line: the log's next line would be part of that.
+      process.stderr.write("\n");
+      throw error;
+    }
     this.#pending = newPending();
     this.#size = undefined;
   }

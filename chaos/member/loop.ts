@@ -130,13 +130,16 @@ export class Loop {
     if (this.#member.hasPostponed) this.#schedule();
   }
 
-  /** Tries again what found no room on the disk. */
-  retryCommit(): void {
+  /** Tries again what found no room on the disk. @returns false: there is none yet */
+  retryCommit(): boolean {
+    let isDone = false;
     this.#guarded(() => {
-      if (!this.#tryCommit()) return;
+      isDone = this.#tryCommit();
+      if (!isDone) return;
       for (const writeId of this.#heldSyncs.splice(0)) this.#waiting.push({ type: "backendSynced", writeId });
       this.#stepWaiting();
     });
+    return isDone;
   }
 
   /** The log disk failed: nothing may be promised any more. */

@@ -20,7 +20,10 @@ export interface RoomOptions {
 
 const kib = 1024;
 const mib = 1024 * kib;
-const checkMs = 1_000;
+/** Shorter than an election timeout: after one, core believes that the disk is still as full as it was. */
+const checkMs = 250;
+/** A quota may have room where the disk shows none. */
+const tryMs = 10_000;
 /** Kinds of "no room" among the system's errors: no space left, and a quota on the disk. */
 const noRoomCodes: readonly string[] = ["ENOSPC", "EDQUOT"];
 
@@ -33,10 +36,12 @@ export class Room {
   readonly #lowBytes: number;
   #isFull = false;
   #isReserved: boolean;
+  /** Room there was, and when, as the owner last tried in vain: LMDB writes a line of its own every time. */
+  #inVain: { readonly freeBytes: number; readonly atMs: number } | undefined;
   /** What is left of the set-aside room while a fault point stands for the full disk. */
   #pretendedBytes: number;
   #onChange: (isFull: boolean) => void = () => {};
-  #onCheck: () => void = () => {};
+  #onCheck: () => boolean = () => true;
   #timer: NodeJS.Timeout | undefined;
 
   /** Sets room aside, or gives it up at once when there is too little to start with. */
@@ -61,8 +66,8 @@ export class Room {
     return this.#isFull;
   }
 
-  /** From now on the owner is told of changes, at once when there is no room already, and called to try again. */
-  watch(owner: { readonly onChange: (isFull: boolean) => void; readonly onCheck: () => void }): void {
+  /** From now on the owner is told of changes, at once when there is no room already, and called to try again; it says whether that worked. */
+  watch(owner: { readonly onChange: (isFull: boolean) => void; readonly onCheck: () => boolean }): void {
     this.#onChange = owner.onChange;
     this.#onCheck = owner.onCheck;
     if (this.#isFull) this.#onChange(true);
@@ -106,8 +111,13 @@ export class Room {
 
   #check(): void {
     if (!this.#isFull) return;
-    this.#onCheck();
-    if (this.#freeBytes() < 2 * this.#lowBytes + (this.#isReserved ? 0 : this.#reserveBytes)) return;
+    const freeBytes = this.#freeBytes();
+    const nowMs = performance.now();
+    const inVain = this.#inVain;
+    if (inVain === undefined || freeBytes > inVain.freeBytes || nowMs - inVain.atMs >= tryMs) {
+      this.#inVain = this.#onCheck() ? undefined : { freeBytes, atMs: nowMs };
+    }
+    if (freeBytes < 2 * this.#lowBytes + (this.#isReserved ? 0 : this.#reserveBytes)) return;
     if (!this.#reserve()) return;
     this.#isFull = false;
     this.#pretendedBytes = this.#reserveBytes;

@@ -71,11 +71,13 @@ export class Space {
     return config.quotaBytes >= 0 && this.#sizeBytes + cost >= config.quotaBytes ? "raiseAlarm" : "pass";
   }
 
-  /** Through the log, so that all members refuse alike; asked again every election timeout until it is there. */
+  /** Through the log, so that all members refuse alike; asked again every election timeout until it is there, and as long after it went. */
   #maybeRaiseAlarm(nowMs: number): void {
     if (!this.#isFull) return;
     const { raft, machine, config, proposals } = this.#options;
     const isRaised = machine.alarms.records.some(({ memberId, alarm }) => memberId === raft.id && alarm === "noSpace");
+    // Taken away while the disk was last seen full: room may have been made since. The world looks again before this asks.
+    if (isRaised) this.#askedMs = nowMs;
     if (isRaised || raft.leaderId === undefined) return;
     if (nowMs - this.#askedMs < config.electionTicks * config.tickMs) return;
     this.#askedMs = nowMs;

@@ -150,6 +150,36 @@ describe("a full disk", () => {
     },
     60_000,
   );
+
+  test.skipIf(why !== undefined)(
+    `keeps the log's lines whole, and goes on when it is disarmed as soon as room was made${why === undefined ? "" : ` (skipped: ${why})`}`,
+    async () => {
+      const directory = temporary();
+      mountSmallDisk(directory);
+      closers.push(() => spawnSync("umount", [directory]));
+      const filler = join(directory, "filler");
+      const { client, member } = await startAlone(join(directory, "data"));
+      for (let number = 0; number < 20; number++)
+        expect(isAnswered(await call(client, putOf(`k${number}`, "v")))).toBe(true);
+      const { bavail, bsize } = statfsSync(directory);
+      writeFileSync(filler, new Uint8Array(bavail * bsize - 65_536));
+      await until(async () => isNoSpace(await call(client, putOf("more", "x".repeat(20_000)))), "a write is refused");
+      await until(async () => (await alarmed(client)).length === 1, "the alarm is raised");
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      rmSync(filler);
+      for (const id of await alarmed(client)) await call(client, alarm("deactivate", id));
+      await member.logged("the disk has room again");
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(await alarmed(client)).toEqual([]);
+      expect(isAnswered(await call(client, putOf("k1", "w")))).toBe(true);
+      // LMDB has a line of its own, once for what it could not write.
+      const lines = member.log.split("\n").filter((line) => line !== "");
+      const strange = lines.filter((line) => !line.startsWith("{"));
+      for (const line of strange) expect(line).toMatch(/^Write error: [^{]*$/);
+      expect(strange.length).toBeLessThan(3);
+    },
+    60_000,
+  );
 });
 
 describe("a failing sync", () => {
