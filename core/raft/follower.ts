@@ -5,7 +5,7 @@
 import { indexOf, noTerm } from "../ids.ts";
 import { canVote, isUpToDate, noteAgreement } from "./amnesia.ts";
 import { campaign } from "./candidate.ts";
-import { contradictsCommitted, isDoubtful, noteCompared } from "./divergence.ts";
+import { comparedIndex, contradictsCommitted, isDoubtful, noteCompared } from "./divergence.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { RaftState } from "./state.ts";
@@ -56,15 +56,17 @@ function handleAppend(state: RaftState, message: Append): void {
   log.commitTo(indexOf(Math.min(message.commitIndex, lastNewIndex)));
   const { recall } = state;
   if (recall !== undefined) noteCompared(state, recall, lastNewIndex);
-  // Whatever is committed agrees too, unless that is in doubt.
-  state.sendAccepted(message.from, recall?.sharedIndex ?? indexOf(Math.max(lastNewIndex, log.commitIndex)));
+  state.sendAccepted(message.from, comparedIndex(state, lastNewIndex));
   if (recall !== undefined) noteAgreement(state, recall, message);
 }
 
 function rejectAppend(state: RaftState, message: Append): void {
   // Whatever is committed agrees, so the hint need not go below it.
   const conflict = state.log.conflictHint(message.prevIndex, message.prevTerm);
-  const hintIndex = state.recall?.sharedIndex ?? indexOf(Math.max(conflict, state.log.commitIndex));
+  const { sharedIndex } = state.recall ?? {};
+  // In doubt first what is the last here, as the leader may have forgotten all that was before.
+  const isLastAsked = sharedIndex !== undefined && message.prevIndex <= state.log.commitIndex;
+  const hintIndex = isLastAsked ? sharedIndex : indexOf(Math.max(conflict, state.log.commitIndex));
   state.sendOnTerm({
     type: "appendRejected",
     from: state.id,

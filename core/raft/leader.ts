@@ -8,6 +8,7 @@ import { assert } from "../assert.ts";
 import { emptyBytes } from "../bytes.ts";
 import { indexOf, type LogIndex, type MemberId, noTerm } from "../ids.ts";
 import { learnRegistrations } from "./amnesia.ts";
+import { askIfAlone } from "./divergence.ts";
 import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
 import type {
@@ -55,6 +56,7 @@ export function stepLeader(state: RaftState, leadership: Leadership, message: Ra
       const progress = leadership.progressOf(message.from);
       if (progress === undefined || !progress.meetLife(message.incarnation)) return;
       progress.recentActive = true;
+      progress.isMet = true;
       if (message.type === "appendAccepted") learnRegistrations(state, message.registrations);
       if (message.type !== "appendRejected" && !message.isRecovering) noteCounted(state, leadership, progress);
       if (message.type === "appendAccepted") handleAccepted(state, leadership, progress, message);
@@ -439,6 +441,10 @@ function sendHeartbeats(state: RaftState, leadership: Leadership): void {
   leadership.reads.closeRound();
   const held = takeHeld(state, leadership);
   for (const progress of leadership.peers) {
+    if (state.isSoleVoter && !progress.isMet) {
+      askIfAlone(state, progress.id);
+      continue;
+    }
     const commitIndex = indexOf(Math.min(progress.matchIndex, state.log.commitIndex));
     state.messages.push({
       type: "heartbeat",
@@ -465,6 +471,11 @@ function takeHeld(state: RaftState, leadership: Leadership): Held | undefined {
 }
 
 function sendAppends(state: RaftState, leadership: Leadership, progress: Progress): void {
+  if (state.isSoleVoter && !progress.isMet) {
+    if (!progress.probeSent) askIfAlone(state, progress.id);
+    progress.probeSent = true;
+    return;
+  }
   switch (progress.state) {
     case "snapshot":
       return;

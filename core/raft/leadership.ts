@@ -97,6 +97,15 @@ export class Leadership {
     return undefined;
   }
 
+  /** The only voter was answered by one that may be spoken to. */
+  meet(id: MemberId): void {
+    const progress = this.progressOf(id);
+    if (progress === undefined || progress.isMet) return;
+    progress.isMet = true;
+    progress.probeSent = false;
+    this.appendsDue = true;
+  }
+
   /** Highest index that a quorum holds durably. */
   matchedByQuorum(): number {
     for (let at = 0; at < this.incoming.length; at++) {

@@ -33,6 +33,8 @@ export class Progress {
   appendDue = false;
   /** Highest commit index the follower learns from appends sent so far, lost ones included. */
   sentCommitIndex: LogIndex = noIndex;
+  /** It follows this leader, or has answered an only voter's question: see divergence.ts. */
+  isMet = false;
   /** Heard from since the last check of the quorum. */
   recentActive = false;
   /** Highest read round this member confirmed in this leadership. */

@@ -185,6 +185,7 @@ export class RaftState {
       .filter((id) => id !== this.id)
       .map((id) => known.find((witness) => witness.id === id) ?? new Witness(id));
     this.strangers = this.strangers.filter(({ id }) => !this.isMember(id));
+    for (const witness of this.witnesses) witness.wasVoter ||= this.voterIds.includes(witness.id);
     // Only of those that left: one that starts may begin with a list that is older than what it noted.
     const hasLeft = (id: MemberId): boolean => before.includes(id) && !this.isMember(id);
     const registrations = this.registrations.filter((one) => !hasLeft(one.memberId));
