@@ -115,6 +115,7 @@ export class Member {
       forgotten: log.isDamaged ? "damaged entries" : undefined,
       leaveJoint: () =>
         encodeCommand({ id: { origin: memberId, incarnation, sequence: 0 }, request: { type: "leaveJoint" } }),
+      wasVoter: (id) => machine.membership.get(id)?.wasVoter === true,
       hasServed: (id) => machine.membership.records.some((record) => record.memberId === id && record.name !== ""),
     });
     this.#raft = raft;

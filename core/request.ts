@@ -296,6 +296,8 @@ export interface MemberRecord {
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
   readonly isLearner: boolean;
+  /** It voted before it became a learner; it may not know yet that it is one. */
+  readonly wasVoter?: boolean;
 }
 export interface AlarmRecord {
   readonly memberId: MemberId;

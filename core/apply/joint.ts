@@ -48,7 +48,7 @@ export function afterChange(
 ): { readonly records: readonly MemberRecord[]; readonly leaving: readonly MemberId[] } {
   const stay = known.map((record): MemberRecord => {
     if (change.promote.includes(record.memberId)) return { ...record, isLearner: false };
-    return change.demote.includes(record.memberId) ? { ...record, isLearner: true } : record;
+    return change.demote.includes(record.memberId) ? { ...record, isLearner: true, wasVoter: true } : record;
   });
   const come = change.add.map((one): MemberRecord => ({ ...one, name: "", clientUrls: [] }));
   const records = [...stay, ...come].sort((a, b) => compareIds(a.memberId, b.memberId));

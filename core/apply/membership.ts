@@ -4,7 +4,8 @@
  * change and promote them, and take effect when they are applied. Who was removed is remembered for ever, in bucket
  * `membersRemoved`. Each member makes its own name and client addresses known by a replicated command before it serves.
  * Stored form: key = hex id, value = etcd's JSON, whose id is a bare number that JSON.parse would round: it is written by
- * hand and read from the key. Source: etcd v3 API, Cluster; etcd's backend contents, bucket members.
+ * hand and read from the key. `wasVoter` is not etcd's, which demotes nobody. Source: etcd v3 API, Cluster; etcd's backend
+ * contents, bucket members.
  */
 import { assert, unreachable } from "../assert.ts";
 import { utf8Decode, utf8Encode } from "../bytes.ts";
@@ -194,6 +195,7 @@ const compareMembers = (a: MemberRecord, b: MemberRecord): number => compareIds(
 function encodeMember(record: MemberRecord): Uint8Array {
   const fields = [`"id":${BigInt.asUintN(64, record.memberId)}`, `"peerURLs":${JSON.stringify(record.peerUrls)}`];
   if (record.isLearner) fields.push(`"isLearner":true`);
+  if (record.wasVoter === true) fields.push(`"wasVoter":true`);
   if (record.name !== "") fields.push(`"name":${JSON.stringify(record.name)}`);
   if (record.clientUrls.length > 0) fields.push(`"clientURLs":${JSON.stringify(record.clientUrls)}`);
   return utf8Encode(`{${fields.join(",")}}`);
@@ -202,13 +204,14 @@ function encodeMember(record: MemberRecord): Uint8Array {
 function decodeMember(key: Uint8Array, value: Uint8Array): MemberRecord {
   const fields: unknown = JSON.parse(utf8Decode(value));
   assert(typeof fields === "object" && fields !== null, "a stored member is a JSON object");
-  const stored: { peerURLs?: unknown; isLearner?: unknown; name?: unknown; clientURLs?: unknown } = fields;
+  const stored: { [name in "peerURLs" | "isLearner" | "wasVoter" | "name" | "clientURLs"]?: unknown } = fields;
   return {
     memberId: memberIdOf(BigInt(`0x${utf8Decode(key)}`)),
     name: typeof stored.name === "string" ? stored.name : "",
     peerUrls: textsOf(stored.peerURLs),
     clientUrls: textsOf(stored.clientURLs),
     isLearner: stored.isLearner === true,
+    ...(stored.wasVoter === true ? { wasVoter: true } : {}),
   };
 }
 

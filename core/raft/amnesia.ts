@@ -93,8 +93,6 @@ export class Witness {
   heldTerm: Term = noTerm;
   /** The latest of its lives that asked this member; 0: none. */
   life = 0;
-  /** In a list that was applied here in this life. */
-  wasVoter = false;
 
   constructor(id: MemberId) {
     this.id = id;

@@ -76,8 +76,7 @@ export function handleAcquaintance(state: RaftState, { from, term, incarnation, 
   else if (leadership === undefined) return;
   else if (leads && term >= state.term) state.divergence ??= { type: "leads", from, term };
   else if (leads) state.refuseOldLeader(from);
-  else if (!votersOf(roll.configuration).includes(from) || state.witnessOf(from)?.wasVoter === true)
-    leadership.meet(from);
+  else if (!votersOf(roll.configuration).includes(from) || state.wasVoter(from)) leadership.meet(from);
 }
 
 /** Proof 1. Where this log does not reach that entry its member may merely be behind, unless it leads alone. */

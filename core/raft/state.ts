@@ -47,6 +47,8 @@ export interface RaftOptions {
   readonly forgotten?: Forgotten | undefined;
   /** Whether that member is known to have started before, from what this one has applied. */
   readonly hasServed: (id: MemberId) => boolean;
+  /** Whether that learner voted before, as far as this member has applied. */
+  readonly wasVoter: (id: MemberId) => boolean;
   /** The command with which a leader leaves that joint configuration; absent: it never does by itself. */
   readonly leaveJoint?: (configuration: Configuration) => Uint8Array;
   /**
@@ -99,6 +101,7 @@ export class RaftState {
   private strangers: readonly Witness[] = [];
   registrations: readonly Registration[];
   readonly hasServed: (id: MemberId) => boolean;
+  readonly wasVoter: (id: MemberId) => boolean;
   readonly leaveJoint: RaftOptions["leaveJoint"] | undefined;
 
   /** As of the input being handled; only reads by lease ask for it. */
@@ -160,6 +163,7 @@ export class RaftState {
     this.votedFor = options.hardState.votedFor;
     this.registrations = options.hardState.registrations;
     this.hasServed = options.hasServed;
+    this.wasVoter = options.wasVoter;
     this.leaveJoint = options.leaveJoint;
     this.log = new RaftLog({
       baseIndex: options.snapshotIndex,
@@ -185,7 +189,6 @@ export class RaftState {
       .filter((id) => id !== this.id)
       .map((id) => known.find((witness) => witness.id === id) ?? new Witness(id));
     this.strangers = this.strangers.filter(({ id }) => !this.isMember(id));
-    for (const witness of this.witnesses) witness.wasVoter ||= this.voterIds.includes(witness.id);
     // Only of those that left: one that starts may begin with a list that is older than what it noted.
     const hasLeft = (id: MemberId): boolean => before.includes(id) && !this.isMember(id);
     const registrations = this.registrations.filter((one) => !hasLeft(one.memberId));

@@ -171,6 +171,7 @@ export class SmallMember {
       incarnation: this.#incarnation,
       standing,
       hasServed: () => false,
+      wasVoter: () => false,
     });
   }
 

@@ -130,6 +130,8 @@ describe("the replicated member list", () => {
       member.machine.reload();
       expect(membership.configuration).toEqual(left);
       expect(membership.isRemoved(id(3))).toBe(true);
+      // Of a learner that voted that is remembered.
+      expect([id(1), id(2), id(4)].map((one) => membership.get(one)?.wasVoter)).toEqual([undefined, true, undefined]);
       expect(member.refusal({ type: "leaveJoint" })).toBeUndefined();
       expect(membership.configuration).toEqual(left);
     });

@@ -17,6 +17,7 @@ import {
   type Term,
 } from "../../core/ids.ts";
 import type { Random } from "../../core/ports.ts";
+import { votersOf } from "../../core/raft/confchange.ts";
 import { describeConfiguration, describeEntry } from "../../core/raft/describe.ts";
 import { blankHardState } from "../../core/raft/hard-state.ts";
 import type { Configuration, Entry, HardState, RaftMessage, SnapshotChunk } from "../../core/raft/message.ts";
@@ -271,6 +272,13 @@ export class Cluster {
     node.raft.applyConfiguration(configuration);
   }
 
+  /** By a list that member has applied. */
+  private votedBefore(by: MemberId, id: MemberId): boolean {
+    const changes = this.node(by).applied.filter((entry) => entry.kind === "configuration");
+    const lists = [this.options.configuration, ...changes.map((entry) => readConfiguration(entry.data))];
+    return lists.some((list) => votersOf(list).includes(id));
+  }
+
   private write(node: Node, write: Write): void {
     node.writes.push(write);
     if (this.options.isDiskSlow) return;
@@ -332,6 +340,7 @@ export class Cluster {
       incarnation: node.incarnation,
       standing: this.options.asksOthers ? "checking" : "sound",
       hasServed: () => false,
+      wasVoter: (id) => this.votedBefore(node.id, id),
       ...(this.options.leavesJoint === true
         ? { leaveJoint: ({ voters, learners }) => configurationData({ voters, outgoing: [], learners }) }
         : {}),

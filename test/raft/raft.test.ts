@@ -43,6 +43,7 @@ function raftOf(options: {
     incarnation: 1,
     standing: "sound",
     hasServed: () => false,
+    wasVoter: () => false,
   });
 }
 
