@@ -60,7 +60,15 @@ export async function restore(file: SnapshotFile, { flags, bumpRevisions }: Rest
     const { name, clusterToken } = flags;
     // Last, so that without it there is no member.
     const incarnation = beginIncarnation(0);
-    writeIdentity(memberDirectory, { ...identity, name, clusterToken, members, contacts: [], incarnation });
+    writeIdentity(memberDirectory, {
+      ...identity,
+      name,
+      clusterToken,
+      members,
+      contacts: [],
+      incarnation,
+      isRestored: true,
+    });
     syncDirectory(dataDirectory);
   } catch (error) {
     rmSync(memberDirectory, { recursive: true, force: true });

@@ -76,6 +76,8 @@ export interface StoredIdentity {
   readonly contacts: readonly MemberRecord[];
   /** Number of the life that began last on this directory: see core/incarnation.ts. */
   readonly incarnation: number;
+  /** Made of a snapshot's file, under a token of its own: that of the flags is the old cluster's, and says nothing. */
+  readonly isRestored?: boolean;
 }
 
 const fileName = "identity.json";
@@ -105,6 +107,7 @@ export function readIdentity(memberDirectory: string): StoredIdentity | { readon
     members: found.members.map(recordOf),
     contacts: (found.contacts ?? []).map(recordOf),
     incarnation: found.incarnation,
+    ...(found.isRestored === true ? { isRestored: true } : {}),
   };
 }
 
@@ -128,6 +131,7 @@ export function writeIdentity(memberDirectory: string, identity: StoredIdentity)
     members: identity.members.map(storedMember),
     ...(identity.contacts.length > 0 ? { contacts: identity.contacts.map(storedMember) } : {}),
     incarnation: identity.incarnation,
+    ...(identity.isRestored === true ? { isRestored: true } : {}),
   };
   const temporary = `${path}.tmp`;
   try {
@@ -150,7 +154,8 @@ export const beginIncarnation = (previous: number): number =>
 
 /**
  * Flags that were given by hand and contradict the directory: it belongs to another member or another cluster.
- * Flags that merely are outdated (a list from before the cluster grew, a new name) are no contradiction.
+ * Flags that merely are outdated (a list from before the cluster grew, a new name, the token from before a restore) are
+ * no contradiction.
  *
  * @param given name, token and cluster as far as they were set explicitly
  */
@@ -163,8 +168,9 @@ export function foreignDirectory(
   },
 ): string | undefined {
   const belongs = `the data directory belongs to member "${stored.name}" (${hexOf(stored.memberId)}) of cluster ${hexOf(stored.clusterId)}`;
-  if (given.clusterToken !== undefined && given.clusterToken !== stored.clusterToken) {
-    return `${belongs} with token "${stored.clusterToken}", not to a cluster with token "${given.clusterToken}"; give this member its own --data-dir`;
+  const isOtherToken = given.clusterToken !== undefined && given.clusterToken !== stored.clusterToken;
+  if (isOtherToken && stored.isRestored !== true) {
+    return `${belongs} with token "${stored.clusterToken}", not to a cluster with token "${given.clusterToken}"; give this member its own --data-dir, or the token it began with`;
   }
   const others = given.cluster?.filter((entry) => entry.name !== given.name) ?? [];
   const owner = others.find(
@@ -195,6 +201,7 @@ interface StoredForm {
   readonly members: readonly StoredMember[];
   readonly contacts?: readonly StoredMember[];
   readonly incarnation: number;
+  readonly isRestored?: boolean;
 }
 
 function isStoredForm(value: unknown): value is StoredForm {

@@ -350,6 +350,8 @@ describe("identity", () => {
     expect(foreignDirectory(stored, { ...given, clusterToken: "other" })).toContain(
       'with token "token", not to a cluster with token "other"',
     );
+    // Restored under a token of its own, while the member's flags have the old one still, as etcd lets them.
+    expect(foreignDirectory({ ...stored, isRestored: true }, { ...given, clusterToken: "other" })).toBeUndefined();
     // Grown since, or renamed: the directory decides.
     const grown = [...cluster, { name: "m3", peerUrls: ["http://h:3"] }];
     expect(foreignDirectory(stored, { ...given, cluster: grown })).toBeUndefined();
