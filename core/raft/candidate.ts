@@ -30,6 +30,24 @@ export function campaign(state: RaftState, options: { readonly transfer: boolean
   else becomeCandidate(state, options.transfer);
 }
 
+/**
+ * The leader asked for a campaign. The word of one that was removed comes right behind the news that its removal is
+ * committed, often in one step with it: the campaign begins as soon as that is applied. Said again it may not be heard
+ * here, for those that were removed are not listened to.
+ */
+export function campaignAtOnce(state: RaftState): void {
+  campaign(state, { transfer: true });
+  if (state.log.hasUnappliedConfiguration()) state.calledInTerm = state.term;
+}
+
+/** Something was applied. */
+export function maybeCampaignAsCalled(state: RaftState): void {
+  if (state.calledInTerm === undefined || state.log.hasUnappliedConfiguration()) return;
+  const isStill = state.calledInTerm === state.term && state.role === "follower";
+  state.calledInTerm = undefined;
+  if (isStill) campaign(state, { transfer: true });
+}
+
 /** A message of this member's own term, or a granted pre-vote of the next, while it campaigns. */
 export function stepCandidate(state: RaftState, message: RaftMessage): void {
   switch (message.type) {
@@ -40,7 +58,7 @@ export function stepCandidate(state: RaftState, message: RaftMessage): void {
       handleVoteReply(state, message);
       return;
     case "timeoutNow":
-      campaign(state, { transfer: true });
+      campaignAtOnce(state);
       return;
     default:
       return;

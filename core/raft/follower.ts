@@ -4,7 +4,7 @@
  */
 import { indexOf, noTerm } from "../ids.ts";
 import { canVote, isUpToDate, noteAgreement } from "./amnesia.ts";
-import { campaign } from "./candidate.ts";
+import { campaign, campaignAtOnce } from "./candidate.ts";
 import { comparedIndex, contradictsCommitted, isDoubtful, noteCompared } from "./divergence.ts";
 import type { Append, Heartbeat, PreVote, RaftMessage, ReadIndexReply, Vote } from "./message.ts";
 import { promiseMsOf } from "./read-lease.ts";
@@ -22,7 +22,7 @@ export function stepFollower(state: RaftState, message: RaftMessage): void {
       handleHeartbeat(state, message);
       return;
     case "timeoutNow":
-      campaign(state, { transfer: true });
+      campaignAtOnce(state);
       return;
     case "readIndexReply":
       handleReadIndexReply(state, message);

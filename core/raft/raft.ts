@@ -25,7 +25,7 @@ import {
   tickRecall,
   votersToAsk,
 } from "./amnesia.ts";
-import { campaign, stepCandidate, tickCandidate } from "./candidate.ts";
+import { campaign, maybeCampaignAsCalled, stepCandidate, tickCandidate } from "./candidate.ts";
 import { askIfAlone, type Divergence, handleAcquaintance, stepAlone } from "./divergence.ts";
 import { handlePreVote, handleVote, isLoyal, refuseVote, stepFollower, tickFollower } from "./follower.ts";
 import {
@@ -353,6 +353,7 @@ export class Raft implements RaftView {
     state.log.appliedTo(index);
     const { leadership } = state;
     if (leadership !== undefined && hasConfigurationDue(state, leadership)) maybeAppendConfiguration(state, leadership);
+    else maybeCampaignAsCalled(state);
   }
 
   /** Forgets entries ≤ index (≤ appliedIndex). A follower that still needs them will need a snapshot. */

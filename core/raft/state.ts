@@ -121,6 +121,8 @@ export class RaftState {
   leadership: Leadership | undefined;
   /** This member was removed while it led, and nobody is known to have taken its place. */
   farewell: Farewell | undefined;
+  /** The term whose leader asked for a campaign that waits until a committed configuration is applied. */
+  calledInTerm: Term | undefined;
   /** Highest read round of any leadership in this life. */
   lastRound = 0;
   readonly forwardedReads = new ForwardedReads();
