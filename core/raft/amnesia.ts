@@ -181,8 +181,11 @@ const othersAskedMax = 8;
 
 /** The newest list of members known: this member's own, or what an answer said. */
 function rollOf(state: RaftState, recall: Recall): Configuration {
-  const { roll } = recall;
-  return roll !== undefined && roll.index > state.log.appliedIndex ? roll.configuration : state.configuration;
+  const { roll, sharedIndex } = recall;
+  // How far an only voter got by its own word makes its list no newer than that of others.
+  const isOwnInDoubt = state.isSoleVoter && sharedIndex !== undefined;
+  const isNewer = roll !== undefined && (isOwnInDoubt || roll.index > state.log.appliedIndex);
+  return isNewer ? roll.configuration : state.configuration;
 }
 
 /** Those whose answers count, in id order, this member perhaps among them. */

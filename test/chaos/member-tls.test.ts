@@ -3,8 +3,10 @@
  * the way out to other members.
  */
 import { execFileSync, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { connect as connectPlain } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, connect } from "node:tls";
@@ -15,6 +17,7 @@ import { PeerDialler } from "../../chaos/member/peer-dial.ts";
 import { Port } from "../../chaos/member/port.ts";
 import type { TlsOptions, TlsSide } from "../../chaos/member/tls-flags.ts";
 import { TlsMaterial } from "../../chaos/member/tls-material.ts";
+import { tlsWords } from "../../chaos/member/tls-words.ts";
 import { Authority, type Pair } from "../kit/certificates.ts";
 
 let directory: string;
@@ -225,6 +228,58 @@ describe("what is spoken", () => {
       });
     expect(await chosen(["h2", "http/1.1"])).toBe("http/1.1");
     expect(await chosen(["h2"])).toBe("h2");
+  });
+});
+
+describe("what fails has the words of Go's library", () => {
+  test("of a handshake that came to nothing", async () => {
+    const { port, rejected } = await entrance(optionsOf("client"));
+    for (const text of ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]) {
+      const socket = connectPlain({ host: "127.0.0.1", port }, () => socket.write(text));
+      socket.on("error", () => {});
+      await once(socket.resume(), "close");
+    }
+    await visit(port, undefined, { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" });
+    expect(rejected).toEqual([
+      "tls: first record does not look like a TLS handshake",
+      "tls: first record does not look like a TLS handshake",
+      "tls: client offered only unsupported versions",
+    ]);
+  });
+
+  test("of an alert", () => {
+    const alert = (code: string, reason: string) =>
+      tlsWords(
+        Object.assign(new Error(`802C8598FC7E0000:error:0A000412:SSL routines::${reason}:a.c:1:\n`), { code, reason }),
+      );
+    expect(alert("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "sslv3 alert bad certificate")).toBe(
+      "remote error: tls: bad certificate",
+    );
+    expect(alert("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "tlsv1 alert unknown ca")).toBe(
+      "remote error: tls: unknown certificate authority",
+    );
+    expect(tlsWords(Object.assign(new Error("connect"), { code: "ECONNREFUSED" }))).toBeUndefined();
+  });
+
+  test("of a peer that speaks no TLS", async () => {
+    const plain = createServer();
+    plain.listen(0, "127.0.0.1");
+    await once(plain, "listening");
+    const address = plain.address();
+    const url = `https://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+    const tls = optionsOf("peer");
+    const shown = { certFile: "", keyFile: "", caFile: "", crlFile: "" };
+    const dialler = new PeerDialler({
+      redirects: new Map(),
+      material: new TlsMaterial(shown, tls, silentLog),
+      trustAny: true,
+      names: tls,
+      trusted: "",
+    });
+    const { socket, explain } = dialler.connect(url);
+    const [error] = await once(socket, "error").catch((thrown) => [thrown]);
+    plain.close();
+    expect(explain(error)).toBe(`${url}: tls: first record does not look like a TLS handshake`);
   });
 });
 
