@@ -11,6 +11,7 @@ import { type ConnectionOptions, checkServerIdentity, type PeerCertificate, conn
 import { certificateReason, commonNameOf, nameProblem } from "./certificate-rules.ts";
 import type { TlsOptions } from "./tls-flags.ts";
 import type { TlsMaterial } from "./tls-material.ts";
+import { tlsWords } from "./tls-words.ts";
 import { addressOf, isSecureUrl, isUnixUrl } from "./urls.ts";
 
 export interface Dialled {
@@ -111,9 +112,9 @@ export class PeerDialler {
     return problem === undefined ? undefined : new Error(problem);
   }
 
-  #inWords({ code, message }: NodeJS.ErrnoException): string {
-    const reason = certificateReason(code);
-    if (reason === undefined) return message;
+  #inWords(error: NodeJS.ErrnoException): string {
+    const reason = certificateReason(error.code);
+    if (reason === undefined) return tlsWords(error) ?? error.message;
     const { trusted } = this.#options;
     return `tls: failed to verify certificate: ${reason} (trusted: ${trusted === "" ? "the system's authorities" : trusted})`;
   }

@@ -9,6 +9,7 @@ import { certificateProblem } from "./certificate-rules.ts";
 import type { Log } from "./log.ts";
 import { type TlsOptions, wantsClientCertificate } from "./tls-flags.ts";
 import type { TlsMaterial } from "./tls-material.ts";
+import { tlsWords } from "./tls-words.ts";
 
 /** A handshake that takes longer ends the connection. */
 const handshakeMs = 10_000;
@@ -59,7 +60,7 @@ export class TlsEntrance {
     this.#server.on("tlsClientError", (error, socket) => {
       // Port checks of load balancers connect and go.
       const gone = (error as NodeJS.ErrnoException).code === "ECONNRESET";
-      reject(socket, gone ? "EOF" : error.message, gone ? "debug" : "warn");
+      reject(socket, gone ? "EOF" : (tlsWords(error) ?? error.message), gone ? "debug" : "warn");
       socket.destroy();
     });
   }
