@@ -35,6 +35,7 @@ import { Loop, type StopReason } from "./loop.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { Narrator } from "./narrator.ts";
 import { PeerNetwork } from "./network.ts";
+import { warnOfOtherPlace } from "./other-place.ts";
 import { Passwords } from "./passwords.ts";
 import type { PeerDialler } from "./peer-dial.ts";
 import type { PeerAddress } from "./peer-link.ts";
@@ -124,6 +125,7 @@ export class MemberProcess {
       const hint = isElsewhere ? "; if this member was started with --wal-dir before, give it again" : "";
       throw new StartProblem("cannot start", `${started.reason}${hint}`);
     }
+    warnOfOtherPlace(started.member.members, { memberId, flags, log });
     const durable = new DurableRecord(directory.points.durableRecordPath);
     if (flags.fsync) {
       rewriteDoubtful(directory.walDirectory, started.doubtful);
