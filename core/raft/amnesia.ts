@@ -292,9 +292,11 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   learnRoll(recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgetful.delete(message.from);
-  if (message.round === recall.round) recall.answered.add(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
-  if (isAsGood(message, recall)) {
+  // A learner may hold more than the voters ever will, and counts for nothing; should it vote by now, it is asked again.
+  const isVoter = votersToAsk(state, recall).includes(message.from);
+  if (isVoter && message.round === recall.round) recall.answered.add(message.from);
+  if (isVoter && isAsGood(message, recall)) {
     recall.lastIndex = message.lastIndex;
     recall.lastTerm = message.lastTerm;
   }
