@@ -60,50 +60,18 @@
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
-import { membersOf, votersOf } from "./confchange.ts";
+import { votersOf } from "./confchange.ts";
 import { doubtOwnEntries, provesDivergence } from "./divergence.ts";
 import { withRegistration } from "./hard-state.ts";
-import { latestLife } from "./lives.ts";
-import type {
-  Append,
-  Configuration,
-  Hello,
-  HelloReply,
-  RaftMessage,
-  Register,
-  RegisterReply,
-  Registration,
-  Roll,
-} from "./message.ts";
+import type { Append, Configuration, HelloReply, RegisterReply, Roll } from "./message.ts";
 import { majorityOf } from "./quorum.ts";
 import type { RaftState } from "./state.ts";
+import { learnRegistrations } from "./witness.ts";
 
 export type Standing = "sound" | "checking" | "recovering";
 
 /** What of a member's promises is gone; which it is decides nothing, but people want to know. */
 export type Forgotten = "term" | "entries" | "everything" | "damaged entries" | "found by an earlier life";
-
-/** What a member knows of another's promises. Nothing here falls, or is kept on disk. */
-export class Witness {
-  readonly id: MemberId;
-  /** Highest term in which it spoke to this member. */
-  seenTerm: Term = noTerm;
-  heldIndex: LogIndex = noIndex;
-  /** Term of that entry; 0 when it is not known. */
-  heldTerm: Term = noTerm;
-  /** The latest of its lives that asked this member; 0: none. */
-  life = 0;
-
-  constructor(id: MemberId) {
-    this.id = id;
-  }
-
-  noteHeld(index: LogIndex, term: Term): void {
-    if (index <= this.heldIndex) return;
-    this.heldIndex = index;
-    this.heldTerm = term;
-  }
-}
 
 /** Held while a member is not sound. */
 export class Recall {
@@ -198,37 +166,6 @@ function learnRoll(recall: Recall, roll: Roll): void {
   if (recall.roll === undefined || roll.index > recall.roll.index) recall.roll = roll;
 }
 
-/** What every message says about its sender. The term of those left out need not be durable there. */
-export function noteWord(state: RaftState, message: RaftMessage): void {
-  if (message.type === "preVote" || message.type === "preVoteReply" || message.type === "snapshotChunkReply") return;
-  const witness = state.witnessFor(message.from);
-  if (message.term > witness.seenTerm) witness.seenTerm = message.term;
-}
-
-/** A stranger is answered too: by its own list, or a newer one, this member's word may count. */
-export function handleHello(state: RaftState, message: Hello): void {
-  meetLife(state, message);
-  answerHello(state, message.from);
-}
-
-function answerHello(state: RaftState, to: MemberId): void {
-  const witness = state.witnessFor(to);
-  state.sendOnTerm({
-    type: "helloReply",
-    from: state.id,
-    to,
-    term: state.term,
-    incarnation: latestLife(state, to),
-    seenTerm: witness.seenTerm,
-    heldIndex: witness.heldIndex,
-    heldTerm: witness.heldTerm,
-    hasServed: state.hasServed(to),
-    leads: state.leadership !== undefined,
-    roll: state.roll,
-    registrations: state.registrations,
-  });
-}
-
 export function handleHelloReply(state: RaftState, recall: Recall, message: HelloReply): void {
   if (state.standing !== "checking" || message.incarnation !== state.incarnation) return;
   if (provesDivergence(state, message)) return;
@@ -247,42 +184,6 @@ export function handleHelloReply(state: RaftState, recall: Recall, message: Hell
   recall.answered.add(message.from);
   if (message.leads) recall.hasLeaderAnswered = true;
   maybeSound(state, recall);
-}
-
-function meetLife(state: RaftState, { from, incarnation }: Hello | Register): void {
-  const witness = state.witnessFor(from);
-  if (incarnation > witness.life) witness.life = incarnation;
-  // What that member's earlier lives acknowledged counts no more from here on.
-  state.leadership?.progressOf(from)?.meetLife(incarnation);
-}
-
-/**
- * Only who is sound itself can vouch for what was promised. And only who has the other in its list keeps its registration:
- * one that has just joined, and knows nobody yet, would promise what it does not do.
- */
-export function handleRegister(state: RaftState, message: Register): void {
-  const { from, incarnation } = message;
-  meetLife(state, message);
-  if (incarnation < latestLife(state, from)) {
-    // A question from long ago, or of a member whose clock was set back: it has to begin anew.
-    answerHello(state, from);
-    return;
-  }
-  state.recall?.forgetful.add(from);
-  if (state.standing !== "sound" || !state.isMember(from)) return;
-  learnRegistration(state, { memberId: from, incarnation });
-  state.messagesAfterPersist.push({
-    type: "registerReply",
-    from: state.id,
-    to: from,
-    term: state.term,
-    incarnation,
-    round: message.round,
-    lastIndex: state.log.lastIndex,
-    lastTerm: state.log.lastTerm,
-    roll: state.roll,
-    registrations: state.registrations,
-  });
 }
 
 export function handleRegisterReply(state: RaftState, message: RegisterReply): void {
@@ -338,13 +239,6 @@ export function isUpToDate(state: RaftState, candidate: LogEnd): boolean {
 /** Whoever may lead holds what is committed, so its log is as good as this member's is up to there. */
 function committedEnd({ log }: RaftState): LogEnd {
   return { lastIndex: log.commitIndex, lastTerm: log.termAt(log.commitIndex) ?? noTerm };
-}
-
-/** What another member registered, heard along with its word. */
-export function learnRegistrations(state: RaftState, registrations: readonly Registration[], roll?: Roll): void {
-  for (let position = 0; position < registrations.length; position++) {
-    learnRegistration(state, registrations[position] as Registration, roll);
-  }
 }
 
 /** The recovering member accepted an append: up to its end the logs agree. */
@@ -462,21 +356,6 @@ function forgottenBy(state: RaftState, known: HelloReply): Forgotten | undefined
 function registerItself(state: RaftState): void {
   const { id: memberId, incarnation } = state;
   state.registrations = withRegistration(state.registrations, { memberId, incarnation });
-}
-
-/** `roll`: who belongs, as far as the one who says so knows; this member may not know it yet, or any more. */
-function learnRegistration(state: RaftState, registration: Registration, roll?: Roll): void {
-  const { memberId, incarnation } = registration;
-  const isNamed = roll !== undefined && membersOf(roll.configuration).includes(memberId);
-  if (memberId === state.id || !(isNamed || state.isMember(memberId))) return;
-  const known = state.registrations;
-  state.registrations = withRegistration(known, registration);
-  if (state.registrations === known) return;
-  state.leadership?.progressOf(memberId)?.meetLife(incarnation);
-  if ((state.voteLives.get(memberId) ?? incarnation) < incarnation) {
-    state.votes.delete(memberId);
-    state.voteLives.delete(memberId);
-  }
 }
 
 /** The end of a log: what candidates and voters compare. */

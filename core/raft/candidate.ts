@@ -8,12 +8,12 @@
  */
 import { assert } from "../assert.ts";
 import { type Term, termOf } from "../ids.ts";
-import { learnRegistrations } from "./amnesia.ts";
 import { registeredLife } from "./hard-state.ts";
 import { becomeLeader } from "./leader.ts";
 import type { PreVoteReply, RaftMessage, VoteReply } from "./message.ts";
 import { voteOutcome } from "./quorum.ts";
 import type { RaftState } from "./state.ts";
+import { learnRegistrations } from "./witness.ts";
 
 /**
  * Begins a campaign, unless this member leads, does not vote, may have forgotten what it promised, or has not yet applied

@@ -7,7 +7,6 @@
 import { assert } from "../assert.ts";
 import { emptyBytes } from "../bytes.ts";
 import { indexOf, type LogIndex, type MemberId, noTerm } from "../ids.ts";
-import { learnRegistrations } from "./amnesia.ts";
 import { askIfAlone } from "./divergence.ts";
 import { Leadership } from "./leadership.ts";
 import { entryBytes } from "./log.ts";
@@ -25,6 +24,7 @@ import type { Progress } from "./progress.ts";
 import { promiseMsOf } from "./read-lease.ts";
 import type { ProvenRead, WaitingRead } from "./readindex.ts";
 import type { Farewell, RaftState } from "./state.ts";
+import { learnRegistrations } from "./witness.ts";
 
 export function becomeLeader(state: RaftState): void {
   assert(state.role === "candidate", "a member leads without having campaigned", state.role);

@@ -14,13 +14,10 @@ import { indexOf, type LogIndex, type MemberId, type Term } from "../ids.ts";
 import {
   askAtOnce,
   beginRecall,
-  handleHello,
   handleHelloReply,
-  handleRegister,
   handleRegisterReply,
   maybeRecovered,
   missingAnswers,
-  noteWord,
   type Standing,
   tickRecall,
   votersToAsk,
@@ -57,6 +54,7 @@ import type {
 import type { ProgressState } from "./progress.ts";
 import type { RaftView, ReadState, Ready, RecallView, Role } from "./ready.ts";
 import { type RaftOptions, RaftState } from "./state.ts";
+import { handleHello, handleRegister, noteWord } from "./witness.ts";
 
 export type { RaftOptions } from "./state.ts";
 

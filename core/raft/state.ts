@@ -6,7 +6,7 @@ import { assert } from "../assert.ts";
 import type { MemberConfig } from "../config.ts";
 import { type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
 import type { Random } from "../ports.ts";
-import { type Forgotten, type Recall, type Standing, Witness } from "./amnesia.ts";
+import type { Forgotten, Recall, Standing } from "./amnesia.ts";
 import { assertConfiguration, membersOf, votersOf } from "./confchange.ts";
 import type { Divergence } from "./divergence.ts";
 import type { ForwardedOnce } from "./forwarded.ts";
@@ -25,6 +25,7 @@ import type {
 import { promiseMsOf } from "./read-lease.ts";
 import { ForwardedReads } from "./readindex.ts";
 import type { ReadState, Role } from "./ready.ts";
+import { Witness } from "./witness.ts";
 
 export interface RaftOptions {
   readonly id: MemberId;
