@@ -18,7 +18,7 @@ interface LeftOut {
 /** Never decides anything: fixed for a scenario, derived from other fields, or scratch space. */
 const always: LeftOut = {
   // The same in all states; the stub's draws are constant; writes go to leaders, so nothing is forwarded.
-  RaftState: ["config", "random", "hasServed", "former"],
+  RaftState: ["config", "random", "hasServed", "wasVoter", "former"],
   // Views of `peers` and `self` by half, sums overwritten before each use, and a setting.
   Leadership: ["incoming", "outgoing", "incomingValues", "outgoingValues", "inFlight"],
 };
