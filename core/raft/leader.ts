@@ -179,7 +179,7 @@ export function sayFarewell(state: RaftState, leadership: Leadership): void {
   const voters = leadership.peers.filter(({ id }) => state.voterIds.includes(id));
   voters.sort((a, b) => b.matchIndex - a.matchIndex);
   state.farewell = { term: state.term, successors: voters.map(({ id }) => id), ticks: 0 };
-  nameSuccessor(state, state.farewell);
+  nameSuccessor(state, state.farewell, 0);
 }
 
 /**
@@ -191,11 +191,12 @@ export function sayFarewell(state: RaftState, leadership: Leadership): void {
 export function tickFarewell(state: RaftState, farewell: Farewell): void {
   farewell.ticks++;
   if (state.term > farewell.term || farewell.ticks >= state.config.electionTicks) state.farewell = undefined;
-  else nameSuccessor(state, farewell);
+  // The first tick may come right after the word: before its successor is heard of, a second one would divide the votes.
+  else if (farewell.ticks > 1) nameSuccessor(state, farewell, farewell.ticks - 1);
 }
 
-function nameSuccessor(state: RaftState, { successors, ticks }: Farewell): void {
-  const to = successors[ticks % successors.length];
+function nameSuccessor(state: RaftState, { successors }: Farewell, turn: number): void {
+  const to = successors[turn % successors.length];
   if (to === undefined) return;
   state.messages.push({ type: "timeoutNow", from: state.id, to, term: state.term, committed: state.committed });
 }
