@@ -42,7 +42,7 @@
  * Whom to ask. A member that was down for long may know nobody of those that are there now; one whose copy is from the
  * time when it was alone waits a moment for strangers. So it also asks whoever connects to it, or speaks to it as a
  * leader or a candidate, and each answer says who belongs as far as the one who answers has applied: the newest such
- * list decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the members was
+ * list that names it decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the members was
  * committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at least T. Under
  * the older list nothing more can be decided in a term below T without one of that quorum; and what it decided before,
  * the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
@@ -60,7 +60,7 @@
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
  */
 import { indexOf, type LogIndex, type MemberId, noIndex, noTerm, type Term } from "../ids.ts";
-import { votersOf } from "./confchange.ts";
+import { membersOf, votersOf } from "./confchange.ts";
 import { doubtOwnEntries, provesDivergence } from "./divergence.ts";
 import { withRegistration } from "./hard-state.ts";
 import type { Append, Configuration, HelloReply, RegisterReply, Roll } from "./message.ts";
@@ -162,14 +162,21 @@ export function votersToAsk(state: RaftState, recall: Recall): readonly MemberId
   return configuration === state.configuration ? state.voterIds : votersOf(configuration);
 }
 
-function learnRoll(recall: Recall, roll: Roll): void {
+/**
+ * Who is not in a list was removed, and will be told; or the list is of another history: of five, 1 leads alone from a disk
+ * of when it was alone, and has written more than the others; by its list one answer is enough, its own.
+ */
+const isNamed = ({ id }: RaftState, { configuration }: Roll): boolean => membersOf(configuration).includes(id);
+
+function learnRoll(state: RaftState, recall: Recall, roll: Roll): void {
+  if (!isNamed(state, roll)) return;
   if (recall.roll === undefined || roll.index > recall.roll.index) recall.roll = roll;
 }
 
 export function handleHelloReply(state: RaftState, recall: Recall, message: HelloReply): void {
   if (state.standing !== "checking" || message.incarnation !== state.incarnation) return;
   if (provesDivergence(state, message)) return;
-  learnRoll(recall, message.roll);
+  learnRoll(state, recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgotten = forgottenBy(state, message);
   if (recall.forgotten !== undefined) {
@@ -182,7 +189,7 @@ export function handleHelloReply(state: RaftState, recall: Recall, message: Hell
     return;
   }
   recall.answered.add(message.from);
-  if (message.leads) recall.hasLeaderAnswered = true;
+  if (message.leads && isNamed(state, message.roll)) recall.hasLeaderAnswered = true;
   maybeSound(state, recall);
 }
 
@@ -190,7 +197,7 @@ export function handleRegisterReply(state: RaftState, message: RegisterReply): v
   const { recall } = state;
   if (recall === undefined || state.standing !== "recovering" || message.incarnation !== state.incarnation) return;
   if (provesDivergence(state, message)) return;
-  learnRoll(recall, message.roll);
+  learnRoll(state, recall, message.roll);
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgetful.delete(message.from);
   if (message.term > recall.highestTerm) recall.highestTerm = message.term;
@@ -314,8 +321,10 @@ function maybeSound(state: RaftState, recall: Recall): void {
 /** Members that lost a connection try again four times a second; on a busy machine some of these tries come late. */
 const strangersMs = 1_200;
 
+/** Who may not hurry campaigns after less than 2 E ticks, and asks until then: sure before, it could only be made to stop. */
 function strangersTicks({ config }: RaftState): number {
-  return Math.ceil(strangersMs / config.tickMs);
+  const strangersTicks = Math.ceil(strangersMs / config.tickMs);
+  return config.soleVoterAtOnce ? strangersTicks : Math.max(strangersTicks, 2 * config.electionTicks - 1);
 }
 
 function becomeSound(state: RaftState): void {

@@ -16,7 +16,6 @@ export function votersOf(configuration: Configuration): readonly MemberId[] {
   return mergeIds([configuration.voters, configuration.outgoing]);
 }
 
-/** Throws unless every list ascends without repeats and no learner votes in the incoming half. */
 export function isSameConfiguration(one: Configuration, other: Configuration): boolean {
   const isSame = (a: readonly MemberId[], b: readonly MemberId[]): boolean =>
     a.length === b.length && a.every((id, position) => id === b[position]);
@@ -25,6 +24,7 @@ export function isSameConfiguration(one: Configuration, other: Configuration): b
   );
 }
 
+/** Throws unless every list ascends without repeats and no learner votes in the incoming half. */
 export function assertConfiguration(configuration: Configuration): void {
   assertAscending(configuration.voters);
   assertAscending(configuration.outgoing);
