@@ -174,9 +174,10 @@ function learnRoll(state: RaftState, recall: Recall, roll: Roll): void {
 }
 
 export function handleHelloReply(state: RaftState, recall: Recall, message: HelloReply): void {
-  if (state.standing !== "checking" || message.incarnation !== state.incarnation) return;
-  if (provesDivergence(state, message)) return;
+  if (message.incarnation !== state.incarnation || provesDivergence(state, message)) return;
   learnRoll(state, recall, message.roll);
+  // The first answer may have told that something is forgotten; who belongs may be known to a later one only.
+  if (state.standing !== "checking") return;
   learnRegistrations(state, message.registrations, message.roll);
   recall.forgotten = forgottenBy(state, message);
   if (recall.forgotten !== undefined) {
