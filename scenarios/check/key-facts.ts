@@ -1,6 +1,7 @@
 /*
  * What is certain about each key: what answered reads say of it at a revision, which answered writes overwrite it, and
- * how often it had been put. From that follows whether an unknown write may stand at a revision, must, or cannot.
+ * how often it had been put. From that follows whether an unknown write may stand at a revision, must, or cannot. Where
+ * that says little, what watches showed of the key says which is thought of first; a watch may lie, and rules out nothing.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
 import { answerWrote, type CompactHistory, type Op, type Step, unreported } from "./operations.ts";
@@ -17,16 +18,20 @@ interface Pin {
   /** The operation whose answer says so. */
   readonly op: Op;
 }
-/** A key-value as an answer showed it: its generation, and how many puts that had seen. */
-interface Sight {
+/** A key-value as a watch showed it: its generation, and how many puts that had seen. */
+interface Glimpse {
   readonly modRevision: number;
   readonly createRevision: number;
   readonly version: number;
+}
+/** The same, of an answer. */
+interface Sight extends Glimpse {
   readonly op: Op;
 }
 interface KeyFacts {
   readonly pins: Pin[];
   readonly sights: Sight[];
+  readonly glimpses: Glimpse[];
   /** Revisions of puts, answered or seen, and of answered deletes. */
   readonly puts: number[];
   readonly deletes: number[];
@@ -49,14 +54,16 @@ export class KeyKnowledge {
   readonly #keys: readonly KeyFacts[];
 
   constructor(history: CompactHistory) {
-    const keys = history.keys.map((): KeyFacts => ({ pins: [], sights: [], puts: [], deletes: [] }));
+    const keys = history.keys.map((): KeyFacts => ({ pins: [], sights: [], glimpses: [], puts: [], deletes: [] }));
     this.#keys = keys;
     for (const op of history.ops) {
       if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
       learn(keys, op, op.step, op.answer, op.revision, answerWrote(op.answer) === true);
     }
     learnFromListings(keys, history);
+    learnFromWatches(keys, history);
     for (const facts of keys) {
+      facts.glimpses.sort((a, b) => a.modRevision - b.modRevision);
       facts.pins.sort(pinOrder);
       facts.sights.sort((a, b) => a.modRevision - b.modRevision);
       // Whatever was seen had been put, by whomever.
@@ -92,10 +99,11 @@ export class KeyKnowledge {
     }
     const pin = facts.pins[firstIndex(facts.pins, (other) => other.revision >= revision)];
     const pinned = pin === undefined ? open : this.#fromPin(pin, revision, after);
-    if (pinned === undefined || counted === undefined) return pinned;
+    if (pinned === undefined) return undefined;
     // An answer that shows the key is nearer than the next count of its puts; a write behind it is indifferent.
-    const says = (outlook: Outlook): boolean => outlook.priority === 0 || outlook.priority === 3;
-    return says(counted) && !(says(pinned) && pinned.due <= counted.due) ? counted : pinned;
+    const certain =
+      counted !== undefined && says(counted) && !(says(pinned) && pinned.due <= counted.due) ? counted : pinned;
+    return says(certain) ? certain : (glimpsed(facts, revision, after) ?? certain);
   }
 
   #fromPin(pin: Pin, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
@@ -120,8 +128,21 @@ export class KeyKnowledge {
   }
 }
 
+/** Asked for, or spoken against. */
+const says = (outlook: Outlook): boolean => outlook.priority === 0 || outlook.priority === 3;
+
+/** What a watch showed next of the key; undefined: that says nothing of such a change. */
+function glimpsed(facts: KeyFacts, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
+  const { glimpses } = facts;
+  const glimpse = glimpses[firstIndex(glimpses, (other) => other.modRevision >= revision)];
+  if (glimpse === undefined) return undefined;
+  const told = after === undefined ? afterDelete(facts, glimpse, revision) : afterPut(facts, glimpse, revision, after);
+  if (told === undefined) return { priority: 3, due: glimpse.modRevision };
+  return says(told) ? told : undefined;
+}
+
 /** The next sight of the key counts the puts of its generation: exactly so many must have happened by then. */
-function afterPut(facts: KeyFacts, sight: Sight, revision: number, after: HistoryKeyValue): Outlook | undefined {
+function afterPut(facts: KeyFacts, sight: Glimpse, revision: number, after: HistoryKeyValue): Outlook | undefined {
   if (sight.createRevision > revision) {
     // The next generation begins behind an end: one that was answered, or else this put is one too many.
     const ended = countBetween(facts.deletes, revision + 1, sight.createRevision) > 0;
@@ -133,7 +154,7 @@ function afterPut(facts: KeyFacts, sight: Sight, revision: number, after: Histor
 }
 
 /** A generation that the next sight shows to have begun before cannot end here; one that begins later needs an end. */
-function afterDelete(facts: KeyFacts, sight: Sight, revision: number): Outlook | undefined {
+function afterDelete(facts: KeyFacts, sight: Glimpse, revision: number): Outlook | undefined {
   if (sight.createRevision <= revision) return undefined;
   const known = countBetween(facts.deletes, revision + 1, sight.createRevision);
   return known > 0 ? { priority: 1, due: sight.createRevision } : { priority: 0, due: sight.createRevision };
@@ -191,6 +212,22 @@ function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: Comp
   }
 }
 const listedKeysMax = 1_000_000;
+
+function learnFromWatches(keys: readonly KeyFacts[], { watches, keyNumbers }: CompactHistory): void {
+  const glimpse = (kv: HistoryKeyValue | undefined): void => {
+    if (kv === undefined || kv.version <= 0 || kv.modRevision <= 0 || kv.createRevision <= 0) return;
+    const { modRevision, createRevision, version } = kv;
+    keys[keyNumbers.get(kv.key) ?? -1]?.glimpses.push({ modRevision, createRevision, version });
+  };
+  for (const { replies } of watches) {
+    for (const { reply } of replies) {
+      for (const event of reply.events) {
+        glimpse(event.kv);
+        glimpse(event.prevKv);
+      }
+    }
+  }
+}
 
 /** @param revision header of the operation: state behind it; @param wrote the operation made that revision */
 function learn(

@@ -165,7 +165,8 @@ export const putEvent = (pair: HistoryKeyValue, prevKv?: HistoryKeyValue): Histo
   kv: pair,
   ...(prevKv === undefined ? {} : { prevKv }),
 });
-export const deleteEvent = (key: string, modRevision: number): HistoryWatchEvent => ({
+export const deleteEvent = (key: string, modRevision: number, prevKv?: HistoryKeyValue): HistoryWatchEvent => ({
   type: "delete",
   kv: { key, value: "", createRevision: 0, modRevision, version: 0, lease: "0" },
+  ...(prevKv === undefined ? {} : { prevKv }),
 });

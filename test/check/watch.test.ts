@@ -61,6 +61,29 @@ describe("accepted", () => {
     accepts(recorder.reply(1, 4, [], { progress: true }).reply(1, 4, [], { progress: true }));
   });
 
+  test("which of two writes without an answer took effect, where only a later previous value says so", () => {
+    for (const gone of ["a", "b"]) {
+      const recorder = new Recorder().put(1, "a", "1", 2).put(2, "b", "1", 3);
+      for (const [id, key] of [
+        [3, "a"],
+        [4, "b"],
+      ] as const) {
+        recorder.call(id, { op: "deleteRange", key }).lost(id);
+      }
+      recorder.put(5, "a", "2", 5).put(6, "b", "2", 6);
+      const a5 = kv("a", "2", 5, gone === "a" ? {} : { createRevision: 2, version: 2 });
+      const b6 = kv("b", "2", 6, gone === "b" ? {} : { createRevision: 3, version: 2 });
+      for (const [id, key] of [
+        [7, "a"],
+        [8, "b"],
+      ] as const) {
+        recorder.call(id, { op: "deleteRange", key }).ok(id, id, { op: "deleteRange", deleted: 1 });
+      }
+      recorder.watch(1, { startRevision: 7, prevKv: true });
+      accepts(recorder.reply(1, 8, [deleteEvent("a", 7, a5), deleteEvent("b", 8, b6)]));
+    }
+  });
+
   test("a filtered watch of one key", () => {
     accepts(
       written()
