@@ -314,7 +314,9 @@ function missingOfHalf(
 function maybeSound(state: RaftState, recall: Recall): void {
   if (missingVoters(state, recall) > 0) return;
   const others = votersToAsk(state, recall).filter((id) => id !== state.id);
-  const haveAll = others.length > 0 && others.every((id) => recall.answered.has(id));
+  // Strangers are asked because they are there: a tick is enough for their answers, and one of them may know a newer list.
+  const isAwaited = [...recall.asked].some((id) => !recall.answered.has(id));
+  const haveAll = others.length > 0 && !isAwaited && others.every((id) => recall.answered.has(id));
   const waitTicks = others.length > 0 ? state.config.electionTicks : strangersTicks(state);
   if (haveAll || recall.hasLeaderAnswered || recall.ticks >= waitTicks) becomeSound(state);
 }
