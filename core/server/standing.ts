@@ -18,7 +18,8 @@ export function standingText(raft: RaftView, members: readonly MemberRecord[]): 
   const { missing, silent, forgetful } = recall;
   if (silent.length - forgetful.length < missing) {
     // They wait for each other, and would for ever.
-    return `${gone}, and so are those of ${namesOf(forgetful, members)}: too few members are left that know what was promised. Stop all members, start the one with the highest raft index in "etcdctl endpoint status" with --force-new-cluster, and add the others anew with empty data directories; what that one lacks is lost`;
+    const others = forgetful.length > 0 ? `, and so are those of ${namesOf(forgetful, members)}` : "";
+    return `${gone}${others}: too few members are left that know what was promised. Stop all members, start the one with the highest raft index in "etcdctl endpoint status" with --force-new-cluster, and add the others anew with empty data directories; what that one lacks is lost`;
   }
   return `${gone}; it does not count until ${missing} more of ${namesOf(silent, members)} have answered: start them, or give this member up with "etcdctl member remove ${hexOf(raft.id)}" and add it anew with an empty data directory`;
 }
