@@ -76,5 +76,8 @@ export type Output =
   /** The member cannot go on. The world ends it; nothing more is stepped. */
   | { readonly type: "stop"; readonly reason: string; readonly cause: StopCause };
 
-/** `removed`: in good order, but for ever. `diverged`: its history is not its cluster's. `inconsistent`: its data are not. */
+/**
+ * `removed`: in good order, but for ever. `diverged`: its history is not its cluster's. `inconsistent`: its data are not
+ * those of the others.
+ */
 export type StopCause = "removed" | "diverged" | "inconsistent";

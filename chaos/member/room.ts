@@ -66,7 +66,10 @@ export class Room {
     return this.#isFull;
   }
 
-  /** From now on the owner is told of changes, at once when there is no room already, and called to try again; it says whether that worked. */
+  /**
+   * From now on the owner is told of changes, at once when there is no room already, and called to try again; it says
+   * whether that worked.
+   */
   watch(owner: { readonly onChange: (isFull: boolean) => void; readonly onCheck: () => boolean }): void {
     this.#onChange = owner.onChange;
     this.#onCheck = owner.onCheck;

@@ -42,10 +42,10 @@
  * Whom to ask. A member that was down for long may know nobody of those that are there now; one whose copy is from the
  * time when it was alone waits a moment for strangers. So it also asks whoever connects to it, or speaks to it as a
  * leader or a candidate, and each answer says who belongs as far as the one who answers has applied: the newest such
- * list that names it decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the members was
- * committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at least T. Under
- * the older list nothing more can be decided in a term below T without one of that quorum; and what it decided before,
- * the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
+ * list that names it decides whose answers count, and how many (Roll). Why that is no weaker: an entry that changed the
+ * members was committed by a quorum of the older list in some term T, and whoever has applied it knows a term of at least
+ * T. Under the older list nothing more can be decided in a term below T without one of that quorum; and what it decided
+ * before, the leader of T had. So it is the newer list whose quorums an old word of P could still be part of.
  * What must not be: two recovering members vouch for each other. So only a sound one registers, and if too many have
  * forgotten, all wait, and say so: nobody can tell from within what was promised.
  *

@@ -71,7 +71,10 @@ export class Space {
     return config.quotaBytes >= 0 && this.#sizeBytes + cost >= config.quotaBytes ? "raiseAlarm" : "pass";
   }
 
-  /** Through the log, so that all members refuse alike; asked again every election timeout until it is there, and as long after it went. */
+  /**
+   * Through the log, so that all members refuse alike; asked again every election timeout until it is there, and as long
+   * after it went.
+   */
   #maybeRaiseAlarm(nowMs: number): void {
     if (!this.#isFull) return;
     const { raft, machine, config, proposals } = this.#options;
