@@ -208,6 +208,13 @@ export class Cluster {
     });
   }
 
+  /** A member resends lost chunks; here a lost snapshot is given up now and then. */
+  abortSnapshots(from: readonly Node[] = this.nodes, to: readonly Node[] = this.nodes): void {
+    for (const node of from) {
+      for (const { id } of to) this.act(node, (raft) => raft.snapshotAborted(id));
+    }
+  }
+
   say(node: Node, text: string): void {
     this.events.push(`${hexOf(node.id)} ${text}`);
   }

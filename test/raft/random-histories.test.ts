@@ -151,9 +151,7 @@ class Meeting {
     const isHere = (id: Node["id"]): boolean => nodes.some((node) => node.id === id);
     for (let tick = 0; tick < ticks; tick++) {
       for (const node of nodes) cluster.act(node, (raft) => raft.tick());
-      if (tick % 5 === 0) {
-        for (const node of nodes) for (const { id } of nodes) cluster.act(node, (raft) => raft.snapshotAborted(id));
-      }
+      if (tick % 5 === 0) cluster.abortSnapshots(nodes, nodes);
       for (let isBusy = true; isBusy; ) {
         isBusy = false;
         for (const node of nodes) isBusy = cluster.persist(node) || isBusy;

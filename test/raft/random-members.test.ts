@@ -82,7 +82,7 @@ class ComingAndGoing {
     for (const node of cluster.nodes) if (!node.isUp) cluster.restart(node);
     for (let round = 0; round < 400; round++) {
       for (const node of cluster.nodes) cluster.act(node, (raft) => raft.tick());
-      this.abortSnapshots();
+      this.cluster.abortSnapshots();
       this.settle();
       const leader = this.leader;
       if (leader === undefined) continue;
@@ -161,14 +161,7 @@ class ComingAndGoing {
     if (this.random.below(2) === 0) this.isolated.add(node.id);
     else {
       this.isolated.clear();
-      this.abortSnapshots();
-    }
-  }
-
-  /** A member resends lost chunks; here a lost snapshot is aborted now and then. */
-  private abortSnapshots(): void {
-    for (const node of this.cluster.nodes) {
-      for (const { id } of this.cluster.nodes) this.cluster.act(node, (raft) => raft.snapshotAborted(id));
+      this.cluster.abortSnapshots();
     }
   }
 

@@ -153,7 +153,7 @@ class Storm {
       this.settle();
       const leader = cluster.nodes.find((node) => node.raft.role === "leader");
       if (leader === undefined) continue;
-      this.abortSnapshots(leader);
+      this.cluster.abortSnapshots([leader]);
       if (round % 5 === 0) cluster.act(leader, (raft) => void raft.propose([utf8Encode(name)]));
       this.settle();
       const isEverywhere = cluster.nodes.every((node) => node.applied.some((entry) => utf8Decode(entry.data) === name));
@@ -249,7 +249,7 @@ class Storm {
       case "heal":
         this.isolated.clear();
         for (const sick of cluster.nodes) {
-          if (sick.isUp && sick.raft.role === "leader") this.abortSnapshots(sick);
+          if (sick.isUp && sick.raft.role === "leader") this.cluster.abortSnapshots([sick]);
         }
         return;
       default:
@@ -302,11 +302,6 @@ class Storm {
     if (reply?.type !== "helloReply") return false;
     const lastIndex = disk.baseIndex + disk.entries.length;
     return reply.seenTerm > disk.hardState.term || reply.heldIndex > lastIndex;
-  }
-
-  /** A member resends lost chunks; here a lost snapshot is aborted now and then. */
-  private abortSnapshots(leader: Node): void {
-    for (const node of this.cluster.nodes) this.cluster.act(leader, (raft) => raft.snapshotAborted(node.id));
   }
 
   private takeMessage(): RaftMessage | undefined {

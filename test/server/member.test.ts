@@ -164,12 +164,18 @@ describe("a full disk", () => {
     expect(cluster.call(cluster.leader, putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
   });
 
-  test("one disarmed as soon as room was made stays away, though the world looks at the disk only a little later", () => {
+  /** The leader's disk is full, the alarm was raised and is taken away. */
+  function disarmedWhileFull() {
     const cluster = electedCluster(3);
     const full = cluster.leader;
     cluster.tellSpace(full, true);
     cluster.pass(2_000);
     accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
+    return { cluster, full };
+  }
+
+  test("one disarmed as soon as room was made stays away, though the world looks at the disk only a little later", () => {
+    const { cluster, full } = disarmedWhileFull();
     cluster.pass(500);
     cluster.tellSpace(full, false);
     cluster.pass(2_000);
@@ -177,11 +183,7 @@ describe("a full disk", () => {
   });
 
   test("an alarm that is disarmed while the disk is full comes back; once there is room it stays away", () => {
-    const cluster = electedCluster(3);
-    const full = cluster.leader;
-    cluster.tellSpace(full, true);
-    cluster.pass(2_000);
-    accepted(cluster.call(followerOf(cluster), disarm(full.running.raft.id)));
+    const { cluster, full } = disarmedWhileFull();
     cluster.pass(2_000);
     expect(cluster.call(followerOf(cluster), putOf("c", "1"))).toEqual({ ok: false, refusal: "noSpace" });
     cluster.tellSpace(full, false);
