@@ -7,8 +7,8 @@
  */
 import type { Machine } from "../apply/machine.ts";
 import type { RefusalName } from "../errors.ts";
-import type { MemberId } from "../ids.ts";
-import type { Raft } from "../raft/raft.ts";
+import type { LogIndex, MemberId } from "../ids.ts";
+import type { ProgressView, Raft } from "../raft/raft.ts";
 import type { Answer, MemberAddRequest, MemberReconfigureRequest, MemberRecord } from "../request.ts";
 import type { PeerLinks } from "./peer-links.ts";
 
@@ -56,10 +56,11 @@ export function refusalOfPromote(
   options: { readonly raft: Raft; readonly records: readonly MemberRecord[]; readonly isStrict: boolean },
 ): RefusalName | undefined {
   const { raft, records } = options;
-  const leaderMatch = raft.stableIndex;
-  const match = memberId === raft.id ? leaderMatch : raft.progressOf(memberId)?.matchIndex;
-  if (match === undefined) return "memberNotFound";
-  if (match < leaderMatch * readyShare) return "learnerNotReady";
+  if (memberId !== raft.id) {
+    const progress = raft.progressOf(memberId);
+    if (progress === undefined) return "memberNotFound";
+    if (!isInSync(progress, raft.stableIndex)) return "learnerNotReady";
+  }
   const voters = votersOf(records);
   const started = voters.filter(isStarted).length + 1;
   return options.isStrict && started < majorityOf(voters.length + 1) ? "notEnoughStarted" : undefined;
@@ -68,10 +69,16 @@ export function refusalOfPromote(
 /** Whether each learner that the change promotes has caught up, as the leader sees it. */
 export function refusalOfPromotions({ promote }: MemberReconfigureRequest, raft: Raft): RefusalName | undefined {
   for (const memberId of promote) {
-    const match = raft.progressOf(memberId)?.matchIndex;
-    if (match !== undefined && match < raft.stableIndex * readyShare) return "learnerNotReady";
+    const progress = raft.progressOf(memberId);
+    if (progress !== undefined && !isInSync(progress, raft.stableIndex)) return "learnerNotReady";
   }
   return undefined;
+}
+
+/** In a short log a single entry on its way is a large share: a member that is sent each as it comes is in sync. */
+function isInSync({ state, matchIndex }: ProgressView, leaderMatch: LogIndex): boolean {
+  if (matchIndex >= leaderMatch * readyShare) return true;
+  return state === "replicate" && leaderMatch - matchIndex <= onTheirWayMax;
 }
 
 /** Both majorities decide for a while: each needs enough voters that have started and have been connected for a while. */
@@ -91,6 +98,8 @@ export function refusalOfReconfigure(request: MemberReconfigureRequest, around: 
 
 /** Share of the leader's log that a learner must hold before it may vote. */
 const readyShare = 0.9;
+/** Entries on their way that a learner may lack all the same. */
+const onTheirWayMax = 10;
 /** A connection counts once it has stood for so long. */
 const steadyMs = 5_000;
 

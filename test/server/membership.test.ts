@@ -253,6 +253,21 @@ describe("learners", () => {
     accepted(cluster.call(learner, putOf("k", "w")));
     expect(new Set(configurations(cluster).map((each) => each.voters.length))).toEqual(new Set([4]));
   });
+
+  test.each([
+    { missing: 10, isPromoted: true },
+    { missing: 11, isPromoted: false },
+  ])("of a short log $missing entries may be on their way: $isPromoted", ({ missing, isPromoted }) => {
+    const cluster = steadyCluster(3);
+    accepted(cluster.call(cluster.leader, add(4, true)));
+    const learner = cluster.join();
+    cluster.pass(2_000);
+    learner.isCutOff = true;
+    for (let entry = 0; entry < missing; entry++) accepted(cluster.call(cluster.leader, putOf("k", "v")));
+    const reply = cluster.call(cluster.leader, promote(4));
+    if (isPromoted) accepted(reply);
+    else expect(reply).toEqual({ ok: false, refusal: "learnerNotReady" });
+  });
 });
 
 describe("updating", () => {
