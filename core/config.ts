@@ -37,6 +37,7 @@ export interface MemberConfig {
   readonly watchBytesPerReplyMax: number;
   readonly watchersPerCatchUpMax: number;
   readonly watchBytesPerCatchUpMax: number;
+  readonly watchVainReadsPerCatchUpMax: number;
   readonly watchCatchUpMs: number;
   readonly watchProgressMs: number;
   readonly leaseCheckMs: number;
@@ -262,6 +263,12 @@ export const memberConfigFields = {
     4 * mib,
     [1, 1024 * mib],
     "Keys and values sent to watchers that catch up between two rounds; the rest waits. One reply always fits.",
+  ),
+  watchVainReadsPerCatchUpMax: count(
+    "count",
+    10_000,
+    [1, 100_000_000],
+    "Changes read between two rounds that no watcher wanted for which they were read; the rest waits. One look always fits.",
   ),
   watchCatchUpMs: count("ms", 100, [1, 60_000], "Time between two catch-up rounds."),
   watchProgressMs: count(

@@ -16,16 +16,17 @@ import type { RefusalName } from "../errors.ts";
 import { type LeaseId, noLease, type Revision, revisionOf } from "../ids.ts";
 import type { Backend } from "../ports.ts";
 import type { KeyRange, KeyValue, RangeAnswer, RangeRequest } from "../request.ts";
-import type { Change, HistorySource } from "./change.ts";
+import type { Change, History, HistorySource } from "./change.ts";
 import { Compaction } from "./compaction.ts";
 import { type CompactionHash, hashOfHistory, hashOfNothing, RunningHash } from "./hash.ts";
+import { placesOf } from "./key-history.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKeyValue, encodeKeyValue, encodeTombstone } from "./key-value.ts";
 import { answerRange, fetchLimit } from "./range.ts";
 import { RecentReads } from "./recent-reads.ts";
 import { restoreKeys } from "./restore.ts";
 import { encodeRevision, isTombstone, mainRevisionOf, subRevisionOf } from "./revision.ts";
-import { intervalOf, isSingleKey, TreeIndex } from "./tree-index.ts";
+import { intervalOf, isSingleKey, type KeyInterval, TreeIndex } from "./tree-index.ts";
 
 const noChanges: readonly Change[] = [];
 const firstRevision = 1;
@@ -180,14 +181,8 @@ export class Store implements HistorySource {
     return this.read(found, position);
   }
 
-  changesFrom(
-    from: Revision,
-    revisionsMax: number,
-    bytesMax = Number.POSITIVE_INFINITY,
-  ): { readonly changes: readonly Change[]; readonly next: Revision } {
-    assert(from >= this.compacted, "history is read from the compact revision on", from, this.compacted);
-    assert(from <= this.current + 1, "history is read up to the next revision", from, this.current);
-    assert(this.changes.length === 0, "history is read between requests");
+  changesFrom(from: Revision, revisionsMax: number, bytesMax = Number.POSITIVE_INFINITY): History {
+    this.checkHistoryFrom(from);
     const changes: Change[] = [];
     let revisions = 0;
     let bytes = 0;
@@ -209,6 +204,36 @@ export class Store implements HistorySource {
       return true;
     });
     return { changes, next: revisionOf(next) };
+  }
+
+  changesOf(keys: KeyInterval, from: Revision, revisionsMax: number, bytesMax: number): History | undefined {
+    this.checkHistoryFrom(from);
+    const found = placesOf(this.index, keys, from);
+    if (found === undefined) return undefined;
+    const changes: Change[] = [];
+    let revisions = 0;
+    let bytes = 0;
+    let last = -1;
+    for (const { main, sub, isTombstone: deletes } of found.places) {
+      if (main !== last) {
+        if (revisions === revisionsMax || bytes >= bytesMax) return { changes, next: revisionOf(main) };
+        revisions += 1;
+        last = main;
+      }
+      const place = encodeRevision(main, sub, deletes);
+      const value = this.backend.get("key", place);
+      assert(value !== undefined, "every change the index knows lies in the backend", main);
+      bytes += value.length;
+      const change = changeOf(place, value);
+      if (main > this.compacted || this.isKept(change)) changes.push(change);
+    }
+    return { changes, next: revisionOf(found.end ?? this.current + 1) };
+  }
+
+  private checkHistoryFrom(from: Revision): void {
+    assert(from >= this.compacted, "history is read from the compact revision on", from, this.compacted);
+    assert(from <= this.current + 1, "history is read up to the next revision", from, this.current);
+    assert(this.changes.length === 0, "history is read between requests");
   }
 
   /** CRC over the history up to that revision, 0: the current one. */

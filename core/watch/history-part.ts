@@ -1,12 +1,13 @@
 /*
  * A stretch of history, read once from the store for all watches that are about equally far behind. Each takes out of it
- * what it wants, as events that are shared too. Not here: whose turn it is, and when (hub.ts).
+ * what it wants, as events that are shared too. A watch of few keys that is far behind has a stretch of its own: there is
+ * no need to read what others wrote meanwhile. Not here: whose turn it is, and when (hub.ts).
  */
 import { assert } from "../assert.ts";
 import { textOfBytes } from "../bytes.ts";
 import type { MemberConfig } from "../config.ts";
 import type { Revision } from "../ids.ts";
-import type { Change, HistorySource } from "../mvcc/change.ts";
+import type { Change, History, HistorySource } from "../mvcc/change.ts";
 import type { WatchEvent } from "../request.ts";
 import { covers, eventWithPrevious, plainEvent, type Watcher } from "./watcher.ts";
 
@@ -15,6 +16,27 @@ export type HistoryBounds = Pick<
   MemberConfig,
   "watchRevisionsPerReplyMax" | "watchBytesPerReplyMax" | "watchStreamBytesMax"
 >;
+
+const bytesMaxOf = ({ watchBytesPerReplyMax, watchStreamBytesMax }: HistoryBounds): number =>
+  Math.min(watchBytesPerReplyMax, watchStreamBytesMax);
+
+/** @param from neither compacted nor in the future */
+export function partFrom(source: HistorySource, from: Revision, bounds: HistoryBounds): HistoryPart {
+  const read = source.changesFrom(from, bounds.watchRevisionsPerReplyMax, bytesMaxOf(bounds));
+  return new HistoryPart(source, from, read);
+}
+
+/** What changed of that watch's keys alone; undefined when it has too many for that. */
+export function partOf<Stream>(
+  source: HistorySource,
+  { range, next }: Watcher<Stream>,
+  bounds: HistoryBounds,
+): HistoryPart | undefined {
+  const { from, to, singleKey } = range;
+  const keys = singleKey ? { from, to: `${from}\0` } : { from, to };
+  const read = source.changesOf(keys, next, bounds.watchRevisionsPerReplyMax, bytesMaxOf(bounds));
+  return read === undefined ? undefined : new HistoryPart(source, next, read);
+}
 
 export class HistoryPart {
   readonly #source: HistorySource;
@@ -28,17 +50,18 @@ export class HistoryPart {
   readonly #plain: (WatchEvent | undefined)[] = [];
   readonly #withPrevious: (WatchEvent | undefined)[] = [];
 
-  /** @param from neither compacted nor in the future */
-  constructor(source: HistorySource, from: Revision, bounds: HistoryBounds) {
-    const { watchRevisionsPerReplyMax, watchBytesPerReplyMax, watchStreamBytesMax } = bounds;
-    const bytesMax = Math.min(watchBytesPerReplyMax, watchStreamBytesMax);
-    const { changes, next } = source.changesFrom(from, watchRevisionsPerReplyMax, bytesMax);
+  constructor(source: HistorySource, from: Revision, { changes, next }: History) {
     assert(next > from, "a look at history gets on", from, next);
     this.#source = source;
     this.#from = from;
     this.next = next;
     this.#changes = changes;
     this.#keys = changes.map((change) => textOfBytes(change.keyValue.key));
+  }
+
+  /** Changes that were read. */
+  get size(): number {
+    return this.#changes.length;
   }
 
   /** Whether a watch that needs history from there on can be served from this. */

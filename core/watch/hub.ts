@@ -19,7 +19,7 @@ import { type RefusalName, refusals } from "../errors.ts";
 import { type Revision, revisionOf, type StreamId, type WatchId, watchIdOf } from "../ids.ts";
 import type { Change, HistorySource } from "../mvcc/change.ts";
 import type { StreamRequest, WatchCreateRequest, WatchEvent } from "../request.ts";
-import { type HistoryBounds, HistoryPart } from "./history-part.ts";
+import { type HistoryBounds, type HistoryPart, partFrom, partOf } from "./history-part.ts";
 import { insertBySerial, positionBySerial, RangeIndex, removeBySerial } from "./range-index.ts";
 import { type Outflow, type ReplyBounds, WatchReplies, type WatchReplyBody } from "./replies.ts";
 import { eventWithPrevious, plainEvent, rangeOf, Watcher } from "./watcher.ts";
@@ -33,6 +33,7 @@ type WatchConfig = HistoryBounds &
     | "watchesMax"
     | "watchersPerCatchUpMax"
     | "watchBytesPerCatchUpMax"
+    | "watchVainReadsPerCatchUpMax"
     | "watchCatchUpMs"
     | "watchProgressMs"
   >;
@@ -72,8 +73,9 @@ export class WatchHub {
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
-  /** Sent to watches that are behind since the last look at the clock. */
+  /** Sent to watches that are behind since the last look at the clock, and read for them but not wanted. */
   #caughtUpBytes = 0;
+  #readInVain = 0;
   /** The round under way, and how far it got. */
   #round: readonly Watcher<WatchStream>[] = [];
   #roundAt = 0;
@@ -183,6 +185,7 @@ export class WatchHub {
     if (this.#behind.length > 0 && nowMs >= this.#catchUpDueMs) {
       this.#catchUpDueMs = nowMs + this.#config.watchCatchUpMs;
       this.#caughtUpBytes = 0;
+      this.#readInVain = 0;
       if (this.#roundAt >= this.#round.length) {
         this.#round = this.#nextRound();
         this.#roundAt = 0;
@@ -354,14 +357,31 @@ export class WatchHub {
   }
 
   /**
-   * One reply at most for each; watches that need the same part of history share one look at the store.
+   * One reply at most for each; who found nothing looks on, until enough was read in vain.
    *
-   * @returns how far it got before enough was sent for now
+   * @returns how far it got before enough was done for now
    */
   #catchUp(round: readonly Watcher<WatchStream>[], from: number): number {
-    let part: HistoryPart | undefined;
+    let seekers: Watcher<WatchStream>[] = [];
+    const reached = this.#lookOnce(round, from, seekers);
+    while (seekers.length > 0 && !this.#hasDoneEnough) {
+      const turn = seekers;
+      seekers = [];
+      this.#lookOnce(turn, 0, seekers);
+    }
+    return reached;
+  }
+
+  /**
+   * Watches that need the same part of history share one look at the store.
+   *
+   * @param seekers takes those that found nothing and are still behind
+   * @returns how far it got before enough was done for now
+   */
+  #lookOnce(round: readonly Watcher<WatchStream>[], from: number, seekers: Watcher<WatchStream>[]): number {
+    let shared: HistoryPart | undefined;
     for (let position = from; position < round.length; position++) {
-      if (this.#caughtUpBytes >= this.#config.watchBytesPerCatchUpMax) return position;
+      if (this.#hasDoneEnough) return position;
       const watcher = round[position] as Watcher<WatchStream>;
       // Something else may have served it since the round began.
       if (watcher.state !== "behind" || !this.#replies.hasRoom(watcher.stream)) continue;
@@ -369,16 +389,37 @@ export class WatchHub {
         this.#cancelCompacted(watcher);
         continue;
       }
+      let found = 0;
       if (watcher.next <= this.#source.currentRevision) {
-        if (part === undefined || !part.begins(watcher.next))
-          part = new HistoryPart(this.#source, watcher.next, this.#config);
+        const isShared = shared?.begins(watcher.next) ?? false;
+        const own = isShared ? undefined : this.#partOfItsOwn(watcher);
+        if (!isShared && own === undefined) shared = partFrom(this.#source, watcher.next, this.#config);
+        const part = own ?? (shared as HistoryPart);
         const events = part.eventsFor(watcher);
+        found = events.length;
+        if (!isShared) this.#readInVain += part.size - found;
         watcher.next = part.next;
-        if (events.length > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
+        if (found > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
       }
       if (watcher.next > this.#source.currentRevision) this.#becomeSynced(watcher);
+      else if (found === 0) seekers.push(watcher);
     }
     return round.length;
+  }
+
+  /** Since the last look at the clock. */
+  get #hasDoneEnough(): boolean {
+    const { watchBytesPerCatchUpMax, watchVainReadsPerCatchUpMax } = this.#config;
+    return this.#caughtUpBytes >= watchBytesPerCatchUpMax || this.#readInVain >= watchVainReadsPerCatchUpMax;
+  }
+
+  /** Worth it when reading for all would take more than one look. */
+  #partOfItsOwn(watcher: Watcher<WatchStream>): HistoryPart | undefined {
+    const toGo = this.#source.currentRevision - watcher.next;
+    if (watcher.isWide || toGo < this.#config.watchRevisionsPerReplyMax) return undefined;
+    const part = partOf(this.#source, watcher, this.#config);
+    if (part === undefined) watcher.isWide = true;
+    return part;
   }
 
   #becomeSynced(watcher: Watcher<WatchStream>): void {

@@ -39,6 +39,8 @@ export class Watcher<Stream> {
    * revisions without an event for it do not move it.
    */
   next: Revision;
+  /** It has so many keys that it cannot have a part of history of its own. */
+  isWide = false;
   /** Something was sent since the last progress interval. */
   busy = false;
   /** Events of the revision being handed out. */

@@ -91,6 +91,7 @@ const benches: { readonly [name: string]: () => Row[] } = {
   pair: () => pair(1, "1,64,256"),
   pair3: () => pair(3, "1,64,256"),
   watchers: () => compared("watchers.ts"),
+  "late-watch": () => compared("late-watch.ts", "--revisions", "50000", "--rounds", "1"),
   large: () => compared("large.ts", "--revisions", "100000"),
   "large-1m": () => compared("large.ts"),
   recovery: () => compared("recovery.ts"),

@@ -4,7 +4,8 @@
 import { emptyBytes, textOfBytes, utf8Encode } from "../../core/bytes.ts";
 import { defaultMemberConfig } from "../../core/config.ts";
 import { leaseIdOf, type Revision, revisionOf, streamIdOf, watchIdOf } from "../../core/ids.ts";
-import type { Change, HistorySource } from "../../core/mvcc/change.ts";
+import type { Change, History, HistorySource } from "../../core/mvcc/change.ts";
+import type { KeyInterval } from "../../core/mvcc/tree-index.ts";
 import type { KeyValue, WatchCreateRequest } from "../../core/request.ts";
 import { WatchHub, type WatchRequest } from "../../core/watch/hub.ts";
 import type { WatchReplyBody } from "../../core/watch/replies.ts";
@@ -15,6 +16,8 @@ export class ListStore implements HistorySource {
   changes: Change[] = [];
   currentRevision: Revision = revisionOf(1);
   compactRevision: Revision = revisionOf(0);
+  /** Of how many keys {@link changesOf} knows where their changes lie. */
+  keysOfPartMax = 3;
 
   /** One revision; undefined deletes. */
   write(...pairs: readonly (readonly [key: string, value: string | undefined])[]): readonly Change[] {
@@ -35,13 +38,21 @@ export class ListStore implements HistorySource {
     this.changes.push(...made);
     return made;
   }
-  changesFrom(
-    from: Revision,
-    revisionsMax: number,
-    bytesMax = Number.POSITIVE_INFINITY,
-  ): { changes: readonly Change[]; next: Revision } {
+  changesFrom(from: Revision, revisionsMax: number, bytesMax = Number.POSITIVE_INFINITY): History {
+    return this.#part(from, revisionsMax, bytesMax, () => true);
+  }
+  changesOf(keys: KeyInterval, from: Revision, revisionsMax: number, bytesMax: number): History | undefined {
+    const { keysOfPartMax } = this;
+    const isIn = (key: string): boolean => key >= keys.from && (keys.to === undefined || key < keys.to);
+    const all = new Set(this.changes.map(({ keyValue }) => textOfBytes(keyValue.key)).filter(isIn));
+    if (all.size > keysOfPartMax) return undefined;
+    return this.#part(from, revisionsMax, bytesMax, isIn);
+  }
+  #part(from: Revision, revisionsMax: number, bytesMax: number, isIn: (key: string) => boolean): History {
     if (from < this.compactRevision) throw new Error("history before the compaction was asked for");
-    const found = this.changes.filter((change) => change.keyValue.modRevision >= from);
+    const found = this.changes.filter(
+      ({ keyValue }) => keyValue.modRevision >= from && isIn(textOfBytes(keyValue.key)),
+    );
     const revisions = [...new Set(found.map((change) => change.keyValue.modRevision))];
     let bytes = 0;
     const count = revisions.findIndex((revision, position) => {

@@ -52,10 +52,12 @@ describe("any sequence of creates, cancels, writes, slow reading, compactions an
       watchRepliesMax: fc.integer({ min: 1, max: 6 }),
       watchRevisionsPerReplyMax: fc.integer({ min: 1, max: 4 }),
       watchersPerCatchUpMax: fc.integer({ min: 1, max: 3 }),
+      watchVainReadsPerCatchUpMax: fc.integer({ min: 1, max: 20 }),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), limits, (steps, limit) => {
+      fc.property(fc.array(step, { maxLength: 60 }), limits, fc.nat(7), (steps, limit, keysOfPartMax) => {
         const { store, hub, replies, write, tick } = stageOf(limit);
+        store.keysOfPartMax = keysOfPartMax;
         hub.open(streamIdOf(2));
         const watches = new Map<string, Seen>();
         const pending: [number, number] = [0, 0];

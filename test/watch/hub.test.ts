@@ -210,6 +210,38 @@ describe("between two looks at the clock", () => {
     expect([replies(), replies(), replies()]).toEqual([1, 1, 0]);
   });
 
+  it("a watch that finds nothing looks on at once, until enough was read in vain", () => {
+    begin({ watchStreamBytesMax: 2, watchVainReadsPerCatchUpMax: 5 });
+    for (let revision = 2; revision <= 13; revision++) write(["a", "x"]);
+    hub.request(stream, create("a", "z", { startRevision: 2, noPut: true }));
+    write(["a", undefined]);
+    taken();
+    const rounds: string[][] = [];
+    for (let round = 0; round < 3; round++) {
+      tick();
+      rounds.push(taken());
+    }
+    // Two revisions are a look: three looks, and three, and the last.
+    expect(rounds).toEqual([[], [], ["#0 @14 a deleted@14"]]);
+  });
+
+  it("a watch of few keys is spared the history of the others, unless that is short", () => {
+    begin({ watchRevisionsPerReplyMax: 4, watchVainReadsPerCatchUpMax: 1 });
+    write(["mine", "1"]);
+    for (let revision = 3; revision <= 99; revision++) write(["other", "x"], ["more", "x"], ["rest", "x"]);
+    write(["mine", "2"]);
+    hub.request(stream, create("mine", undefined, { startRevision: 1 }));
+    hub.request(stream, create("", "\0", { startRevision: 1, noPut: true }));
+    hub.request(stream, create("mine", "ming", { startRevision: 1 }));
+    taken();
+    tick();
+    expect(taken()).toEqual(["#0 @100 mine=1@2 mine=2@100"]);
+    expect(hub.counts.behind).toBe(2);
+    tick();
+    expect(taken()).toEqual(["#2 @100 mine=1@2 mine=2@100"]);
+    expect(hub.counts.behind).toBe(1);
+  });
+
   it("watches of the same part of history are given the same events, not copies", () => {
     begin({});
     write(["a", "x"], ["b", "y"]);
