@@ -8,7 +8,7 @@ import type { KeyInterval, TreeIndex } from "./tree-index.ts";
 /** Keys of an interval that are looked at; where there are more, reading the history is no more work. */
 const keysMax = 1_000;
 /** Changes that are gathered, of all keys together; of each at least {@link changesPerKeyMin}, and whole revisions. */
-const changesMax = 4_000;
+const changesMax = 1_000;
 const changesPerKeyMin = 4;
 
 /** Where one change lies in the backend. */
