@@ -123,7 +123,7 @@ export class Member {
       ...{ clusterId, memberId, term: () => raft.term, answerBytesMax: config.answerBytesPerStepMax },
     });
     this.#outbox = outbox;
-    this.#proposals = new Proposals({ raft, config, origin: memberId, incarnation });
+    this.#proposals = new Proposals({ raft, links: this.#links, config, origin: memberId, incarnation });
     this.#reads = new Reads({ raft, config });
     this.#leaseCalls = new LeaseCalls({
       raft,

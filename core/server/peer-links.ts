@@ -1,6 +1,7 @@
 /*
- * Which members this one is connected to, and since when, as its world says. Raft needs none of it; only the checks
- * before a change of members do.
+ * Which members this one is connected to, and since when, as its world says. Raft needs none of it: what it sends to the
+ * others may be lost at any time. The checks before a change of members do, and so do writes of clients, which need not be
+ * sent into the void.
  */
 import type { MemberId } from "../ids.ts";
 
@@ -8,7 +9,11 @@ import type { MemberId } from "../ids.ts";
 export class PeerLinks {
   readonly #sinceMs = new Map<MemberId, number>();
 
+  readonly #lost = new Set<MemberId>();
+
   note(memberId: MemberId, connected: boolean, nowMs: number): void {
+    if (connected) this.#lost.delete(memberId);
+    else this.#lost.add(memberId);
     if (!connected) this.#sinceMs.delete(memberId);
     else if (!this.#sinceMs.has(memberId)) this.#sinceMs.set(memberId, nowMs);
   }
@@ -16,5 +21,10 @@ export class PeerLinks {
   /** undefined: not connected. */
   connectedSince(memberId: MemberId): number | undefined {
     return this.#sinceMs.get(memberId);
+  }
+
+  /** There was a connection and is none now: what is sent to it is lost. Of one never heard of nothing is known. */
+  isLost(memberId: MemberId): boolean {
+    return this.#lost.has(memberId);
   }
 }

@@ -17,6 +17,7 @@ import type { MemberConfig } from "../config.ts";
 import type { RefusalName } from "../errors.ts";
 import type { MemberId, RequestId } from "../ids.ts";
 import type { Raft } from "../raft/raft.ts";
+import type { PeerLinks } from "./peer-links.ts";
 
 /** What becomes of the result once the entry is applied. */
 type Waiting = {
@@ -26,7 +27,7 @@ type Waiting = {
   readonly refuseWith: RefusalName | undefined;
   readonly compactTo: number | undefined;
   readonly kind: "command" | "configuration";
-  /** Not yet given to Raft because no leader was known, or because leadership was being handed over. */
+  /** Not yet given to Raft: no leader was known or within reach, or leadership was being handed over. */
   unsent: Uint8Array | undefined;
 };
 
@@ -51,6 +52,7 @@ export interface ProposeOptions {
 /** Bounded by `proposalsMax` entries; each lives at most `requestTimeoutMs`. */
 export class Proposals {
   readonly #raft: Raft;
+  readonly #links: PeerLinks;
   readonly #config: MemberConfig;
   readonly #origin: MemberId;
   readonly #incarnation: number;
@@ -64,8 +66,15 @@ export class Proposals {
   /** Writes of clients that were dropped or ran out of time. */
   failed = 0;
 
-  constructor(options: { raft: Raft; config: MemberConfig; origin: MemberId; incarnation: number }) {
+  constructor(options: {
+    readonly raft: Raft;
+    readonly links: PeerLinks;
+    readonly config: MemberConfig;
+    readonly origin: MemberId;
+    readonly incarnation: number;
+  }) {
     this.#raft = options.raft;
+    this.#links = options.links;
     this.#config = options.config;
     this.#origin = options.origin;
     this.#incarnation = options.incarnation;
@@ -172,11 +181,17 @@ export class Proposals {
 
   #give(bytes: Uint8Array, kind: Waiting["kind"]): "given" | "later" | "dropped" {
     const raft = this.#raft;
-    // Who takes over will take it.
-    if (raft.transferee !== undefined) return "later";
+    // Who takes over will take it; and a leader out of reach will have a successor, or be back.
+    if (raft.transferee !== undefined || this.#isLeaderLost) return "later";
     const outcome = kind === "command" ? raft.propose([bytes]) : raft.proposeConfiguration(bytes);
     if (outcome === "noLeader") return "later";
     return outcome === "dropped" ? "dropped" : "given";
+  }
+
+  /** etcd sends to it all the same, and the client hears nothing until its time is over. */
+  get #isLeaderLost(): boolean {
+    const { leaderId, id } = this.#raft;
+    return leaderId !== undefined && leaderId !== id && this.#links.isLost(leaderId);
   }
 
   #timeoutRefusal(waiting: Waiting): RefusalName {

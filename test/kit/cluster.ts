@@ -7,6 +7,7 @@ import { defaultMemberConfig, type MemberConfig } from "../../core/config.ts";
 import type { RefusalName } from "../../core/errors.ts";
 import {
   clusterIdOf,
+  type MemberId,
   memberIdOf,
   type RequestId,
   requestIdOf,
@@ -141,16 +142,25 @@ export class TestCluster {
     return each;
   }
 
-  /** Tells every member that it is connected to every other, and lets those connections grow old enough to count. */
+  /** Tells every member to whom it is connected, and lets those connections grow old enough to count. */
   connect(): void {
+    this.tellLinks();
+    this.pass(5_100);
+  }
+
+  /** Tells every member to whom it is connected: all that run. */
+  tellLinks(): void {
     for (const each of this.members) {
       for (const [position, other] of this.members.entries()) {
         if (other === each) continue;
-        const memberId = memberIdOf(BigInt(position + 1));
-        this.#step(each, { type: "peerLink", nowMs: this.nowMs, memberId, connected: other.member !== undefined });
+        this.tellLink(each, memberIdOf(BigInt(position + 1)), other.member !== undefined);
       }
     }
-    this.pass(5_100);
+  }
+
+  /** What a member's world says of its connection to another. */
+  tellLink(each: TestMember, memberId: MemberId, connected: boolean): void {
+    this.#step(each, { type: "peerLink", nowMs: this.nowMs, memberId, connected });
   }
 
   start(each: TestMember): void {

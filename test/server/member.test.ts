@@ -58,6 +58,37 @@ describe("writes", () => {
     expect(cluster.reply(first, requestId)).toMatchObject({ ok: true, header: { revision: 2 } });
   });
 
+  test("a write is kept from a leader that is out of reach, and given to the next, or to the same one when it is back", () => {
+    const cluster = electedCluster(3);
+    cluster.connect();
+    const old = cluster.leader;
+    const [asked] = cluster.followers;
+    if (asked === undefined) throw new Error("no follower");
+    cluster.stop(old);
+    cluster.tellLinks();
+    const requestId = cluster.submit(asked, putOf("k", "1"));
+    const change = cluster.submit(asked, {
+      type: "memberUpdate",
+      memberId: asked.running.raft.id,
+      peerUrls: ["http://x:1"],
+    });
+    cluster.pass(4_000);
+    expect(cluster.reply(asked, requestId)).toMatchObject({ ok: true, header: { revision: 2 } });
+    expect(cluster.reply(asked, change)).toMatchObject({ ok: true });
+    // A connection that is lost for a moment, and a leader that stays.
+    const memberId = cluster.leader.running.raft.id;
+    const [other] = cluster.followers.filter((each) => each.member !== undefined);
+    if (other === undefined) throw new Error("no follower");
+    cluster.tellLink(other, memberId, false);
+    const late = cluster.submit(other, putOf("k", "2"));
+    cluster.pass(300);
+    expect(cluster.reply(other, late)).toBeUndefined();
+    cluster.tellLink(other, memberId, true);
+    cluster.pass(200);
+    expect(cluster.reply(other, late)).toMatchObject({ ok: true, header: { revision: 3 } });
+    expect(cluster.leader.running.raft.id).toBe(memberId);
+  });
+
   test("a write of a cut-off leader is never acknowledged, and gone once a new leader took over", () => {
     const cluster = electedCluster(3);
     const old = cluster.leader;
