@@ -56,6 +56,7 @@ const rareKnobs: readonly Choices[] = [
   { answerBytesPerStepMax: [64, 4 * kib] },
   { watchBytesMax: [kib, 16 * kib], watchStreamBytesMax: [256, 4 * kib] },
   { watchBytesPerReplyMax: [2 * kib, 8 * kib], watchBytesPerCatchUpMax: [16 * kib, 64 * kib] },
+  { watchVainReadsPerCatchUpMax: [1_000, 4_000] },
   { streamsMax: [8, 20] },
   { strictReconfig: [false] },
   { soleVoterAtOnce: [false] },
