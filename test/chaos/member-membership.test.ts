@@ -284,6 +284,19 @@ describe.skipIf(whyNoEtcdctl() !== undefined)("members come and go", () => {
     done(await etcdctl(rest.join(","), ["put", "k", "v"]));
   }, 120_000);
 
+  test("a write asked of a follower right after its leader died waits for the next one", async () => {
+    const cluster = await start(3);
+    const position = await leaderOf(cluster);
+    const other = (position + 1) % 3;
+    const asked = cluster.members[other] as RealMember;
+    const port = `127.0.0.1:${cluster.clientPorts[other]}`;
+    done(await etcdctl(port, ["put", "k", "v"]));
+    await (cluster.members[position] as RealMember).end("SIGKILL");
+    await asked.logged("lost TCP streaming connection with remote peer");
+    // Within the time that etcdctl has by default, and without asking again.
+    done(await etcdctl(port, ["put", "k", "w"]));
+  }, 120_000);
+
   test("leadership moves on demand, and before the leader ends", async () => {
     const cluster = await start(3);
     const position = await leaderOf(cluster);
