@@ -1,7 +1,8 @@
 /*
  * What is certain about each key: what answered reads say of it at a revision, which answered writes overwrite it, and
  * how often it had been put. From that follows whether an unknown write may stand at a revision, must, or cannot. Where
- * that says little, what watches showed of the key says which is thought of first; a watch may lie, and rules out nothing.
+ * that says little, what watches and serializable reads showed of the key, or did not show, says which is thought of
+ * first; they may lie, and rule out nothing.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
 import { answerWrote, type CompactHistory, type Op, type Step, unreported } from "./operations.ts";
@@ -18,20 +19,26 @@ interface Pin {
   /** The operation whose answer says so. */
   readonly op: Op;
 }
-/** A key-value as a watch showed it: its generation, and how many puts that had seen. */
-interface Glimpse {
+/** A key-value: its generation, and how many puts that had seen. */
+interface Shown {
   readonly modRevision: number;
   readonly createRevision: number;
   readonly version: number;
 }
-/** The same, of an answer. */
-interface Sight extends Glimpse {
+/** Of an answer. */
+interface Sight extends Shown {
   readonly op: Op;
+}
+/** Of a watch or a serializable read: the state right after the revision `at`. */
+interface Glimpse extends Shown {
+  readonly at: number;
 }
 interface KeyFacts {
   readonly pins: Pin[];
   readonly sights: Sight[];
   readonly glimpses: Glimpse[];
+  /** Revisions at which a serializable read did not find it. */
+  readonly misses: number[];
   /** Revisions of puts, answered or seen, and of answered deletes. */
   readonly puts: number[];
   readonly deletes: number[];
@@ -54,7 +61,9 @@ export class KeyKnowledge {
   readonly #keys: readonly KeyFacts[];
 
   constructor(history: CompactHistory) {
-    const keys = history.keys.map((): KeyFacts => ({ pins: [], sights: [], glimpses: [], puts: [], deletes: [] }));
+    const keys = history.keys.map(
+      (): KeyFacts => ({ pins: [], sights: [], glimpses: [], misses: [], puts: [], deletes: [] }),
+    );
     this.#keys = keys;
     for (const op of history.ops) {
       if (op.role !== "ordered" || op.outcome !== "ok" || op.answer === undefined || op.revision < 0) continue;
@@ -62,8 +71,10 @@ export class KeyKnowledge {
     }
     learnFromListings(keys, history);
     learnFromWatches(keys, history);
+    learnFromSerializable(keys, history);
     for (const facts of keys) {
-      facts.glimpses.sort((a, b) => a.modRevision - b.modRevision);
+      facts.glimpses.sort((a, b) => a.at - b.at);
+      facts.misses.sort(ascending);
       facts.pins.sort(pinOrder);
       facts.sights.sort((a, b) => a.modRevision - b.modRevision);
       // Whatever was seen had been put, by whomever.
@@ -103,7 +114,8 @@ export class KeyKnowledge {
     // An answer that shows the key is nearer than the next count of its puts; a write behind it is indifferent.
     const certain =
       counted !== undefined && says(counted) && !(says(pinned) && pinned.due <= counted.due) ? counted : pinned;
-    return says(certain) ? certain : (glimpsed(facts, revision, after) ?? certain);
+    const hint = glimpsed(facts, revision, after);
+    return hint === undefined || (says(certain) && certain.due <= hint.due) ? certain : hint;
   }
 
   #fromPin(pin: Pin, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
@@ -131,18 +143,35 @@ export class KeyKnowledge {
 /** Asked for, or spoken against. */
 const says = (outlook: Outlook): boolean => outlook.priority === 0 || outlook.priority === 3;
 
-/** What a watch showed next of the key; undefined: that says nothing of such a change. */
+/** What was shown next of the key, or that it was not there; undefined: that says nothing of such a change. */
 function glimpsed(facts: KeyFacts, revision: number, after: HistoryKeyValue | undefined): Outlook | undefined {
-  const { glimpses } = facts;
-  const glimpse = glimpses[firstIndex(glimpses, (other) => other.modRevision >= revision)];
+  const { glimpses, misses } = facts;
+  const glimpse = glimpses[firstIndex(glimpses, (other) => other.at >= revision)];
+  const missed = misses[firstIndex(misses, (other) => other >= revision)];
+  if (missed !== undefined && (glimpse === undefined || missed < glimpse.at))
+    return missedAfter(facts, revision, after, missed);
   if (glimpse === undefined) return undefined;
+  const { at: due, modRevision } = glimpse;
+  if (modRevision < revision) return { priority: 3, due };
   const told = after === undefined ? afterDelete(facts, glimpse, revision) : afterPut(facts, glimpse, revision, after);
-  if (told === undefined) return { priority: 3, due: glimpse.modRevision };
+  if (told === undefined) return { priority: 3, due };
   return says(told) ? told : undefined;
 }
 
+/** At `missed` the key is gone: by an end that is known, or else by this one. */
+function missedAfter(
+  facts: KeyFacts,
+  revision: number,
+  after: HistoryKeyValue | undefined,
+  missed: number,
+): Outlook | undefined {
+  if (countBetween(facts.deletes, revision + 1, missed) > 0) return undefined;
+  if (after !== undefined) return { priority: 3, due: missed };
+  return countBetween(facts.puts, revision + 1, missed) > 0 ? undefined : { priority: 0, due: missed };
+}
+
 /** The next sight of the key counts the puts of its generation: exactly so many must have happened by then. */
-function afterPut(facts: KeyFacts, sight: Glimpse, revision: number, after: HistoryKeyValue): Outlook | undefined {
+function afterPut(facts: KeyFacts, sight: Shown, revision: number, after: HistoryKeyValue): Outlook | undefined {
   if (sight.createRevision > revision) {
     // The next generation begins behind an end: one that was answered, or else this put is one too many.
     const ended = countBetween(facts.deletes, revision + 1, sight.createRevision) > 0;
@@ -154,7 +183,7 @@ function afterPut(facts: KeyFacts, sight: Glimpse, revision: number, after: Hist
 }
 
 /** A generation that the next sight shows to have begun before cannot end here; one that begins later needs an end. */
-function afterDelete(facts: KeyFacts, sight: Glimpse, revision: number): Outlook | undefined {
+function afterDelete(facts: KeyFacts, sight: Shown, revision: number): Outlook | undefined {
   if (sight.createRevision <= revision) return undefined;
   const known = countBetween(facts.deletes, revision + 1, sight.createRevision);
   return known > 0 ? { priority: 1, due: sight.createRevision } : { priority: 0, due: sight.createRevision };
@@ -201,8 +230,7 @@ function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: Comp
     const op = ops[position] as Op;
     const { step, answer } = op;
     if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < 0 || answer?.op !== "range") continue;
-    if (step.source.op !== "range" || step.revision > 0 || step.high <= step.low + 1) continue;
-    if (step.source.limit || step.source.countOnly === true || step.source.keysOnly === true) continue;
+    if (step.high <= step.low + 1 || !isWholeListing(step)) continue;
     keysLeft -= step.high - step.low;
     if (keysLeft < 0) return;
     const shown = new Map(answer.kvs.map((row) => [row.key, row]));
@@ -214,19 +242,44 @@ function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: Comp
 const listedKeysMax = 1_000_000;
 
 function learnFromWatches(keys: readonly KeyFacts[], { watches, keyNumbers }: CompactHistory): void {
-  const glimpse = (kv: HistoryKeyValue | undefined): void => {
-    if (kv === undefined || kv.version <= 0 || kv.modRevision <= 0 || kv.createRevision <= 0) return;
-    const { modRevision, createRevision, version } = kv;
-    keys[keyNumbers.get(kv.key) ?? -1]?.glimpses.push({ modRevision, createRevision, version });
-  };
   for (const { replies } of watches) {
     for (const { reply } of replies) {
-      for (const event of reply.events) {
-        glimpse(event.kv);
-        glimpse(event.prevKv);
+      for (const { kv, prevKv } of reply.events) {
+        const facts = keys[keyNumbers.get(kv.key) ?? -1];
+        glimpse(facts, kv, kv.modRevision);
+        if (prevKv !== undefined) glimpse(facts, prevKv, kv.modRevision - 1);
       }
     }
   }
+}
+
+/** Whole listings of the present state; as many keys as of listings that are certain. */
+function learnFromSerializable(keys: readonly KeyFacts[], { ops, keys: names }: CompactHistory): void {
+  let keysLeft = listedKeysMax;
+  for (const { role, outcome, revision, step, answer } of ops) {
+    if (role !== "read" || outcome !== "ok" || revision < 0 || answer?.op !== "range") continue;
+    if (!isWholeListing(step)) continue;
+    keysLeft -= step.high - step.low;
+    if (keysLeft < 0) return;
+    const shown = new Map(answer.kvs.map((row) => [row.key, row]));
+    for (let key = step.low; key < step.high; key++) {
+      const row = shown.get(names[key] as string);
+      if (row === undefined) keys[key]?.misses.push(revision);
+      else glimpse(keys[key], row, revision);
+    }
+  }
+}
+
+/** Of the present state, with all there is, and all that is known of it. */
+function isWholeListing({ source, revision }: Step): boolean {
+  if (source.op !== "range" || revision > 0) return false;
+  return !source.limit && source.countOnly !== true && source.keysOnly !== true;
+}
+
+function glimpse(facts: KeyFacts | undefined, kv: HistoryKeyValue, at: number): void {
+  if (kv.version <= 0 || kv.modRevision <= 0 || kv.createRevision <= 0) return;
+  const { modRevision, createRevision, version } = kv;
+  facts?.glimpses.push({ modRevision, createRevision, version, at });
 }
 
 /** @param revision header of the operation: state behind it; @param wrote the operation made that revision */

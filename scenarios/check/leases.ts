@@ -3,10 +3,10 @@
  * lives on past it by more than leader changes allow, no renewal of a lease that was seen to have ended.
  * Needs a verified order: without one only renewals after a revoke are judged.
  */
-import type { HistoryEvent } from "../history.ts";
+import type { HistoryEvent, OperationAnswer } from "../history.ts";
 import { type LeaseEvent, leaseWindow } from "../model/lease.ts";
 import { type CheckContext, resultOf } from "./context.ts";
-import { compareText, never, type Op } from "./operations.ts";
+import { compareText, never, type Op, type Step } from "./operations.ts";
 import type { RevisionLog } from "./revision-log.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 
@@ -85,6 +85,8 @@ class LeaseJudge {
   readonly #latestCallUpTo: readonly (Op | undefined)[];
   /** Per lease: revisions that attach or detach one of its keys. */
   readonly #touched: ReadonlyMap<string, readonly number[]>;
+  /** Per lease: revisions at which an answer showed one of its keys. */
+  readonly #shown: ReadonlyMap<string, readonly number[]>;
 
   constructor(context: CheckContext, isAlone: boolean) {
     this.#context = context;
@@ -106,6 +108,7 @@ class LeaseJudge {
     }
     this.#latestCallUpTo = upTo;
     this.#touched = touchedBy(context.log);
+    this.#shown = shownBy(context.history.ops);
   }
 
   *judge(story: LeaseStory): Generator<Violation> {
@@ -145,6 +148,20 @@ class LeaseJudge {
     return this.#isAlone || this.#context.decision.evidence?.facts.has(revision) === true;
   }
 
+  /**
+   * The last revision before `end` at which keys of the lease were there whatever the order is: an end that nobody saw
+   * may have been this lease's, unless an answer shows one of its keys later.
+   */
+  #certainUpTo(lease: string, since: number, end: number): number {
+    const { entries } = this.#context.log;
+    for (let revision = since + 1; revision < end; revision++) {
+      if (entries[revision]?.op?.outcome === "ok" || this.#isCertain(revision)) continue;
+      const shown = this.#shown.get(lease)?.findLast((at) => at >= since && at < end) ?? since;
+      return Math.max(revision - 1, shown);
+    }
+    return end - 1;
+  }
+
   /** The end was seen before the time to live since the last proof of life was over. */
   *#early(story: LeaseStory, revision: number): Generator<Violation> {
     const seen = this.#context.decision.evidence?.deadline[revision] ?? never;
@@ -167,9 +184,10 @@ class LeaseJudge {
 
   /** Some operation saw keys of the lease alive after everything that could have kept it. */
   *#late(story: LeaseStory, since: number, end: number): Generator<Violation> {
-    let witness = this.#latestCallUpTo[end - 1];
+    const last = this.#certainUpTo(story.lease, since, end);
+    let witness = this.#latestCallUpTo[last];
     if (witness !== undefined && witness.revision < since) witness = undefined;
-    for (let revision = since; witness === undefined && revision < end; revision++) {
+    for (let revision = since; witness === undefined && revision <= last; revision++) {
       const op = this.#latestCall[revision];
       if (op !== undefined) witness = op;
     }
@@ -178,7 +196,7 @@ class LeaseJudge {
     if (bound === undefined || witness.callMs <= bound.latestEndMs + this.#context.options.leaseLateSlackMs) return;
     yield {
       rule: "lease-late",
-      text: `lease ${story.lease} should have ended by ${bound.latestEndMs} ms, yet call ${witness.id} at ${witness.callMs} ms still found its keys`,
+      text: `lease ${story.lease} should have ended by ${bound.latestEndMs} ms, yet its keys were there for call ${witness.id} at ${witness.callMs} ms`,
       calls: [...bound.renewals.slice(-1), witness].map((op) => op.id),
       watches: [],
     };
@@ -290,6 +308,31 @@ function touchedBy(log: RevisionLog): Map<string, number[]> {
     }
   }
   return touched;
+}
+
+function shownBy(ops: readonly Op[]): Map<string, number[]> {
+  const shown = new Map<string, number[]>();
+  const note = (step: Step, answer: OperationAnswer | undefined, revision: number): void => {
+    if (answer?.op === "txn") {
+      const branch = answer.succeeded ? step.txn?.success : step.txn?.failure;
+      branch?.forEach((inner, position) => {
+        note(inner, answer.responses[position], revision);
+      });
+    } else if (answer?.op === "range") {
+      // What a read of the past showed was there then.
+      const at = step.revision > 0 ? step.revision : revision;
+      for (const { lease } of answer.kvs) {
+        const known = shown.get(lease);
+        if (known === undefined) shown.set(lease, [at]);
+        else known.push(at);
+      }
+    }
+  };
+  for (const { role, outcome, step, answer, revision } of ops) {
+    if (role === "ordered" && outcome === "ok") note(step, answer, revision);
+  }
+  for (const revisions of shown.values()) revisions.sort((a, b) => a - b);
+  return shown;
 }
 
 function ttlMsOf(op: Op): number {

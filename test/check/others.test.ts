@@ -99,6 +99,18 @@ describe("leases", () => {
     rejects("leases", granted().at(20_000).get(3, "k", 2, k2), "lease-late");
   });
 
+  test("an end that nobody saw may have been that of any lease: only what was shown lives too long", () => {
+    const two = (): Recorder =>
+      granted()
+        .call(10, { op: "leaseGrant", lease: "5", ttlSeconds: 60 })
+        .ok(10, 2, { op: "leaseGrant", lease: "5", ttlSeconds: 60 })
+        .put(11, "l", "v", 3, "5")
+        .at(20_000)
+        .put(12, "m", "v", 5);
+    expect(judge("leases", two())?.verdict).toBe("holds");
+    rejects("leases", two().get(13, "k", 5, k2), "lease-late");
+  });
+
   test("a new leader gives every lease its time anew", () => {
     const leader: HistoryEvent = { type: "role", atMs: 14_000, member: "b", role: "leader", term: 3 };
     expect(judge("leases", granted().add(leader).at(20_000).get(3, "k", 2, k2))?.verdict).toBe("holds");
@@ -162,6 +174,26 @@ describe("serializable", () => {
     const recorder = new Recorder().put(1, "a", "1", 2).put(2, "b", "1", 3);
     recorder.call(3, { op: "range", key: "a", rangeEnd: "z", revision: 2, serializable: true });
     recorder.ok(3, 3, { op: "range", kvs: [kv("a", "1", 2)], count: 2, more: false });
+    rejects("serializable", recorder, "serializable-state");
+  });
+
+  test("what such a read shows, or does not, says which lease ended where nobody looked", () => {
+    const recorder = new Recorder();
+    for (const [position, lease] of ["1", "2", "3"].entries()) {
+      const id = 10 * (position + 1);
+      recorder.call(id, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.ok(id, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.put(id + 1, `key${lease}`, "v", position + 2, lease);
+    }
+    const listing = { op: "range", key: "key", rangeEnd: "kez" } as const;
+    const rows = [1, 3].map((lease) => kv(`key${lease}`, "v", lease + 1, { lease: `${lease}` }));
+    recorder.at(6_000).call(40, { ...listing, serializable: true });
+    recorder.ok(40, 5, { op: "range", kvs: rows, count: 2, more: false });
+    recorder.call(41, listing).ok(41, 7, { op: "range", kvs: [], count: 0, more: false });
+    expect(judge("serializable", recorder)?.verdict).toBe("holds");
+    // The same keys cannot be gone and there again.
+    recorder.call(42, { ...listing, serializable: true });
+    recorder.ok(42, 6, { op: "range", kvs: rows, count: 2, more: false });
     rejects("serializable", recorder, "serializable-state");
   });
 
