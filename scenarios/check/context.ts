@@ -3,9 +3,10 @@
  * made at most once.
  */
 import type { HistoryEvent } from "../history.ts";
-import { type Decision, decideLinearizable } from "./linearizable.ts";
+import { type Decision, decideLinearizable, fitReads } from "./linearizable.ts";
 import { type CompactHistory, compileHistory } from "./operations.ts";
 import { buildLog, type RevisionLog } from "./revision-log.ts";
+import { isWrongState, judgeReads, staleReadsOf } from "./stale-reads.ts";
 import type { CheckBudget, CheckResult, Violation } from "./verdict.ts";
 
 /** Parameters of the checks; every one has a default that suits the default member configuration. */
@@ -76,8 +77,18 @@ export class CheckContext {
   }
 
   get decision(): Decision {
-    this.#decision ??= decideLinearizable(this.history, this.budget.steps);
+    this.#decision ??= this.#decide();
     return this.#decision;
+  }
+
+  /** Where several orders are legal, and one fits what serializable reads showed too, it is that one. */
+  #decide(): Decision {
+    const { history, budget } = this;
+    const first = decideLinearizable(history, budget.steps);
+    const reads = staleReadsOf(history);
+    if (first.order === undefined || first.evidence === undefined || reads.length === 0) return first;
+    if (!judgeReads(reads, buildLog(history, first)).some(isWrongState)) return first;
+    return fitReads(history, first, budget.steps);
   }
 
   /** Every compaction that may have happened: by clients whose call did not fail, and by members on their own. */

@@ -4,7 +4,7 @@
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
 import { type CheckContext, resultOf } from "./context.ts";
-import { opText } from "./linearizable.ts";
+import { opText } from "./op-text.ts";
 import { answerWrote, type CompactHistory, mayWrite, type Op, type Step } from "./operations.ts";
 import { kvText } from "./replay-store.ts";
 import type { CheckResult, Violation } from "./verdict.ts";

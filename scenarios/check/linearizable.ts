@@ -4,9 +4,9 @@
  * is said only of an order that verifyOrder has passed. Source: Herlihy and Wing 1990; etcd's KV API guarantees.
  */
 
-import { authText } from "./auth-text.ts";
 import { type BlindResult, searchBlind } from "./blind.ts";
 import { type ClaimFault, collectEvidence, type Evidence, isClaimFault } from "./evidence.ts";
+import { opText } from "./op-text.ts";
 import { type CompactHistory, mayWrite, type Op, type Step } from "./operations.ts";
 import { orderByRank } from "./rank-order.ts";
 import type { VerdictWord, Violation } from "./verdict.ts";
@@ -24,6 +24,8 @@ export interface Decision {
   readonly order: Order | undefined;
   readonly evidence: Evidence | undefined;
   readonly steps: number;
+  /** Serializable reads contradict the order, and whether another one would fit them was not settled. */
+  readonly readsUnsettled?: boolean;
 }
 
 /** Share of the budget that telling a lying revision from lost data may use. */
@@ -50,6 +52,25 @@ export function decideLinearizable(history: CompactHistory, stepsMax: number): D
   return { ...base, evidence, ...decideByPlacement(history, evidence, stepsMax), method: "witness" };
 }
 
+/**
+ * Another order, which fits the serializable reads too, for one that does not; the same one when there is none. What was
+ * seen may lie, so it is looked for with and without.
+ */
+export function fitReads(history: CompactHistory, first: Decision, stepsMax: number): Decision {
+  const { evidence } = first;
+  // Of answered writes alone there is one order.
+  if (evidence === undefined || (evidence.unclaimed === 0 && evidence.revokes.length === 0)) return first;
+  let { steps } = first;
+  for (const firmOnly of [false, true]) {
+    const placed = placeOperations(history, evidence, { firmOnly, fitsReads: true, stepsMax: stepsMax - steps });
+    steps += placed.steps;
+    if (placed.type === "exhausted") return { ...first, steps, readsUnsettled: true };
+    if (placed.type === "order" && verifyOrder(history, placed.order, evidence.seenAt) === undefined)
+      return { ...first, steps, order: placed.order };
+  }
+  return { ...first, steps };
+}
+
 type Partly = Pick<Decision, "verdict" | "detail" | "violations" | "steps"> & Partial<Pick<Decision, "order">>;
 
 /** With everything that was seen first; where that contradicts itself, with what must be linearizable alone. */
@@ -59,7 +80,7 @@ function decideByPlacement(history: CompactHistory, evidence: Evidence, stepsMax
   for (const facts of evidence.facts.values()) if (facts.some((fact) => !fact.firm)) hints = true;
   let contradiction: Contradiction | undefined;
   for (const firmOnly of hints ? [false, true] : [true]) {
-    const placed = placeOperations(history, evidence, { firmOnly, stepsMax: stepsMax - steps });
+    const placed = placeOperations(history, evidence, { firmOnly, fitsReads: false, stepsMax: stepsMax - steps });
     steps += placed.steps;
     if (placed.type === "exhausted") {
       const where = `the write of revision ${placed.revision} could not be settled within ${stepsMax} steps`;
@@ -210,40 +231,3 @@ function blindViolation(result: BlindResult & { readonly type: "impossible" }): 
 const faultText = (fault: OrderFault): string => `${fault.rule}: ${opText(fault.op)} at revision ${fault.revision}`;
 
 const idsOf = (ops: readonly (Op | undefined)[]): number[] => ops.filter((op) => op !== undefined).map((op) => op.id);
-
-/** One operation for people. */
-export function opText(op: Op | undefined): string {
-  if (op === undefined) return "the server";
-  return `call ${op.id} (${stepText(op.step)})`;
-}
-
-function stepText(step: Step): string {
-  const source = step.source;
-  switch (source.op) {
-    case "range":
-      return `range ${keyText(source)}${source.revision === undefined ? "" : ` at ${source.revision}`}`;
-    case "put":
-      return `put ${JSON.stringify(source.key)} ${JSON.stringify(source.value)}`;
-    case "deleteRange":
-      return `delete ${keyText(source)}`;
-    case "txn":
-      return `txn of ${source.compares.length} compares`;
-    case "compact":
-      return `compact ${source.revision}`;
-    case "hashKv":
-      return `hashKv ${source.revision}`;
-    case "look":
-      return `look at ${source.at}`;
-    case "auth":
-      return authText(source);
-    case "login":
-      return `login of ${source.user}`;
-    default:
-      return `${source.op} ${source.lease}`;
-  }
-}
-
-const keyText = (source: { readonly key: string; readonly rangeEnd?: string }): string =>
-  source.rangeEnd === undefined
-    ? JSON.stringify(source.key)
-    : `[${JSON.stringify(source.key)}, ${JSON.stringify(source.rangeEnd)})`;

@@ -5,7 +5,7 @@
  */
 import type { HistoryKeyValue } from "../history.ts";
 import { type CheckContext, resultOf } from "./context.ts";
-import { opText } from "./linearizable.ts";
+import { opText } from "./op-text.ts";
 import type { Op, Step } from "./operations.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 

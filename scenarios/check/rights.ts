@@ -9,7 +9,7 @@
 import type { KvOperation } from "../history.ts";
 import { type Need, needsOf, open, RightsModel, type Stretch, stretchOf, type Window } from "../model/rights.ts";
 import { type CheckContext, resultOf } from "./context.ts";
-import { opText } from "./linearizable.ts";
+import { opText } from "./op-text.ts";
 import type { Op } from "./operations.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 

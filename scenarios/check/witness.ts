@@ -10,6 +10,7 @@ import type { Evidence, Fact, Scope } from "./evidence.ts";
 import { KeyKnowledge, type Outlook, openEnd } from "./key-facts.ts";
 import { type CompactHistory, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
 import { ReplayStore, sameKv } from "./replay-store.ts";
+import { staleReadsOf } from "./stale-reads.ts";
 import { UnknownWrites } from "./unknown-writes.ts";
 import type { Order } from "./verify-order.ts";
 
@@ -37,12 +38,15 @@ interface Hints {
 const manyUnknown = 16;
 const unweighed: Outlook = { priority: 0, due: openEnd };
 
-/** @param firmOnly believe only what answers show that must be linearizable themselves */
-export function placeOperations(
-  history: CompactHistory,
-  evidence: Evidence,
-  options: { readonly firmOnly: boolean; readonly stepsMax: number },
-): Placement {
+interface PlacingOptions {
+  /** Believe only what answers show that must be linearizable themselves. */
+  readonly firmOnly: boolean;
+  /** Serializable reads of the present have to show the state at their revision. */
+  readonly fitsReads: boolean;
+  readonly stepsMax: number;
+}
+
+export function placeOperations(history: CompactHistory, evidence: Evidence, options: PlacingOptions): Placement {
   return new Placer(history, evidence, options).run();
 }
 
@@ -56,6 +60,8 @@ class Placer {
   readonly #entries: number[] = [];
   readonly #expiries: string[] = [];
   readonly #gaps: readonly (readonly Op[] | undefined)[];
+  /** Serializable reads by revision; empty where they need not fit. */
+  readonly #reads: readonly (readonly Op[] | undefined)[];
   readonly #unknown: UnknownWrites;
   readonly #grants: readonly Op[];
   /** Per operation: the revision where its effect was seen and nobody else can have made it; 0: none. */
@@ -73,11 +79,7 @@ class Placer {
   #ruledOut: { readonly op: Op; readonly by: Op | undefined } | undefined;
   readonly #unclaimedUpTo: Int32Array;
 
-  constructor(
-    history: CompactHistory,
-    evidence: Evidence,
-    options: { readonly firmOnly: boolean; readonly stepsMax: number },
-  ) {
+  constructor(history: CompactHistory, evidence: Evidence, options: PlacingOptions) {
     this.#history = history;
     this.#evidence = evidence;
     this.#firmOnly = options.firmOnly;
@@ -86,6 +88,7 @@ class Placer {
     this.#store.explaining = true;
     this.#used = new Uint8Array(history.ops.length);
     this.#gaps = gapsOf(history, evidence);
+    this.#reads = options.fitsReads ? readsOf(history, evidence) : [];
     const open = history.ops.filter((op) => op.role === "ordered" && op.outcome === "unknown");
     this.#unknown = new UnknownWrites(open.filter((op) => mayWrite(op.step)));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
@@ -298,6 +301,19 @@ class Placer {
 
   /** Operations that leave the revision: by call; those that depend on each other as they become possible. */
   #placeGap(revision: number): number {
+    const blame = this.#placeOrdered(revision);
+    if (blame !== nobody) return blame;
+    for (const read of this.#reads[revision] ?? []) {
+      this.#steps++;
+      if (this.#store.run(read.step, read.answer)) continue;
+      const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
+      this.#failed({ rule: "wrong-answer", revision, op: read, other: undefined, expected, actual });
+      return this.#choices.groupOf(read);
+    }
+    return nobody;
+  }
+
+  #placeOrdered(revision: number): number {
     const gap = this.#gaps[revision];
     if (gap === undefined) return nobody;
     if (gap.every(needsKeysOnly)) {
@@ -480,4 +496,16 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
     else gap.push(op);
   }
   return gaps;
+}
+
+/** Serializable reads of the present, by the revision they report. */
+function readsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)[] {
+  const reads: (Op[] | undefined)[] = new Array(evidence.maxRevision + 1).fill(undefined);
+  for (const read of staleReadsOf(history)) {
+    if (read.step.revision > 0 || read.revision > evidence.maxRevision) continue;
+    const known = reads[read.revision];
+    if (known === undefined) reads[read.revision] = [read];
+    else known.push(read);
+  }
+  return reads;
 }

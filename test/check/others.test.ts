@@ -197,6 +197,26 @@ describe("serializable", () => {
     rejects("serializable", recorder, "serializable-state");
   });
 
+  test("nor is the first order that fits all answers the only one, where a read says less than which keys there are", () => {
+    const ended = (count: number): Recorder => {
+      const recorder = new Recorder();
+      for (const [position, lease] of ["1", "2"].entries()) {
+        const id = 10 * (position + 1);
+        recorder.call(id, { op: "leaseGrant", lease, ttlSeconds: 5 });
+        recorder.ok(id, 2 * position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+        recorder.put(id + 1, `key${lease}`, "v", 2 * position + 2, lease);
+        recorder.put(id + 2, `key${lease}more`, "v", 2 * position + 3, position === 0 ? "0" : lease);
+      }
+      recorder.at(6_000).call(40, { op: "range", key: "key", rangeEnd: "kez", countOnly: true, serializable: true });
+      recorder.ok(40, 6, { op: "range", kvs: [], count, more: false });
+      recorder.call(41, { op: "range", key: "key", rangeEnd: "kez" });
+      return recorder.ok(41, 7, { op: "range", kvs: [kv("key1more", "v", 3)], count: 1, more: false });
+    };
+    // Either lease may be the first to end.
+    for (const count of [2, 3]) expect(judge("serializable", ended(count))?.verdict).toBe("holds");
+    rejects("serializable", ended(4), "serializable-state");
+  });
+
   test("no member goes back within one life of its process", () => {
     const started = (atMs: number): HistoryEvent => ({ type: "life", atMs, member: "a", event: "started", detail: "" });
     const recorder = written().add(started(0)).get(3, "k", 3, w3, true);
