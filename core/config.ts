@@ -262,13 +262,13 @@ export const memberConfigFields = {
     "bytes",
     4 * mib,
     [1, 1024 * mib],
-    "Keys and values sent to watchers that catch up between two rounds; the rest waits. One reply always fits.",
+    "Keys and values sent to watchers that catch up between two rounds, and read where nothing was wanted; the rest waits.",
   ),
   watchVainReadsPerCatchUpMax: count(
     "count",
     10_000,
     [1, 100_000_000],
-    "Changes read between two rounds that no watcher wanted for which they were read; the rest waits. One look always fits.",
+    "Changes read between two rounds that their watcher did not want; then those wait that found nothing in their last look.",
   ),
   watchCatchUpMs: count("ms", 100, [1, 60_000], "Time between two catch-up rounds."),
   watchProgressMs: count(

@@ -7,9 +7,8 @@ import type { KeyInterval, TreeIndex } from "./tree-index.ts";
 
 /** Keys of an interval that are looked at; where there are more, reading the history is no more work. */
 const keysMax = 1_000;
-/** Changes that are gathered, of all keys together; of each at least {@link changesPerKeyMin}, and whole revisions. */
+/** Changes that are gathered, of all keys together; whole revisions, so the last may go beyond. */
 const changesMax = 1_000;
-const changesPerKeyMin = 4;
 
 /** Where one change lies in the backend. */
 export interface Place {
@@ -18,10 +17,12 @@ export interface Place {
   readonly isTombstone: boolean;
 }
 
+/** The next change of one key that was not gathered yet. */
 interface Walk {
   readonly key: KeyIndex;
-  /** Its first change from the revision asked for on. */
-  readonly position: number;
+  position: number;
+  main: number;
+  sub: number;
 }
 
 /**
@@ -40,28 +41,53 @@ export function placesOf(
     keys += 1;
     if (keys > keysMax) return undefined;
     const position = key.findAt(from - 1) + 1;
-    if (position <= key.newest) walks.push({ key, position });
+    if (position <= key.newest) walks.push({ key, position, main: key.mainAt(position), sub: key.subAt(position) });
   }
-  const perKey = Math.max(changesPerKeyMin, Math.floor(changesMax / walks.length));
+  for (let at = (walks.length >> 1) - 1; at >= 0; at--) sink(walks, at);
   const places: Place[] = [];
-  let end: number | undefined;
-  for (const walk of walks) {
-    const stopped = gather(walk, perKey, places);
-    if (stopped !== undefined && (end === undefined || stopped < end)) end = stopped;
+  for (let walk = walks[0]; walk !== undefined; walk = walks[0]) {
+    const { key, position, main, sub } = walk;
+    if (places.length >= changesMax && main !== places[places.length - 1]?.main) return { places, end: main };
+    places.push({ main, sub, isTombstone: key.isTombstoneAt(position) });
+    advance(walks, walk);
   }
-  places.sort((a, b) => a.main - b.main || a.sub - b.sub);
-  return { places: end === undefined ? places : places.filter(({ main }) => main < (end as number)), end };
+  return { places, end: undefined };
 }
 
-/** @returns the revision of the first change that was left out */
-function gather({ key, position: first }: Walk, count: number, places: Place[]): number | undefined {
-  const { newest } = key;
-  let last = 0;
-  for (let position = first; position <= newest; position++) {
-    const main = key.mainAt(position);
-    if (position >= first + count && main !== last) return main;
-    last = main;
-    places.push({ main, sub: key.subAt(position), isTombstone: key.isTombstoneAt(position) });
+/** The first of the walks goes on to its next change, or leaves. */
+function advance(walks: Walk[], first: Walk): void {
+  const { key } = first;
+  if (first.position < key.newest) {
+    first.position += 1;
+    first.main = key.mainAt(first.position);
+    first.sub = key.subAt(first.position);
+  } else {
+    const last = walks.pop() as Walk;
+    if (last === first) return;
+    walks[0] = last;
   }
-  return undefined;
+  sink(walks, 0);
 }
+
+/** Restores the order of a heap, earliest change first, below a place whose walk may be too late for it. */
+function sink(walks: Walk[], from: number): void {
+  const walk = walks[from] as Walk;
+  let at = from;
+  for (;;) {
+    let child = 2 * at + 1;
+    const left = walks[child];
+    if (left === undefined) break;
+    const right = walks[child + 1];
+    let earlier = left;
+    if (right !== undefined && isEarlier(right, left)) {
+      earlier = right;
+      child += 1;
+    }
+    if (!isEarlier(earlier, walk)) break;
+    walks[at] = earlier;
+    at = child;
+  }
+  walks[at] = walk;
+}
+
+const isEarlier = (a: Walk, b: Walk): boolean => a.main < b.main || (a.main === b.main && a.sub < b.sub);

@@ -19,10 +19,10 @@ import { type RefusalName, refusals } from "../errors.ts";
 import { type Revision, revisionOf, type StreamId, type WatchId, watchIdOf } from "../ids.ts";
 import type { Change, HistorySource } from "../mvcc/change.ts";
 import type { StreamRequest, WatchCreateRequest, WatchEvent } from "../request.ts";
-import { type HistoryBounds, type HistoryPart, partFrom, partOf } from "./history-part.ts";
+import { type HistoryBounds, type HistoryPart, HistoryParts } from "./history-part.ts";
 import { insertBySerial, positionBySerial, RangeIndex, removeBySerial } from "./range-index.ts";
 import { type Outflow, type ReplyBounds, WatchReplies, type WatchReplyBody } from "./replies.ts";
-import { eventWithPrevious, plainEvent, rangeOf, Watcher } from "./watcher.ts";
+import { compareRanges, eventWithPrevious, plainEvent, rangeOf, Watcher } from "./watcher.ts";
 
 export type WatchRequest = Exclude<StreamRequest, { readonly type: "leaseKeepAlive" }>;
 type WatchConfig = HistoryBounds &
@@ -50,8 +50,9 @@ interface WatchStream extends Outflow {
   progressDueMs: number;
 }
 
-/** Those that need the same part of history stand together. */
-const byNeed = (a: Watcher<WatchStream>, b: Watcher<WatchStream>): number => a.next - b.next || a.serial - b.serial;
+/** Those that need the same part of history stand together, and among them those of the same keys. */
+const byNeed = (a: Watcher<WatchStream>, b: Watcher<WatchStream>): number =>
+  a.next - b.next || compareRanges(a.range, b.range) || a.serial - b.serial;
 
 const noWatchId: WatchId = watchIdOf(-1n);
 
@@ -73,9 +74,11 @@ export class WatchHub {
   /** Serial of the last watch served in a round: the next round goes on behind it. */
   #lastServed = 0;
   #catchUpDueMs = 0;
-  /** Sent to watches that are behind since the last look at the clock, and read for them but not wanted. */
+  /** Sent to watches that are behind since the last look at the clock. */
   #caughtUpBytes = 0;
+  /** Read for them since then and not wanted: changes; and bytes, where nothing was wanted. */
   #readInVain = 0;
+  #bytesInVain = 0;
   /** The round under way, and how far it got. */
   #round: readonly Watcher<WatchStream>[] = [];
   #roundAt = 0;
@@ -186,6 +189,7 @@ export class WatchHub {
       this.#catchUpDueMs = nowMs + this.#config.watchCatchUpMs;
       this.#caughtUpBytes = 0;
       this.#readInVain = 0;
+      this.#bytesInVain = 0;
       if (this.#roundAt >= this.#round.length) {
         this.#round = this.#nextRound();
         this.#roundAt = 0;
@@ -339,6 +343,7 @@ export class WatchHub {
 
   #joinBehind(watcher: Watcher<WatchStream>): void {
     watcher.state = "behind";
+    watcher.isSeeking = false;
     watcher.stream.behind += 1;
     insertBySerial(this.#behind, watcher);
   }
@@ -359,12 +364,12 @@ export class WatchHub {
   /**
    * One reply at most for each; who found nothing looks on, until enough was read in vain.
    *
-   * @returns how far it got before enough was done for now
+   * @returns how far it got before enough was sent for now
    */
   #catchUp(round: readonly Watcher<WatchStream>[], from: number): number {
     let seekers: Watcher<WatchStream>[] = [];
     const reached = this.#lookOnce(round, from, seekers);
-    while (seekers.length > 0 && !this.#hasDoneEnough) {
+    while (seekers.length > 0 && !this.#hasSentEnough && !this.#hasSoughtEnough) {
       const turn = seekers;
       seekers = [];
       this.#lookOnce(turn, 0, seekers);
@@ -373,53 +378,51 @@ export class WatchHub {
   }
 
   /**
-   * Watches that need the same part of history share one look at the store.
-   *
    * @param seekers takes those that found nothing and are still behind
-   * @returns how far it got before enough was done for now
+   * @returns how far it got before enough was sent for now
    */
   #lookOnce(round: readonly Watcher<WatchStream>[], from: number, seekers: Watcher<WatchStream>[]): number {
-    let shared: HistoryPart | undefined;
+    const parts = new HistoryParts<WatchStream>(this.#source, this.#config);
     for (let position = from; position < round.length; position++) {
-      if (this.#hasDoneEnough) return position;
+      if (this.#hasSentEnough) return position;
       const watcher = round[position] as Watcher<WatchStream>;
       // Something else may have served it since the round began.
       if (watcher.state !== "behind" || !this.#replies.hasRoom(watcher.stream)) continue;
+      // What is read in vain costs only those their turn that read in vain.
+      if (watcher.isSeeking && this.#hasSoughtEnough) continue;
       if (watcher.next < this.#source.compactRevision) {
         this.#cancelCompacted(watcher);
         continue;
       }
-      let found = 0;
-      if (watcher.next <= this.#source.currentRevision) {
-        const isShared = shared?.begins(watcher.next) ?? false;
-        const own = isShared ? undefined : this.#partOfItsOwn(watcher);
-        if (!isShared && own === undefined) shared = partFrom(this.#source, watcher.next, this.#config);
-        const part = own ?? (shared as HistoryPart);
-        const events = part.eventsFor(watcher);
-        found = events.length;
-        if (!isShared) this.#readInVain += part.size - found;
-        watcher.next = part.next;
-        if (found > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
-      }
+      if (watcher.next <= this.#source.currentRevision) this.#look(watcher, parts);
       if (watcher.next > this.#source.currentRevision) this.#becomeSynced(watcher);
-      else if (found === 0) seekers.push(watcher);
+      else if (watcher.isSeeking) seekers.push(watcher);
     }
     return round.length;
   }
 
-  /** Since the last look at the clock. */
-  get #hasDoneEnough(): boolean {
-    const { watchBytesPerCatchUpMax, watchVainReadsPerCatchUpMax } = this.#config;
-    return this.#caughtUpBytes >= watchBytesPerCatchUpMax || this.#readInVain >= watchVainReadsPerCatchUpMax;
+  #look(watcher: Watcher<WatchStream>, parts: HistoryParts<WatchStream>): void {
+    const { part, isFresh } = parts.next(watcher);
+    const events = part.eventsFor(watcher);
+    watcher.next = part.next;
+    watcher.isSeeking = events.length === 0;
+    if (isFresh) this.#noteVain(part, events.length);
+    if (events.length > 0) this.#caughtUpBytes += this.#sendEvents(watcher, events);
   }
 
-  /** Worth it when reading for all would take more than one look. */
-  #partOfItsOwn(watcher: Watcher<WatchStream>): HistoryPart | undefined {
-    const toGo = this.#source.currentRevision - watcher.next;
-    if (watcher.isWide || toGo < this.#config.watchRevisionsPerReplyMax) return undefined;
-    const part = partOf(this.#source, watcher, this.#config);
-    if (part === undefined) watcher.isWide = true;
-    return part;
+  #noteVain(part: HistoryPart, wanted: number): void {
+    this.#readInVain += part.size - wanted;
+    if (wanted === 0) this.#bytesInVain += part.bytes;
+  }
+
+  /** Since the last look at the clock. */
+  get #hasSentEnough(): boolean {
+    return this.#caughtUpBytes >= this.#config.watchBytesPerCatchUpMax;
+  }
+
+  get #hasSoughtEnough(): boolean {
+    const { watchBytesPerCatchUpMax, watchVainReadsPerCatchUpMax } = this.#config;
+    return this.#bytesInVain >= watchBytesPerCatchUpMax || this.#readInVain >= watchVainReadsPerCatchUpMax;
   }
 
   #becomeSynced(watcher: Watcher<WatchStream>): void {

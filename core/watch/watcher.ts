@@ -41,6 +41,8 @@ export class Watcher<Stream> {
   next: Revision;
   /** It has so many keys that it cannot have a part of history of its own. */
   isWide = false;
+  /** It found nothing in the last part of history that it was given. */
+  isSeeking = false;
   /** Something was sent since the last progress interval. */
   busy = false;
   /** Events of the revision being handed out. */
@@ -85,6 +87,14 @@ export function rangeOf(request: WatchCreateRequest): WatchedRange | undefined {
   const to = textOfBytes(rangeEnd);
   if (to === "\0") return { from, to: undefined, singleKey: false };
   return to <= from ? undefined : { from, to, singleKey: false };
+}
+
+/** 0: the same keys. The order means nothing else. */
+export function compareRanges(a: WatchedRange, b: WatchedRange): number {
+  if (a.from !== b.from) return a.from < b.from ? -1 : 1;
+  if (a.singleKey !== b.singleKey) return a.singleKey ? -1 : 1;
+  if (a.to === b.to) return 0;
+  return b.to === undefined || (a.to !== undefined && a.to < b.to) ? -1 : 1;
 }
 
 export function covers(range: WatchedRange, key: string): boolean {
