@@ -186,6 +186,7 @@ export class Member {
     });
     this.#chores = new Chores({
       raft,
+      links: this.#links,
       machine,
       config,
       proposals: this.#proposals,
@@ -204,7 +205,7 @@ export class Member {
       writer: this.#writer,
       hub: this.#hub,
     });
-    this.#forwarded = new Forwarded({ memberId, raft, machine, config, outbox });
+    this.#forwarded = new Forwarded({ memberId, raft, links: this.#links, machine, config, outbox });
     this.#news = new News({ raft, outbox, alarms: machine.alarms.records });
     this.#publication = new Publication({ raft, config, proposals: this.#proposals, outbox, identity: start.identity });
     this.#farewell = new Farewell({ outbox, electionTicks: config.electionTicks });
@@ -347,6 +348,7 @@ export class Member {
       case "peerLink":
         this.#links.note(input.memberId, input.connected, this.#nowMs);
         if (input.connected) this.#raft.connected(input.memberId);
+        this.#proposals.noteLink();
         break;
       case "clientRequest":
         this.#desk.submit(input.requestId, input.request, input);

@@ -13,10 +13,12 @@ import type { Raft } from "../raft/raft.ts";
 import { AutoCompaction } from "./auto-compaction.ts";
 import { refusalOfPromote } from "./cluster.ts";
 import type { Outbox } from "./outbox.ts";
+import type { PeerLinks } from "./peer-links.ts";
 import type { Proposals } from "./proposals.ts";
 
 export interface ChoresOptions {
   readonly raft: Raft;
+  readonly links: PeerLinks;
   readonly machine: Machine;
   readonly config: MemberConfig;
   readonly proposals: Proposals;
@@ -56,7 +58,7 @@ export class Chores {
    * voter that is gone again costs more than a learner that waits.
    */
   #promoteLearner(nowMs: number): void {
-    const { raft, machine, config } = this.#options;
+    const { raft, links, machine, config } = this.#options;
     // Time for the one before to be committed.
     if (nowMs - this.#promotedMs < config.electionTicks * config.tickMs) return;
     if (raft.role !== "leader" || raft.transferee !== undefined || raft.configuration.outgoing.length > 0) return;
@@ -65,7 +67,7 @@ export class Chores {
       if (!isLearner || name === "") return false;
       const progress = raft.progressOf(memberId);
       if (progress?.state !== "replicate" || !progress.recentActive) return false;
-      return refusalOfPromote(memberId, { raft, records, isStrict: config.strictReconfig }) === undefined;
+      return refusalOfPromote(memberId, { raft, links, records, isStrict: config.strictReconfig }) === undefined;
     });
     if (ready === undefined) return;
     this.#promotedMs = nowMs;

@@ -7,7 +7,7 @@
  */
 import type { Machine } from "../apply/machine.ts";
 import type { RefusalName } from "../errors.ts";
-import type { LogIndex, MemberId } from "../ids.ts";
+import type { MemberId } from "../ids.ts";
 import type { ProgressView, Raft } from "../raft/raft.ts";
 import type { Answer, MemberAddRequest, MemberReconfigureRequest, MemberRecord } from "../request.ts";
 import type { PeerLinks } from "./peer-links.ts";
@@ -46,6 +46,12 @@ export function refusalOfRemove(memberId: MemberId, around: Surroundings): Refus
   return steadyVoters(around) - 1 < majorityOf(voters.length - 1) ? "unhealthy" : undefined;
 }
 
+/** How far others are, and whether they are there, as the leader knows it. */
+interface Followers {
+  readonly raft: Raft;
+  readonly links: PeerLinks;
+}
+
 /**
  * What the leader has against making that learner a voter. The learner counts as started: it has come this far.
  *
@@ -53,32 +59,39 @@ export function refusalOfRemove(memberId: MemberId, around: Surroundings): Refus
  */
 export function refusalOfPromote(
   memberId: MemberId,
-  options: { readonly raft: Raft; readonly records: readonly MemberRecord[]; readonly isStrict: boolean },
+  around: Followers & { readonly records: readonly MemberRecord[]; readonly isStrict: boolean },
 ): RefusalName | undefined {
-  const { raft, records } = options;
+  const { raft, records, isStrict } = around;
   if (memberId !== raft.id) {
     const progress = raft.progressOf(memberId);
     if (progress === undefined) return "memberNotFound";
-    if (!isInSync(progress, raft.stableIndex)) return "learnerNotReady";
+    if (!isInSync(memberId, progress, around)) return "learnerNotReady";
   }
   const voters = votersOf(records);
   const started = voters.filter(isStarted).length + 1;
-  return options.isStrict && started < majorityOf(voters.length + 1) ? "notEnoughStarted" : undefined;
+  return isStrict && started < majorityOf(voters.length + 1) ? "notEnoughStarted" : undefined;
 }
 
 /** Whether each learner that the change promotes has caught up, as the leader sees it. */
-export function refusalOfPromotions({ promote }: MemberReconfigureRequest, raft: Raft): RefusalName | undefined {
+export function refusalOfPromotions(
+  { promote }: MemberReconfigureRequest,
+  followers: Followers,
+): RefusalName | undefined {
   for (const memberId of promote) {
-    const progress = raft.progressOf(memberId);
-    if (progress !== undefined && !isInSync(progress, raft.stableIndex)) return "learnerNotReady";
+    const progress = followers.raft.progressOf(memberId);
+    if (progress !== undefined && !isInSync(memberId, progress, followers)) return "learnerNotReady";
   }
   return undefined;
 }
 
-/** In a short log a single entry on its way is a large share: a member that is sent each as it comes is in sync. */
-function isInSync({ state, matchIndex }: ProgressView, leaderMatch: LogIndex): boolean {
-  if (matchIndex >= leaderMatch * readyShare) return true;
-  return state === "replicate" && leaderMatch - matchIndex <= onTheirWayMax;
+/**
+ * In a short log a single entry on its way is a large share: a member that takes each as it comes is in sync. One that is
+ * gone is sent them, too, but as a voter it could cost the cluster its majority.
+ */
+function isInSync(memberId: MemberId, progress: ProgressView, { raft, links }: Followers): boolean {
+  const { state, matchIndex } = progress;
+  if (matchIndex >= raft.stableIndex * readyShare) return true;
+  return state === "replicate" && !links.isLost(memberId) && raft.stableIndex - matchIndex <= onTheirWayMax;
 }
 
 /** Both majorities decide for a while: each needs enough voters that have started and have been connected for a while. */

@@ -297,21 +297,24 @@ export class Desk {
   }
 
   #refusalOfChange(request: ConfigurationRequest, nowMs: number): RefusalName | undefined {
-    const { raft, machine, links, config } = this.#options;
+    const { raft, machine, links, config, proposals } = this.#options;
     const { records } = machine.membership;
+    // Who leads checks a promotion when it comes. One that waits here could find this member the leader, and be checked
+    // by nobody.
+    const isLed = raft.leaderId !== undefined && !proposals.isLeaderLost;
     if (request.type === "memberPromote") {
-      if (raft.leaderId === undefined) return "noLeader";
+      if (!isLed) return "noLeader";
       // Elsewhere only the leader knows how far the learner is; it answers for itself.
       if (raft.role !== "leader") return undefined;
-      return refusalOfPromote(request.memberId, { raft, records, isStrict: config.strictReconfig });
+      return refusalOfPromote(request.memberId, { raft, links, records, isStrict: config.strictReconfig });
     }
     const around = { selfId: raft.id, records, links, nowMs };
     if (request.type === "memberReconfigure") {
-      if (raft.leaderId === undefined) return "noLeader";
+      if (!isLed) return "noLeader";
       // Whether it was made already is what one wants to hear who asks again.
       const known = machine.membership.refusalOf({ ...request, learnersMax: config.learnersMax });
       if (known !== undefined) return known;
-      const notReady = raft.role === "leader" ? refusalOfPromotions(request, raft) : undefined;
+      const notReady = raft.role === "leader" ? refusalOfPromotions(request, { raft, links }) : undefined;
       return notReady ?? (config.strictReconfig ? refusalOfReconfigure(request, around) : undefined);
     }
     if (!config.strictReconfig) return undefined;

@@ -13,10 +13,12 @@ import type { ForwardedConfiguration } from "../raft/message.ts";
 import type { Raft } from "../raft/raft.ts";
 import { refusalOfPromote, refusalOfPromotions } from "./cluster.ts";
 import type { Outbox } from "./outbox.ts";
+import type { PeerLinks } from "./peer-links.ts";
 
 export interface Forwarding {
   readonly memberId: MemberId;
   readonly raft: Raft;
+  readonly links: PeerLinks;
   readonly machine: Machine;
   readonly config: Pick<MemberConfig, "strictReconfig">;
   readonly outbox: Outbox;
@@ -56,10 +58,10 @@ export class Forwarded {
   }
 
   #refusalOfPromotion(request: CommandRequest): RefusalName | undefined {
-    const { raft, machine, config } = this.#forwarding;
-    if (request.type === "memberReconfigure") return refusalOfPromotions(request, raft);
+    const { raft, links, machine, config } = this.#forwarding;
+    if (request.type === "memberReconfigure") return refusalOfPromotions(request, { raft, links });
     if (request.type !== "memberPromote") return undefined;
     const { records } = machine.membership;
-    return refusalOfPromote(request.memberId, { raft, records, isStrict: config.strictReconfig });
+    return refusalOfPromote(request.memberId, { raft, links, records, isStrict: config.strictReconfig });
   }
 }

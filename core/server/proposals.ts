@@ -86,6 +86,17 @@ export class Proposals {
     if (this.#unsentCount > 0) this.#sendUnsent();
   }
 
+  /** A connection stands or is gone: what waited for the leader may be sent, before anything that comes after it. */
+  noteLink(): void {
+    if (this.#unsentCount > 0) this.#sendUnsent();
+  }
+
+  /** etcd sends to it all the same, and the client hears nothing until its time is over. */
+  get isLeaderLost(): boolean {
+    const { leaderId, id } = this.#raft;
+    return leaderId !== undefined && leaderId !== id && this.#links.isLost(leaderId);
+  }
+
   get count(): number {
     return this.#waiting.size;
   }
@@ -107,6 +118,7 @@ export class Proposals {
     }
     this.#sequence = sequence;
     const unsent = outcome === "later" ? bytes : undefined;
+    // Housekeeping that cannot be sent now is dropped: whoever it is for asks again.
     if (options.requestId === undefined) return undefined;
     if (unsent !== undefined) this.#unsentCount += 1;
     this.#waiting.set(sequence, {
@@ -182,16 +194,10 @@ export class Proposals {
   #give(bytes: Uint8Array, kind: Waiting["kind"]): "given" | "later" | "dropped" {
     const raft = this.#raft;
     // Who takes over will take it; and a leader out of reach will have a successor, or be back.
-    if (raft.transferee !== undefined || this.#isLeaderLost) return "later";
+    if (raft.transferee !== undefined || this.isLeaderLost) return "later";
     const outcome = kind === "command" ? raft.propose([bytes]) : raft.proposeConfiguration(bytes);
     if (outcome === "noLeader") return "later";
     return outcome === "dropped" ? "dropped" : "given";
-  }
-
-  /** etcd sends to it all the same, and the client hears nothing until its time is over. */
-  get #isLeaderLost(): boolean {
-    const { leaderId, id } = this.#raft;
-    return leaderId !== undefined && leaderId !== id && this.#links.isLost(leaderId);
   }
 
   #timeoutRefusal(waiting: Waiting): RefusalName {

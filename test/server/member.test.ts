@@ -84,8 +84,11 @@ describe("writes", () => {
     cluster.pass(300);
     expect(cluster.reply(other, late)).toBeUndefined();
     cluster.tellLink(other, memberId, true);
+    // And what comes later does not overtake it.
+    const later = cluster.submit(other, putOf("k", "3"));
     cluster.pass(200);
     expect(cluster.reply(other, late)).toMatchObject({ ok: true, header: { revision: 3 } });
+    expect(cluster.reply(other, later)).toMatchObject({ ok: true, header: { revision: 4 } });
     expect(cluster.leader.running.raft.id).toBe(memberId);
   });
 

@@ -270,6 +270,38 @@ describe("learners", () => {
   });
 });
 
+describe("a promotion that could cost the majority", () => {
+  test("of a learner that is gone is refused, though its log is short of little", () => {
+    const cluster = steadyCluster(1);
+    accepted(cluster.call(cluster.leader, add(2, true)));
+    const learner = cluster.join();
+    cluster.tellLinks();
+    cluster.pass(2_000);
+    cluster.stop(learner);
+    cluster.tellLinks();
+    for (let entry = 0; entry < 9; entry++) accepted(cluster.call(cluster.leader, putOf("k", "v")));
+    expect(cluster.call(cluster.leader, promote(2))).toEqual({ ok: false, refusal: "learnerNotReady" });
+    accepted(cluster.call(cluster.leader, putOf("k", "w")));
+  });
+
+  test.each([promote(4), { type: "memberReconfigure", promote: [id(4)], add: [], remove: [], demote: [] } as Request])(
+    "does not wait for the next leader, who would not check it: $type",
+    (change) => {
+      const cluster = steadyCluster(3);
+      accepted(cluster.call(cluster.leader, add(4, true)));
+      const old = cluster.leader;
+      const [asked] = cluster.followers.filter((each) => each.member !== undefined);
+      if (asked === undefined) throw new Error("no follower");
+      cluster.stop(old);
+      cluster.tellLinks();
+      expect(cluster.call(asked, change)).toEqual({ ok: false, refusal: "noLeader" });
+      cluster.pass(4_000);
+      accepted(cluster.call(cluster.leader, putOf("k", "v")));
+      expect(cluster.call(cluster.leader, change)).toEqual({ ok: false, refusal: "learnerNotReady" });
+    },
+  );
+});
+
 describe("updating", () => {
   test("replaces the addresses and nothing else", () => {
     const cluster = steadyCluster(3);
