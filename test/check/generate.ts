@@ -56,6 +56,8 @@ export interface GenerateOptions {
   readonly leases: boolean;
   readonly txns: boolean;
   readonly past: boolean;
+  /** Some reads are serializable, and show one of the last few states. */
+  readonly staleReads?: boolean;
   readonly watch: boolean;
   /** Percent of revisions that the watch leaves out. */
   readonly watchLossPercent: number;
@@ -86,12 +88,15 @@ export function generate(seed: number, options: GenerateOptions): HistoryEvent[]
   const open: Pending[] = [];
   let injected = options.fault === "none";
   let stale: KvState = state;
+  const recent: KvState[] = [state];
   if (options.watch) events.push(watchOpen);
   const atMs = (): number => events.length * 10;
   const take = (from: Pending): void => {
     pending = pending.filter((other) => other !== from);
   };
   const note = (before: KvState): void => {
+    recent.push(state);
+    if (recent.length > 5) recent.shift();
     if (options.watch && state.revision > before.revision && !chance.percent(options.watchLossPercent))
       events.push(watchReply(state, atMs()));
   };
@@ -100,7 +105,9 @@ export function generate(seed: number, options: GenerateOptions): HistoryEvent[]
     if (move === 0 && free.length > 0 && nextId <= options.operations) {
       const client = free.splice(chance.below(free.length), 1)[0] as number;
       value = options.uniqueValues ? value + 1 : chance.below(2);
-      const operation = drawOperation(chance, options, state, `v${value}`);
+      const drawn = drawOperation(chance, options, state, `v${value}`);
+      const isStale = options.staleReads === true && drawn.op === "range" && !drawn.revision && chance.percent(50);
+      const operation = isStale ? { ...drawn, serializable: true } : drawn;
       const call: Pending = {
         id: nextId++,
         client,
@@ -116,8 +123,10 @@ export function generate(seed: number, options: GenerateOptions): HistoryEvent[]
         const before = state;
         const skip = !injected && options.fault === "lost write" && chance.percent(30);
         const old = !injected && options.fault === "stale read" && call.operation.op === "range" && chance.percent(50);
-        const result = applyKv(old ? stale : state, call.operation);
+        const isStale = call.operation.op === "range" && call.operation.serializable === true;
+        const result = applyKv(isStale ? chance.pick(recent) : old ? stale : state, call.operation);
         if (!result.ok) call.applied = "refused";
+        else if (isStale) call.applied = { revision: result.state.revision, answer: result.answer };
         else {
           call.applied = { revision: result.state.revision, answer: result.answer };
           if (skip && result.state.revision > state.revision) injected = true;

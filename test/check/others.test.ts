@@ -41,6 +41,33 @@ test("no check finds anything in a correct store", () => {
   expect(found).toEqual([]);
 });
 
+test("nor where reads show old states, and say less than which of several legal orders it was", () => {
+  const found: string[] = [];
+  for (let seed = 0; seed < 1_500; seed++) {
+    const chance = new Chance(seed * 77 + 5);
+    const history = generate(seed, {
+      operations: 3 + chance.below(60),
+      clients: 1 + chance.below(6),
+      keys: 1 + chance.below(4),
+      unknownPercent: chance.pick([0, 5, 20]),
+      leases: chance.percent(80),
+      txns: chance.percent(50),
+      past: chance.percent(25),
+      staleReads: true,
+      watch: chance.percent(30),
+      watchLossPercent: 0,
+      uniqueValues: true,
+      blind: false,
+      fault: "none",
+    });
+    for (const check of allChecks({ leaseEarlySlackMs: 1e9, leaseLateSlackMs: 1e9 })) {
+      const { verdict, detail } = check.check(history, { steps: 100_000 });
+      if (verdict !== "holds") found.push(`${seed} ${check.name}: ${detail}`);
+    }
+  }
+  expect(found).toEqual([]);
+});
+
 describe("the list of checks", () => {
   test("knows each by its name and refuses a name it does not know", () => {
     for (const check of allChecks()) expect(checkByName(check.name)?.meaning).toBe(check.meaning);
