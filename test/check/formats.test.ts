@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest";
 import { judge } from "../../reports/check-command.ts";
 import { FormatError, type FormatName } from "../../scenarios/check/formats/format.ts";
 import { guessFormat, parseHistory } from "../../scenarios/check/formats/parse.ts";
+import { scenarioNamed } from "../../scenarios/index.ts";
+import { planOf, runPlan } from "../../sim/runner.ts";
 import { generate } from "./generate.ts";
 
 const folder = new URL("./histories/", import.meta.url);
@@ -97,6 +99,16 @@ describe("faultline", () => {
     expect(guessFormat(text)).toBe("faultline");
     const parsed = parseHistory(text, "faultline");
     expect(parsed).toEqual({ type: "events", events });
+  });
+
+  test.each(["mixed-everything", "users-and-roles"])("what a run of %s records can be read again", (name) => {
+    const scenario = scenarioNamed(name);
+    if (scenario === undefined) throw new Error("no scenario");
+    const { history } = runPlan(planOf(scenario, 3));
+    const text = history.map((event) => JSON.stringify(event)).join("\n");
+    expect(parseHistory(text, "faultline")).toMatchObject({ type: "events" });
+    const operations = new Set(history.flatMap((event) => (event.type === "call" ? [event.operation.op] : [])));
+    expect(operations.size).toBeGreaterThan(7);
   });
 });
 

@@ -2,7 +2,7 @@
  * Our own history: one HistoryEvent a line (scenarios/history.ts). Shapes are checked as far as the checks rely on
  * them, so that a damaged file is refused with a line number and not judged.
  */
-import type { HistoryEvent } from "../../history.ts";
+import type { HistoryEvent, Operation, OperationAnswer } from "../../history.ts";
 import { type Fields, FormatError, isFields, linesOf, parseObject } from "./format.ts";
 
 type Kind = "number" | "string" | "boolean" | "array" | "object";
@@ -33,7 +33,7 @@ const kv: Shape = {
   version: "number",
   lease: "string",
 };
-const operationShapes: { readonly [op: string]: Shape } = {
+const operationShapes: { readonly [Op in Operation["op"]]: Shape } = {
   range: { key: "string" },
   put: { key: "string", value: "string" },
   deleteRange: { key: "string" },
@@ -44,10 +44,11 @@ const operationShapes: { readonly [op: string]: Shape } = {
   leaseKeepAlive: { lease: "string" },
   leaseTimeToLive: { lease: "string" },
   hashKv: { revision: "number" },
+  look: { at: "string" },
   auth: { change: "string" },
   login: { user: "string" },
 };
-const answerShapes: { readonly [op: string]: Shape } = {
+const answerShapes: { readonly [Op in OperationAnswer["op"]]: Shape } = {
   range: { kvs: "array", count: "number", more: "boolean" },
   put: {},
   deleteRange: { deleted: "number" },
@@ -58,6 +59,7 @@ const answerShapes: { readonly [op: string]: Shape } = {
   leaseKeepAlive: { ttlSeconds: "number" },
   leaseTimeToLive: { ttlSeconds: "number" },
   hashKv: { hash: "number", compactRevision: "number", hashRevision: "number" },
+  look: {},
   auth: {},
   login: { token: "string" },
 };
