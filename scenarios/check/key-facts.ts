@@ -5,6 +5,7 @@
  * first; they may lie, and rule out nothing.
  */
 import type { HistoryKeyValue, OperationAnswer } from "../history.ts";
+import { firstIndex } from "./first-index.ts";
 import { answerWrote, type CompactHistory, type Op, type Step, unreported } from "./operations.ts";
 
 /** Something certain about one key, in the state right after `revision`. */
@@ -191,18 +192,6 @@ function afterDelete(facts: KeyFacts, sight: Shown, revision: number): Outlook |
 
 function countBetween(sorted: readonly number[], from: number, upTo: number): number {
   return firstIndex(sorted, (value) => value > upTo) - firstIndex(sorted, (value) => value >= from);
-}
-
-/** First position from which on the condition holds. */
-function firstIndex<Item>(sorted: readonly Item[], holds: (item: Item) => boolean): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(sorted[middle] as Item)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 function sortUnique(values: number[]): void {

@@ -6,7 +6,8 @@
 import type { HistoryEvent, OperationAnswer } from "../history.ts";
 import { type LeaseEvent, leaseWindow } from "../model/lease.ts";
 import { type CheckContext, resultOf } from "./context.ts";
-import { compareText, never, type Op, type Step } from "./operations.ts";
+import { firstIndex } from "./first-index.ts";
+import { answerWrote, compareText, mayWrite, never, type Op, type Step } from "./operations.ts";
 import type { RevisionLog } from "./revision-log.ts";
 import type { CheckResult, Violation } from "./verdict.ts";
 
@@ -76,6 +77,10 @@ class LeaseJudge {
   readonly #context: CheckContext;
   /** The history knows of one lease only. */
   readonly #isAlone: boolean;
+  /** Unanswered: any of them may be the write of a revision that nobody claims. */
+  readonly #openWrites: readonly Op[];
+  /** Revisions whose write nobody answered for, and nobody saw. */
+  readonly #unseen: readonly number[];
   /** Leader changes, faults, starts and stops. */
   readonly #restarts: readonly Restart[];
   /** From here on clocks may have jumped; early ends prove nothing. */
@@ -85,12 +90,21 @@ class LeaseJudge {
   readonly #latestCallUpTo: readonly (Op | undefined)[];
   /** Per lease: revisions that attach or detach one of its keys. */
   readonly #touched: ReadonlyMap<string, readonly number[]>;
-  /** Per lease: revisions at which an answer showed one of its keys. */
-  readonly #shown: ReadonlyMap<string, readonly number[]>;
+  /** Per lease: what answers show to have been attached to it. */
+  readonly #shown: ReadonlyMap<string, readonly Shown[]>;
 
   constructor(context: CheckContext, isAlone: boolean) {
     this.#context = context;
     this.#isAlone = isAlone;
+    this.#openWrites = context.history.ops.filter(
+      (op) => op.role === "ordered" && op.outcome === "unknown" && mayWrite(op.step),
+    );
+    const { entries } = context.log;
+    const facts = context.decision.evidence?.facts;
+    this.#unseen = [...entries.keys()].filter(
+      (revision) =>
+        entries[revision] !== undefined && entries[revision]?.op?.outcome !== "ok" && facts?.has(revision) !== true,
+    );
     this.#restarts = restartsOf(context.events);
     this.#clockFaultMs = clockFaultOf(context);
     const latest: (Op | undefined)[] = [];
@@ -141,25 +155,59 @@ class LeaseJudge {
   }
 
   /**
-   * Somebody saw what that revision changed, or no other lease could have made it. An end that was only placed there, to
-   * have one legal order, may as well have been another lease's.
+   * Somebody saw what that revision changed, or no other lease could have made it; and no unanswered write either. An end
+   * that was only placed there, to have one legal order, may as well have been something else.
    */
   #isCertain(revision: number): boolean {
-    return this.#isAlone || this.#context.decision.evidence?.facts.has(revision) === true;
+    const { decision, history, log } = this.#context;
+    const isSeen = decision.evidence?.facts.has(revision) === true;
+    if (!isSeen && !this.#isAlone) return false;
+    const deadline = decision.evidence?.deadline[revision] ?? never;
+    const keys = log.entries[revision]?.changes.map(({ key }) => history.keyNumbers.get(key) ?? -1) ?? [];
+    return !this.#openWrites.some(
+      (op) => op.call <= deadline && (!isSeen || keys.some((key) => deletes(op.step, key))),
+    );
   }
 
   /**
-   * The last revision before `end` at which keys of the lease were there whatever the order is: an end that nobody saw
-   * may have been this lease's, unless an answer shows one of its keys later.
+   * The last revision before `end` at which keys of the lease were there whatever the order is: something shows one, and
+   * nothing behind it took that away, nor can have been the end of the lease. undefined: nothing shows any.
    */
-  #certainUpTo(lease: string, since: number, end: number): number {
+  #certainUpTo(lease: string, since: number, end: number): number | undefined {
     const { entries } = this.#context.log;
-    for (let revision = since + 1; revision < end; revision++) {
-      if (entries[revision]?.op?.outcome === "ok" || this.#isCertain(revision)) continue;
-      const shown = this.#shown.get(lease)?.findLast((at) => at >= since && at < end) ?? since;
-      return Math.max(revision - 1, shown);
-    }
-    return end - 1;
+    const shown = within(this.#shown.get(lease) ?? [], ({ at }) => at, since, end);
+    const touched = within(this.#touched.get(lease) ?? [], (at) => at, since, end);
+    const moments = [...new Set([...touched, ...shown.map(({ at }) => at)])].sort((a, b) => a - b);
+    const keys = new Set<string>();
+    let last: number | undefined;
+    let next = 0;
+    moments.forEach((moment, position) => {
+      for (const change of entries[moment]?.changes ?? []) keys.delete(change.key);
+      if (this.#mayEnd(moment, keys)) keys.clear();
+      for (const { kv } of this.#context.decision.evidence?.facts.get(moment) ?? [])
+        if (kv?.lease === lease) keys.add(kv.key);
+      for (; shown[next]?.at === moment; next++) keys.add((shown[next] as Shown).key);
+      if (keys.size === 0) return;
+      const unseen = this.#unseen[firstIndex(this.#unseen, (revision) => revision > moment)] ?? end;
+      const until = moments[position + 1] ?? end;
+      last = Math.min(until, unseen) - 1;
+      if (unseen < until) keys.clear();
+    });
+    return last;
+  }
+
+  /** Whether that revision can be the end of a lease that has these keys, which are still there in the order found. */
+  #mayEnd(revision: number, keys: ReadonlySet<string>): boolean {
+    const { decision, history, log } = this.#context;
+    const entry = log.entries[revision];
+    if (entry === undefined || entry.op?.outcome === "ok") return false;
+    if (decision.evidence?.facts.get(revision)?.some((fact) => fact.kv !== undefined) === true) return false;
+    // Nor where a watch would have shown the other keys to go, too.
+    const scopes = decision.evidence?.scopes.get(revision) ?? [];
+    return ![...keys].some((key) => {
+      const number = history.keyNumbers.get(key) ?? -1;
+      return scopes.some(({ low, high, noDelete }) => !noDelete && low <= number && number < high);
+    });
   }
 
   /** The end was seen before the time to live since the last proof of life was over. */
@@ -185,6 +233,7 @@ class LeaseJudge {
   /** Some operation saw keys of the lease alive after everything that could have kept it. */
   *#late(story: LeaseStory, since: number, end: number): Generator<Violation> {
     const last = this.#certainUpTo(story.lease, since, end);
+    if (last === undefined) return;
     let witness = this.#latestCallUpTo[last];
     if (witness !== undefined && witness.revision < since) witness = undefined;
     for (let revision = since; witness === undefined && revision <= last; revision++) {
@@ -310,29 +359,56 @@ function touchedBy(log: RevisionLog): Map<string, number[]> {
   return touched;
 }
 
-function shownBy(ops: readonly Op[]): Map<string, number[]> {
-  const shown = new Map<string, number[]>();
-  const note = (step: Step, answer: OperationAnswer | undefined, revision: number): void => {
+/** Right after the revision `at` the key was there. */
+interface Shown {
+  readonly at: number;
+  readonly key: string;
+}
+
+function shownBy(ops: readonly Op[]): Map<string, Shown[]> {
+  const shown = new Map<string, Shown[]>();
+  const add = (lease: string, key: string, at: number): void => {
+    if (lease === "0" || lease === "") return;
+    const known = shown.get(lease);
+    if (known === undefined) shown.set(lease, [{ at, key }]);
+    else known.push({ at, key });
+  };
+  const note = (step: Step, answer: OperationAnswer | undefined, revision: number, before: number): void => {
     if (answer?.op === "txn") {
       const branch = answer.succeeded ? step.txn?.success : step.txn?.failure;
       branch?.forEach((inner, position) => {
-        note(inner, answer.responses[position], revision);
+        note(inner, answer.responses[position], revision, before);
       });
     } else if (answer?.op === "range") {
       // What a read of the past showed was there then.
-      const at = step.revision > 0 ? step.revision : revision;
-      for (const { lease } of answer.kvs) {
-        const known = shown.get(lease);
-        if (known === undefined) shown.set(lease, [at]);
-        else known.push(at);
-      }
+      for (const { lease, key } of answer.kvs) add(lease, key, step.revision > 0 ? step.revision : before);
+    } else if (answer?.op === "put") {
+      if (answer.prevKv !== undefined) add(answer.prevKv.lease, answer.prevKv.key, before);
+      // A lease that has ended takes no keys.
+      if (step.source.op === "put") add(step.lease, step.source.key, revision);
+    } else if (answer?.op === "deleteRange") {
+      for (const { lease, key } of answer.prevKvs ?? []) add(lease, key, before);
     }
   };
   for (const { role, outcome, step, answer, revision } of ops) {
-    if (role === "ordered" && outcome === "ok") note(step, answer, revision);
+    if (role !== "ordered" || outcome !== "ok" || answer === undefined) continue;
+    note(step, answer, revision, answerWrote(answer) === true ? revision - 1 : revision);
   }
-  for (const revisions of shown.values()) revisions.sort((a, b) => a - b);
+  for (const found of shown.values()) found.sort((a, b) => a.at - b.at);
   return shown;
+}
+
+/** Of those in order of revisions the ones in [from, end). */
+function within<Item>(sorted: readonly Item[], at: (item: Item) => number, from: number, end: number): readonly Item[] {
+  return sorted.slice(
+    firstIndex(sorted, (item) => at(item) >= from),
+    firstIndex(sorted, (item) => at(item) >= end),
+  );
+}
+
+function deletes(step: Step, key: number): boolean {
+  if (step.kind === "delete") return step.low <= key && key < step.high;
+  return [...(step.txn?.success ?? []), ...(step.txn?.failure ?? [])].some((inner) => deletes(inner, key));
 }
 
 function ttlMsOf(op: Op): number {

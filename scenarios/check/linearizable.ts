@@ -54,7 +54,8 @@ export function decideLinearizable(history: CompactHistory, stepsMax: number): D
 
 /**
  * Another order, which fits the serializable reads too, for one that does not; the same one when there is none. What was
- * seen may lie, so it is looked for with and without.
+ * seen may lie, so it is looked for with and without; but where it is the reads, or what else was seen, that is wrong,
+ * nothing is unsettled any more.
  */
 export function fitReads(history: CompactHistory, first: Decision, stepsMax: number): Decision {
   const { evidence } = first;
@@ -64,7 +65,7 @@ export function fitReads(history: CompactHistory, first: Decision, stepsMax: num
   for (const firmOnly of [false, true]) {
     const placed = placeOperations(history, evidence, { firmOnly, fitsReads: true, stepsMax: stepsMax - steps });
     steps += placed.steps;
-    if (placed.type === "exhausted") return { ...first, steps, readsUnsettled: true };
+    if (placed.type === "exhausted") return { ...first, steps, readsUnsettled: !firmOnly };
     if (placed.type === "order" && verifyOrder(history, placed.order, evidence.seenAt) === undefined)
       return { ...first, steps, order: placed.order };
   }

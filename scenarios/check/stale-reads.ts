@@ -39,9 +39,18 @@ function latestWrites(log: RevisionLog): readonly (Op | undefined)[] {
   return latest;
 }
 
+/** The revision whose state the read shows, or the latest of them. */
+export const stateOf = ({ step, revision }: Op): number => (step.revision > 0 ? step.revision : revision);
+
+/** Whether that is what it shows, in a store that has got there, and knows the past. */
+export function showsState(store: ReplayStore, read: Op): boolean {
+  const { step, answer, revision } = read;
+  if (answer === undefined) return true;
+  return step.kind === "txn" ? store.txnAt(step, answer, revision) : store.rangeAt(step, answer, stateOf(read));
+}
+
 function judgeRead(store: ReplayStore, latest: readonly (Op | undefined)[], read: Op): Violation | undefined {
-  const { revision, step, answer } = read;
-  if (answer === undefined) return undefined;
+  const { revision } = read;
   const write = latest[Math.min(revision, latest.length - 1)];
   if (revision > store.revision || (write !== undefined && write.call > read.ret)) {
     return {
@@ -51,10 +60,8 @@ function judgeRead(store: ReplayStore, latest: readonly (Op | undefined)[], read
       watches: [],
     };
   }
-  const at = step.revision > 0 ? step.revision : revision;
   store.mismatch = undefined;
-  const right = step.kind === "txn" ? store.txnAt(step, answer, revision) : store.rangeAt(step, answer, at);
-  if (right) return undefined;
+  if (showsState(store, read)) return undefined;
   const { expected, actual } = store.mismatch ?? { expected: "another answer", actual: "this one" };
   return {
     rule: "serializable-state",

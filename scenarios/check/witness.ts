@@ -10,7 +10,7 @@ import type { Evidence, Fact, Scope } from "./evidence.ts";
 import { KeyKnowledge, type Outlook, openEnd } from "./key-facts.ts";
 import { type CompactHistory, mayWrite, never, type Op, type Step, unreported } from "./operations.ts";
 import { ReplayStore, sameKv } from "./replay-store.ts";
-import { staleReadsOf } from "./stale-reads.ts";
+import { showsState, staleReadsOf, stateOf } from "./stale-reads.ts";
 import { UnknownWrites } from "./unknown-writes.ts";
 import type { Order } from "./verify-order.ts";
 
@@ -41,7 +41,7 @@ const unweighed: Outlook = { priority: 0, due: openEnd };
 interface PlacingOptions {
   /** Believe only what answers show that must be linearizable themselves. */
   readonly firmOnly: boolean;
-  /** Serializable reads of the present have to show the state at their revision. */
+  /** Serializable reads have to show the state at their revision. */
   readonly fitsReads: boolean;
   readonly stepsMax: number;
 }
@@ -84,7 +84,7 @@ class Placer {
     this.#evidence = evidence;
     this.#firmOnly = options.firmOnly;
     this.#stepsMax = options.stepsMax;
-    this.#store = new ReplayStore(history, { keepPast: history.readsPast, keepTrail: true });
+    this.#store = new ReplayStore(history, { keepPast: history.readsPast || options.fitsReads, keepTrail: true });
     this.#store.explaining = true;
     this.#used = new Uint8Array(history.ops.length);
     this.#gaps = gapsOf(history, evidence);
@@ -261,22 +261,35 @@ class Placer {
 
   /** Whether a wrong answer is wrong whatever stands at the revisions without author. */
   #inEveryCase(op: Op, revision: number): boolean {
-    const { author } = this.#evidence;
     if (this.#unclaimed(this.#history.startRevision, revision) === 0) return true;
     const { step, answer } = op;
-    if (step.high !== step.low + 1 || step.revision > 0) return false;
-    const written = this.#knowledge.lastWrite(step.low, revision);
-    const steady = written > 0 && this.#unclaimed(written, revision) === 0;
-    if (answer?.op === "deleteRange") return steady && answer.deleted === 0;
-    if (answer?.op !== "range" || !step.plain) return false;
-    const shown = answer.kvs[0];
-    if (shown === undefined) return steady && answer.count === 0;
-    if (shown.modRevision === unreported || answer.kvs.length > 1) return false;
+    if (op.role === "ordered" && step.revision > 0) return false;
+    if (answer?.op === "deleteRange" && step.high === step.low + 1) {
+      return this.#isSteady(step.low, revision) && answer.deleted === 0;
+    }
+    if (answer?.op !== "range" || step.source.op !== "range") return false;
+    const { keysOnly } = step.source;
+    if (answer.kvs.some((row) => this.#isFalse(row, keysOnly === true, revision))) return true;
+    return step.plain && answer.kvs.length === 0 && answer.count === 0 && this.#isSteady(step.low, revision);
+  }
+
+  /** An answered write of the key is the last one up to that revision. */
+  #isSteady(key: number, revision: number): boolean {
+    const written = this.#knowledge.lastWrite(key, revision);
+    return written > 0 && this.#unclaimed(written, revision) === 0;
+  }
+
+  /** Whether what was shown of a key at that revision contradicts answered writes. */
+  #isFalse(shown: HistoryKeyValue, keysOnly: boolean, revision: number): boolean {
+    const key = this.#history.keyNumbers.get(shown.key);
+    if (shown.modRevision === unreported || key === undefined) return false;
+    const written = this.#knowledge.lastWrite(key, revision);
     // An answered put of this key lies between the shown change and this read.
     if (shown.modRevision < written || shown.modRevision > revision) return true;
-    const writer = this.#history.ops[author[shown.modRevision] ?? -1];
-    if (writer?.step.kind === "put") return writer.step.low !== step.low || writer.step.value !== shown.value;
-    return steady && shown.modRevision !== written;
+    const writer = this.#history.ops[this.#evidence.author[shown.modRevision] ?? -1];
+    if (writer === undefined && !keysOnly && this.#unknown.thatPut(shown).length === 0) return true;
+    if (writer?.step.kind === "put") return writer.step.low !== key || (!keysOnly && writer.step.value !== shown.value);
+    return this.#isSteady(key, revision) && shown.modRevision !== written;
   }
 
   /** Revisions without author in (after, upTo]. */
@@ -305,10 +318,10 @@ class Placer {
     if (blame !== nobody) return blame;
     for (const read of this.#reads[revision] ?? []) {
       this.#steps++;
-      if (this.#store.run(read.step, read.answer)) continue;
+      if (showsState(this.#store, read)) continue;
       const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
       this.#failed({ rule: "wrong-answer", revision, op: read, other: undefined, expected, actual });
-      return this.#choices.groupOf(read);
+      return this.#inEveryCase(read, revision) ? this.#certain() : this.#choices.groupOf(read);
     }
     return nobody;
   }
@@ -498,13 +511,14 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
   return gaps;
 }
 
-/** Serializable reads of the present, by the revision they report. */
+/** Serializable reads, by the revision whose state they show. */
 function readsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)[] {
   const reads: (Op[] | undefined)[] = new Array(evidence.maxRevision + 1).fill(undefined);
   for (const read of staleReadsOf(history)) {
-    if (read.step.revision > 0 || read.revision > evidence.maxRevision) continue;
-    const known = reads[read.revision];
-    if (known === undefined) reads[read.revision] = [read];
+    const revision = stateOf(read);
+    if (revision > evidence.maxRevision) continue;
+    const known = reads[revision];
+    if (known === undefined) reads[revision] = [read];
     else known.push(read);
   }
   return reads;

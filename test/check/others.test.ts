@@ -4,7 +4,7 @@ import type { CheckOptions } from "../../scenarios/check/context.ts";
 import type { CheckResult } from "../../scenarios/check/verdict.ts";
 import type { HistoryEvent } from "../../scenarios/history.ts";
 import { Chance, generate } from "./generate.ts";
-import { found, kv, Recorder } from "./history-kit.ts";
+import { deleteEvent, found, kv, putEvent, Recorder } from "./history-kit.ts";
 
 function judge(name: string, recorder: Recorder, options: CheckOptions = {}): CheckResult | undefined {
   return checkByName(name, options)?.check(recorder.events, { steps: 100_000 });
@@ -138,6 +138,75 @@ describe("leases", () => {
     rejects("leases", two().get(13, "k", 5, k2), "lease-late");
   });
 
+  const besides = (recorder: Recorder, revision: number): Recorder =>
+    recorder
+      .call(10, { op: "leaseGrant", lease: "5", ttlSeconds: 60 })
+      .ok(10, revision, { op: "leaseGrant", lease: "5", ttlSeconds: 60 });
+
+  test("whatever an answer shows of a lease shows that it lives, be it the value before or a put that takes it", () => {
+    const unseen = (): Recorder => besides(granted(), 2).put(11, "l", "v", 3, "5").at(20_000);
+    rejects("leases", unseen().put(12, "other", "v", 5, "7"), "lease-late");
+    const replaced = unseen().put(12, "m", "v", 5).call(13, { op: "put", key: "k", value: "w", prevKv: true });
+    rejects("leases", replaced.ok(13, 6, { op: "put", prevKv: k2 }), "lease-late");
+  });
+
+  test("so does a watch, of a put without an answer", () => {
+    const recorder = besides(new Recorder().at(100), 1).watch(1, { key: "k" });
+    recorder.call(1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 });
+    recorder.ok(1, 1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 });
+    recorder
+      .call(2, { op: "put", key: "k", value: "v", lease: "7" })
+      .lost(2)
+      .reply(1, 2, [putEvent(k2)]);
+    rejects("leases", recorder.at(20_000).put(3, "m", "v", 3), "lease-late");
+  });
+
+  test("what nobody saw may have been the only lease's end as well, or an unanswered write", () => {
+    const open = granted().call(3, { op: "put", key: "x", value: "x" }).lost(3).at(20_000).put(4, "m", "v", 4);
+    expect(judge("leases", open)?.verdict).toBe("holds");
+    const written = granted().call(3, { op: "put", key: "y", value: "y" }).lost(3);
+    written.call(4, { op: "put", key: "x", value: "x" }).lost(4).call(5, { op: "deleteRange", key: "x" }).lost(5);
+    expect(judge("leases", written.get(6, "x", 4))?.verdict).toBe("holds");
+  });
+
+  test("a lease that only an unanswered put may have given a key need not have had any", () => {
+    const recorder = besides(new Recorder().at(100), 1);
+    recorder.call(1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 });
+    recorder.ok(1, 1, { op: "leaseGrant", lease: "7", ttlSeconds: 5 });
+    recorder.call(3, { op: "put", key: "k", value: "v", lease: "7" }).lost(3);
+    recorder.call(4, { op: "put", key: "x", value: "x" }).lost(4).at(20_000).put(5, "m", "v", 3);
+    expect(judge("leases", recorder)?.verdict).toBe("holds");
+  });
+
+  test("a delete that a watch of one key saw may have been the end of its lease; a watch of all keys tells", () => {
+    const seenBy = (rangeEnd: { readonly rangeEnd?: string }): Recorder => {
+      const recorder = besides(granted(), 2).put(3, "k2", "v", 3, "7").call(4, { op: "deleteRange", key: "k" }).lost(4);
+      recorder.watch(1, { key: "k", ...rangeEnd }).reply(1, 2, [putEvent(k2)]);
+      if (rangeEnd.rangeEnd !== undefined) recorder.reply(1, 3, [putEvent(kv("k2", "v", 3, { lease: "7" }))]);
+      return recorder
+        .at(6_000)
+        .reply(1, 4, [deleteEvent("k", 4)])
+        .at(20_000)
+        .put(12, "m", "v", 5);
+    };
+    expect(judge("leases", seenBy({}))?.verdict).toBe("holds");
+    rejects("leases", seenBy({ rangeEnd: "l" }), "lease-late");
+  });
+
+  test("an end that a watch of one key saw may have been unanswered deletes", () => {
+    const recorder = besides(granted(), 2).put(3, "k2", "v", 3, "7").watch(1, { key: "k" });
+    recorder
+      .reply(1, 2, [putEvent(k2)])
+      .call(4, { op: "deleteRange", key: "k" })
+      .lost(4);
+    recorder.call(5, { op: "deleteRange", key: "k2" }).lost(5).call(6, { op: "put", key: "z", value: "z" }).lost(6);
+    recorder
+      .reply(1, 4, [deleteEvent("k", 4)])
+      .put(12, "m", "v", 6)
+      .get(13, "k2", 6);
+    expect(judge("leases", recorder)?.verdict).toBe("holds");
+  });
+
   test("a new leader gives every lease its time anew", () => {
     const leader: HistoryEvent = { type: "role", atMs: 14_000, member: "b", role: "leader", term: 3 };
     expect(judge("leases", granted().add(leader).at(20_000).get(3, "k", 2, k2))?.verdict).toBe("holds");
@@ -242,6 +311,56 @@ describe("serializable", () => {
     // Either lease may be the first to end.
     for (const count of [2, 3]) expect(judge("serializable", ended(count))?.verdict).toBe("holds");
     rejects("serializable", ended(4), "serializable-state");
+  });
+
+  const twoEnds = (): Recorder => {
+    const recorder = new Recorder();
+    for (const [position, lease] of ["1", "2"].entries()) {
+      recorder.call(position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.ok(position + 1, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.put(position + 3, `key${lease}`, "v", position + 2, lease);
+    }
+    return recorder.at(20_000);
+  };
+  const key1 = kv("key1", "v", 2, { lease: "1" });
+
+  test("reads of the past say too which of several orders it was", () => {
+    const recorder = twoEnds().put(5, "m", "v", 6);
+    recorder.call(6, { op: "range", key: "key1", revision: 4, serializable: true }).ok(6, 6, found(key1));
+    recorder.call(7, { op: "range", key: "key2", revision: 4, serializable: true }).ok(7, 6, found());
+    expect(judge("serializable", recorder)?.verdict).toBe("holds");
+  });
+
+  test("a member that lags has not compacted yet what a transaction reads there", () => {
+    const recorder = twoEnds().call(5, { op: "compact", revision: 3 }).ok(5, 4, { op: "compact" });
+    const read = { op: "range", serializable: true } as const;
+    const success = [
+      { ...read, key: "key1", revision: 2 },
+      { ...read, key: "key2" },
+      { ...read, key: "key1" },
+    ];
+    recorder.call(6, { op: "txn", compares: [], success, failure: [] });
+    const responses = [found(key1), found(), found(key1)].map((answer) => ({ ...answer, revision: 4 }));
+    expect(judge("serializable", recorder.ok(6, 4, { op: "txn", succeeded: true, responses }))?.verdict).toBe("holds");
+  });
+
+  test("what answered writes contradict is wrong at once, however many others have no answer", () => {
+    const recorder = new Recorder();
+    for (let id = 1; id <= 30; id++) recorder.call(id, { op: "put", key: "k", value: `v${id}` }).lost(id);
+    recorder.put(40, "k", "v", 22);
+    const wrong = kv("k", "nonsense", 22, { createRevision: 2, version: 21 });
+    rejects("serializable", recorder.get(41, "k", 22, wrong, true), "serializable-state");
+  });
+
+  test("where a watch showed everything a wrong read is wrong, however much the watch may lie", () => {
+    const recorder = new Recorder().watch(1);
+    for (let id = 1; id <= 30; id++) recorder.call(id, { op: "put", key: "k", value: `v${id}` }).lost(id);
+    for (let id = 1; id <= 20; id++) {
+      recorder.reply(1, id + 1, [putEvent(kv("k", `v${id}`, id + 1, { createRevision: 2, version: id }))]);
+    }
+    const counted = { op: "range", key: "k", countOnly: true, serializable: true } as const;
+    recorder.put(40, "k", "v", 22).call(41, counted).ok(41, 22, { op: "range", kvs: [], count: 2, more: false });
+    rejects("serializable", recorder, "serializable-state");
   });
 
   test("no member goes back within one life of its process", () => {
