@@ -217,14 +217,15 @@ function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: Comp
   let keysLeft = listedKeysMax;
   for (let position = ops.length - 1; position >= 0; position--) {
     const op = ops[position] as Op;
-    const { step, answer } = op;
-    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < 0 || answer?.op !== "range") continue;
-    if (step.high <= step.low + 1 || !isWholeListing(step)) continue;
-    keysLeft -= step.high - step.low;
-    if (keysLeft < 0) return;
-    const shown = new Map(answer.kvs.map((row) => [row.key, row]));
-    for (let key = step.low; key < step.high; key++) {
-      see(keys[key] as KeyFacts, op, op.revision, shown.get(names[key] as string), true);
+    if (op.role !== "ordered" || op.outcome !== "ok" || op.revision < 0) continue;
+    for (const { step, answer, revision } of statesShown(op)) {
+      if (step.high <= step.low + 1 || !isWholeListing(step)) continue;
+      keysLeft -= step.high - step.low;
+      if (keysLeft < 0) return;
+      const shown = new Map(answer.kvs.map((row) => [row.key, row]));
+      for (let key = step.low; key < step.high; key++) {
+        see(keys[key] as KeyFacts, op, revision, shown.get(names[key] as string), true);
+      }
     }
   }
 }
@@ -305,7 +306,7 @@ function learn(
     case "txn":
       if (step.txn === undefined || step.txn.nested) return;
       if (answer.succeeded) learnCompares(keys, op, step.txn, wrote ? revision - 1 : revision);
-      learnBranch(keys, op, answer.succeeded ? step.txn.success : step.txn.failure, answer, revision, wrote);
+      learnBranch(keys, op, answer.succeeded ? step.txn.success : step.txn.failure, answer, revision);
       return;
     default:
       return;
@@ -322,22 +323,52 @@ function learnCompares(keys: readonly KeyFacts[], op: Op, txn: NonNullable<Step[
   }
 }
 
+/** What an operation reads of a state that a revision left: its own, or the one before. */
+interface StateShown {
+  readonly step: Step;
+  readonly answer: OperationAnswer & { readonly op: "range" };
+  readonly revision: number;
+}
+
+function statesShown({ step, answer, revision }: Op): readonly StateShown[] {
+  if (answer?.op === "range") return [{ step, answer, revision }];
+  if (answer?.op !== "txn" || step.txn === undefined) return [];
+  return statesOfBranch(answer.succeeded ? step.txn.success : step.txn.failure, answer, revision);
+}
+
+/** A read before everything that its branch writes, or behind it. */
+function statesOfBranch(
+  branch: readonly Step[],
+  answer: OperationAnswer & { readonly op: "txn" },
+  revision: number,
+): StateShown[] {
+  const first = branch.findIndex(({ kind }) => kind !== "range");
+  const last = branch.findLastIndex(({ kind }) => kind !== "range");
+  const before = answerWrote(answer) === true ? revision - 1 : revision;
+  const shown: StateShown[] = [];
+  for (let position = 0; position < branch.length; position++) {
+    const response = answer.responses[position];
+    if (response?.op !== "range" || (first <= position && position <= last)) continue;
+    const isBefore = first < 0 || position < first;
+    shown.push({ step: branch[position] as Step, answer: response, revision: isBefore ? before : revision });
+  }
+  return shown;
+}
+
 function learnBranch(
   keys: readonly KeyFacts[],
   op: Op,
   branch: readonly Step[],
   answer: OperationAnswer & { readonly op: "txn" },
   revision: number,
-  wrote: boolean,
 ): void {
+  for (const shown of statesOfBranch(branch, answer, revision))
+    learn(keys, op, shown.step, shown.answer, shown.revision, false);
   for (let position = 0; position < branch.length; position++) {
     const inner = branch[position] as Step;
     const response = answer.responses[position];
     const facts = inner.high === inner.low + 1 ? keys[inner.low] : undefined;
     if (response === undefined || facts === undefined) continue;
-    // Only a first operation surely meets the state from before the transaction.
-    if (inner.kind === "range" && position === 0)
-      learn(keys, op, inner, response, wrote ? revision - 1 : revision, false);
     if (inner.kind === "put") overwrite(facts, op, revision, true);
     if (inner.kind === "delete" && response.op === "deleteRange" && response.deleted > 0) {
       overwrite(facts, op, revision, false);

@@ -64,6 +64,8 @@ class Placer {
   readonly #reads: readonly (readonly Op[] | undefined)[];
   readonly #unknown: UnknownWrites;
   readonly #grants: readonly Op[];
+  /** Per lease: the last revision at which an answer needs it to be alive. */
+  readonly #aliveUpTo: ReadonlyMap<string, number>;
   /** Per operation: the revision where its effect was seen and nobody else can have made it; 0: none. */
   readonly #reserved: Int32Array;
   /** Per key: no unknown put fits up to that revision, unless an unknown write of the key is placed or taken back. */
@@ -92,6 +94,7 @@ class Placer {
     const open = history.ops.filter((op) => op.role === "ordered" && op.outcome === "unknown");
     this.#unknown = new UnknownWrites(open.filter((op) => mayWrite(op.step)));
     this.#grants = open.filter((op) => op.step.kind === "grant" && op.step.lease !== "0");
+    this.#aliveUpTo = livesOf(history);
     this.#asleepUpTo = new Int32Array(history.keys.length);
     this.#choices = new Choices(history);
     this.#reserved = this.#reserve();
@@ -433,6 +436,7 @@ class Placer {
   }
 
   #tryExpiry(lease: string, revision: number, hints: Hints, found: Candidate[], weigh: boolean): void {
+    if (revision < (this.#aliveUpTo.get(lease) ?? 0)) return;
     this.#steps++;
     const mark = this.#store.mark();
     if (this.#store.expire(lease) && this.#agrees(hints)) {
@@ -522,4 +526,24 @@ function readsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined
     else known.push(read);
   }
   return reads;
+}
+
+/** Answered puts and revokes show that their lease had not ended, unless it was granted anew in between. */
+function livesOf(history: CompactHistory): Map<string, number> {
+  const lives = new Map<string, number>();
+  const grants = new Map<string, number>();
+  const note = ({ kind, lease, txn }: Step, op: Op): void => {
+    if (txn !== undefined && op.answer?.op === "txn") {
+      for (const inner of op.answer.succeeded ? txn.success : txn.failure) note(inner, op);
+    } else if ((kind === "put" || kind === "revoke") && lease !== "0" && op.revision > (lives.get(lease) ?? 0)) {
+      lives.set(lease, op.revision);
+    }
+  };
+  for (const op of history.ops) {
+    const { kind, lease } = op.step;
+    if (kind === "grant" && op.outcome !== "failed") grants.set(lease, (grants.get(lease) ?? 0) + 1);
+    if (op.role === "ordered" && op.outcome === "ok") note(op.step, op);
+  }
+  for (const [lease, count] of grants) if (count > 1) lives.delete(lease);
+  return lives;
 }

@@ -163,6 +163,36 @@ describe("accepted", () => {
     expect(check(recorder, 1_000)?.verdict).toBe("holds");
   });
 
+  test("a lease that is revoked in the end was none of those that ended before, and what a transaction lists is known", () => {
+    const leases = Array.from({ length: 16 }, (_, position) => `${position + 1}`);
+    const recorder = new Recorder();
+    for (const [position, lease] of leases.entries()) {
+      const id = 2 * position + 1;
+      recorder.call(id, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.ok(id, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
+      recorder.put(id + 1, `key${lease}`, "v", position + 2, lease);
+    }
+    const listing = { op: "range", key: "key", rangeEnd: "kez" } as const;
+    const put = { op: "put", key: "key0", value: "w" } as const;
+    const rows = [kv("key0", "w", 32), kv("key1", "v", 2, { lease: "1" })];
+    // Fourteen of them end where nobody looks, in whatever order.
+    recorder.at(60_000).call(100, { op: "txn", compares: [], success: [put, listing], failure: [] });
+    recorder.ok(100, 32, {
+      op: "txn",
+      succeeded: true,
+      responses: [
+        { op: "put", revision: 32 },
+        { op: "range", kvs: [...rows, kv("key2", "v", 3, { lease: "2" })], count: 3, more: false, revision: 32 },
+      ],
+    });
+    for (const lease of ["1", "2"])
+      recorder.call(100 + Number(lease), { op: "leaseRevoke", lease }).ok(100 + Number(lease), 32 + Number(lease), {
+        op: "leaseRevoke",
+      });
+    recorder.call(104, listing).ok(104, 34, { op: "range", kvs: rows.slice(0, 1), count: 1, more: false });
+    expect(check(recorder, 2_000)?.verdict).toBe("holds");
+  });
+
   test("a read of the past shows the past", () => {
     const recorder = new Recorder().put(1, "k", "v", 2).put(2, "k", "w", 3);
     recorder.call(3, { op: "range", key: "k", revision: 2 }).ok(3, 3, found(kv("k", "v", 2)));
