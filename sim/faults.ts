@@ -128,12 +128,14 @@ export class Faults {
       case "restoreDisk": {
         const kept = this.#copies.get(fault.label);
         if (kept === undefined) return { hosts: [], skipped: `no copy was made under "${fault.label}"` };
+        if (isOnlyVoter(kept.host)) return { hosts: [], skipped: onlyVoterText };
         kept.host.kill({ powerLoss: false }, "killed to put an old disk back");
         kept.host.disk.restore(kept.copy);
         return { hosts: [kept.host] };
       }
       case "wipeDisk":
         return this.#each(fault.target, (host) => {
+          if (isOnlyVoter(host)) return onlyVoterText;
           host.kill({ powerLoss: false }, "killed to wipe its disk");
           host.disk.wipe();
           return undefined;
@@ -288,3 +290,10 @@ function start(host: MemberHost): string | undefined {
   host.start();
   return undefined;
 }
+
+/** What the only voter acknowledged lies on its disk and nowhere else: no system survives that this goes. */
+function isOnlyVoter({ member }: MemberHost): boolean {
+  const { voters, outgoing } = member?.raft.configuration ?? { voters: [], outgoing: [] };
+  return member !== undefined && voters.length === 1 && outgoing.length === 0 && voters[0] === member.raft.id;
+}
+const onlyVoterText = "it is the only voter now: what it acknowledged would be gone for good";

@@ -191,6 +191,29 @@ describe("a world", () => {
     expect(new Set(leaders).size).toBeGreaterThan(1);
   });
 
+  test("an only voter's disk is left to it: what it acknowledged lies nowhere else", () => {
+    const three = shortPlan(8, 9_000, [
+      { atMs: 2_000, fault: { fault: "copyDisk", target: "n1", label: "old" } },
+      { atMs: 3_000, fault: { fault: "restoreDisk", label: "old" } },
+      { atMs: 4_000, fault: { fault: "wipeDisk", target: "n1" } },
+    ]);
+    expect(faultsOf(ran(three))).toEqual([
+      "copyDisk n1 done",
+      "restoreDisk n1 done",
+      "wipeDisk n1 done",
+      "healAll n1+n2+n3 done",
+    ]);
+    const alone = { ...three, members: three.members.slice(0, 1) };
+    const clients = alone.clients.map((client) => ({ ...client, home: 0 }));
+    const watches = alone.watches.map((watch) => ({ ...watch, home: 0 }));
+    expect(faultsOf(ran({ ...alone, clients, watches }))).toEqual([
+      "copyDisk n1 done",
+      "restoreDisk  skipped",
+      "wipeDisk n1 skipped",
+      "healAll n1 done",
+    ]);
+  });
+
   test("every planned fault is in the history, made or skipped with its reason", () => {
     const world = ran(
       shortPlan(8, 9_000, [
