@@ -52,9 +52,10 @@
  * What it cannot find. The answers come from memory: what nobody that answers knows of goes unnoticed. With n = 3 a
  * member may start with one answer, or two stopped members could never go on without the third. Members are told
  * regularly what the others hold (Heartbeat.held), so a copy older than a few heartbeats is found, unless all others
- * have restarted since; and what the only voter promised nobody else knows. A copy from the time when the member was alone is found only if one of the others is there when
- * it starts; who turns up later can only make it stop (divergence.ts). And counterexample 5 is met for one of R that
- * forgets: where two do, three members in all, each may hear of nobody who knows.
+ * have restarted since; and what the only voter promised nobody else knows. A copy from the time when the member was
+ * alone is found only if one of the others is there when it starts; who turns up later can only make it stop
+ * (divergence.ts). And counterexample 5 is met for one of R that forgets: where two do, three members in all, each may
+ * hear of nobody who knows.
  *
  * Source: Viewstamped Replication Revisited §4.3 (recovery); Michael et al., Recovering Shared Objects Without Stable
  * Storage (crash-consistent quorums); the proof for Raft's terms and votes is the above.
