@@ -87,8 +87,10 @@ export class CheckContext {
     const first = decideLinearizable(history, budget.steps);
     const reads = staleReadsOf(history);
     if (first.order === undefined || first.evidence === undefined || reads.length === 0) return first;
-    if (!judgeReads(reads, buildLog(history, first)).some(isWrongState)) return first;
-    return fitReads(history, first, budget.steps);
+    const log = buildLog(history, first);
+    const decision = judgeReads(reads, log).some(isWrongState) ? fitReads(history, first, budget.steps) : first;
+    if (decision.order === first.order) this.#log = log;
+    return decision;
   }
 
   /** Every compaction that may have happened: by clients whose call did not fail, and by members on their own. */
@@ -98,7 +100,9 @@ export class CheckContext {
   }
 
   get log(): RevisionLog {
-    this.#log ??= buildLog(this.history, this.decision);
+    const { decision } = this;
+    // The decision may have needed it.
+    this.#log ??= buildLog(this.history, decision);
     return this.#log;
   }
 }

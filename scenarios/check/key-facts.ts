@@ -222,10 +222,7 @@ function learnFromListings(keys: readonly KeyFacts[], { ops, keys: names }: Comp
       if (step.high <= step.low + 1 || !isWholeListing(step)) continue;
       keysLeft -= step.high - step.low;
       if (keysLeft < 0) return;
-      const shown = new Map(answer.kvs.map((row) => [row.key, row]));
-      for (let key = step.low; key < step.high; key++) {
-        see(keys[key] as KeyFacts, op, revision, shown.get(names[key] as string), true);
-      }
+      eachListed(step, answer, names, (key, row) => see(keys[key] as KeyFacts, op, revision, row, true));
     }
   }
 }
@@ -251,13 +248,22 @@ function learnFromSerializable(keys: readonly KeyFacts[], { ops, keys: names }: 
     if (!isWholeListing(step)) continue;
     keysLeft -= step.high - step.low;
     if (keysLeft < 0) return;
-    const shown = new Map(answer.kvs.map((row) => [row.key, row]));
-    for (let key = step.low; key < step.high; key++) {
-      const row = shown.get(names[key] as string);
+    eachListed(step, answer, names, (key, row) => {
       if (row === undefined) keys[key]?.misses.push(revision);
       else glimpse(keys[key], row, revision);
-    }
+    });
   }
+}
+
+/** Visits each key of a whole listing, with its row; undefined: it is not there. */
+function eachListed(
+  { low, high }: Step,
+  { kvs }: OperationAnswer & { readonly op: "range" },
+  names: readonly string[],
+  visit: (key: number, row: HistoryKeyValue | undefined) => void,
+): void {
+  const shown = new Map(kvs.map((row) => [row.key, row]));
+  for (let key = low; key < high; key++) visit(key, shown.get(names[key] as string));
 }
 
 /** Of the present state, with all there is, and all that is known of it. */

@@ -202,11 +202,7 @@ class Placer {
       return this.#fixed(latest) && this.#fixed(op) ? this.#certain() : all;
     }
     const from = this.#store.revision;
-    if (!this.#store.run(op.step, op.answer)) {
-      const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
-      this.#failed({ rule: "wrong-answer", revision, op, other: undefined, expected, actual });
-      return this.#inEveryCase(op, revision) ? this.#certain() : this.#choices.groupOf(op);
-    }
+    if (!this.#store.run(op.step, op.answer)) return this.#wrongAnswer(op, revision);
     if (this.#store.revision !== revision) {
       const expected = `revision ${this.#store.revision}`;
       this.#failed({
@@ -223,6 +219,13 @@ class Placer {
     this.#entries.push(op.index);
     if (op.answer === undefined) this.#wakeChanged();
     return this.#store.revision === from ? nobody : this.#seenInTime(revision);
+  }
+
+  /** @returns the group of keys to blame */
+  #wrongAnswer(op: Op, revision: number): number {
+    const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
+    this.#failed({ rule: "wrong-answer", revision, op, other: undefined, expected, actual });
+    return this.#inEveryCase(op, revision) ? this.#certain() : this.#choices.groupOf(op);
   }
 
   #reserve(): Int32Array {
@@ -321,10 +324,7 @@ class Placer {
     if (blame !== nobody) return blame;
     for (const read of this.#reads[revision] ?? []) {
       this.#steps++;
-      if (showsState(this.#store, read)) continue;
-      const { expected, actual } = this.#store.mismatch ?? { expected: "", actual: "" };
-      this.#failed({ rule: "wrong-answer", revision, op: read, other: undefined, expected, actual });
-      return this.#inEveryCase(read, revision) ? this.#certain() : this.#choices.groupOf(read);
+      if (!showsState(this.#store, read)) return this.#wrongAnswer(read, revision);
     }
     return nobody;
   }
@@ -508,9 +508,7 @@ function gapsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined)
   const gaps: (Op[] | undefined)[] = new Array(evidence.maxRevision + 1).fill(undefined);
   for (const op of history.ops) {
     if (op.role !== "ordered" || op.outcome !== "ok" || evidence.author[op.revision] === op.index) continue;
-    const gap = gaps[op.revision];
-    if (gap === undefined) gaps[op.revision] = [op];
-    else gap.push(op);
+    addAt(gaps, op.revision, op);
   }
   return gaps;
 }
@@ -520,12 +518,15 @@ function readsOf(history: CompactHistory, evidence: Evidence): (Op[] | undefined
   const reads: (Op[] | undefined)[] = new Array(evidence.maxRevision + 1).fill(undefined);
   for (const read of staleReadsOf(history)) {
     const revision = stateOf(read);
-    if (revision > evidence.maxRevision) continue;
-    const known = reads[revision];
-    if (known === undefined) reads[revision] = [read];
-    else known.push(read);
+    if (revision <= evidence.maxRevision) addAt(reads, revision, read);
   }
   return reads;
+}
+
+function addAt(lists: (Op[] | undefined)[], revision: number, op: Op): void {
+  const known = lists[revision];
+  if (known === undefined) lists[revision] = [op];
+  else known.push(op);
 }
 
 /** Answered puts and revokes show that their lease had not ended, unless it was granted anew in between. */
