@@ -146,7 +146,8 @@ describe("accepted", () => {
     expect(check(recorder)?.verdict).toBe("holds");
   });
 
-  test("a listing in the end says which leases ended where nobody looked", () => {
+  /** Each has a key, "key1" to "key16", put at revisions 2 to 17. */
+  function sixteenLeases() {
     const leases = Array.from({ length: 16 }, (_, position) => `${position + 1}`);
     const recorder = new Recorder();
     for (const [position, lease] of leases.entries()) {
@@ -155,6 +156,11 @@ describe("accepted", () => {
       recorder.ok(id, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
       recorder.put(id + 1, `key${lease}`, "v", position + 2, lease);
     }
+    return { leases, recorder };
+  }
+
+  test("a listing in the end says which leases ended where nobody looked", () => {
+    const { leases, recorder } = sixteenLeases();
     // Eight revisions that nobody claims, and that nobody saw.
     const kept = leases.slice(0, 8).map((lease, position) => kv(`key${lease}`, "v", position + 2, { lease }));
     const rows = kept.sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -164,14 +170,7 @@ describe("accepted", () => {
   });
 
   test("a lease that is revoked in the end was none of those that ended before, and what a transaction lists is known", () => {
-    const leases = Array.from({ length: 16 }, (_, position) => `${position + 1}`);
-    const recorder = new Recorder();
-    for (const [position, lease] of leases.entries()) {
-      const id = 2 * position + 1;
-      recorder.call(id, { op: "leaseGrant", lease, ttlSeconds: 5 });
-      recorder.ok(id, position + 1, { op: "leaseGrant", lease, ttlSeconds: 5 });
-      recorder.put(id + 1, `key${lease}`, "v", position + 2, lease);
-    }
+    const { recorder } = sixteenLeases();
     const listing = { op: "range", key: "key", rangeEnd: "kez" } as const;
     const put = { op: "put", key: "key0", value: "w" } as const;
     const rows = [kv("key0", "w", 32), kv("key1", "v", 2, { lease: "1" })];
